@@ -1,0 +1,1 @@
+"""Find the eight corners of a packet of playing cards in a picture, and count its cards."""

@@ -1,0 +1,85 @@
+"""annotations.csv: where the eight corners are in each labelled frame.
+
+A row is `frame`, then `<keypoint>_visible,<keypoint>_x,<keypoint>_y` for each keypoint. `frame` is
+`<recording>_frame_<index>`; x runs right as a fraction of the picture's width, y runs down as a
+fraction of its height; both may be empty where the keypoint is not visible.
+"""
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from cardpose.errors import InputError
+from cardpose.keypoints import KEYPOINTS
+from cardpose.tables import between, number, read_table
+
+
+def _schema():
+    columns = {"frame": pa.Column(str, unique=True, nullable=False)}
+    for name in KEYPOINTS:
+        columns[f"{name}_visible"] = number("int64", between(0, 1))
+        columns[f"{name}_x"] = number("float64", nullable=True)
+        columns[f"{name}_y"] = number("float64", nullable=True)
+    return pa.DataFrameSchema(columns)
+
+
+def read_annotations(path):
+    """Read and check annotations.csv.
+
+    Returns:
+        frames: list of n frame names.
+        points: (n, 8, 2) float64 fractions of width and height, NaN where not visible.
+        visible: (n, 8) bool.
+
+    Raises:
+        InputError: see `read_table`; also a frame that is there twice or badly named, and a
+            visible keypoint without coordinates or with coordinates outside 0 to 1.
+    """
+    table = read_table(path, _schema())
+    lines = table.index.to_numpy() + 2
+    for line, frame in zip(lines, table["frame"], strict=True):
+        split_frame_name(frame, f"{path}: line {line}: frame")
+    n = len(table)
+    visible = table[[f"{name}_visible" for name in KEYPOINTS]].to_numpy().astype(bool)
+    names = [f"{name}_{axis}" for name in KEYPOINTS for axis in "xy"]
+    points = table[names].to_numpy(float).reshape(n, 8, 2)
+    with np.errstate(invalid="ignore"):
+        wrong = visible[..., None] & ~((points >= 0) & (points <= 1))
+    if wrong.any():
+        row, keypoint, axis = np.argwhere(wrong)[0]
+        value = points[row, keypoint, axis]
+        found = "it is empty" if np.isnan(value) else f"got {value:g}"
+        raise InputError(
+            f"{path}: line {lines[row]}: {KEYPOINTS[keypoint]}_{'xy'[axis]}: should be between 0"
+            f" and 1, as the keypoint is visible ({found})"
+        )
+    points[~visible] = np.nan
+    return table["frame"].tolist(), points, visible
+
+
+def write_annotations(path, frames, points, visible):
+    """Write annotations.csv; arguments as `read_annotations` returns them."""
+    columns = {"frame": frames}
+    points = np.where(visible[..., None], points, np.nan)
+    for i, name in enumerate(KEYPOINTS):
+        columns[f"{name}_visible"] = visible[:, i].astype(int)
+        columns[f"{name}_x"] = points[:, i, 0]
+        columns[f"{name}_y"] = points[:, i, 1]
+    pd.DataFrame(columns).to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def frame_name(recording, index):
+    """The name of frame `index` of a recording, as annotations.csv and the index spell it."""
+    return f"{recording}_frame_{index}"
+
+
+def split_frame_name(frame, where="frame"):
+    """The recording and the index in a frame's name.
+
+    Raises:
+        InputError: the name is not `<recording>_frame_<index>`; `where` begins the message.
+    """
+    recording, separator, index = frame.rpartition("_frame_")
+    if not (separator and recording and index.isascii() and index.isdigit()):
+        raise InputError(f"{where}: should be like MyVideo_frame_20 (got {frame!r})")
+    return recording, int(index)

@@ -1,0 +1,75 @@
+"""Batches of tensors for training, the same whatever the number of loader workers."""
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from cardpose.augment import augment
+from cardpose.heatmaps import encode
+
+
+class Frames(Dataset):
+    """Frames of a `Tensors`, by (epoch, row): an augmented frame is another in each epoch."""
+
+    def __init__(self, tensors, augmented, seed):
+        self.tensors, self.augmented, self.seed = tensors, augmented, seed
+
+    def __getitem__(self, key):
+        epoch, row = key
+        t = self.tensors
+        picture, points, visible = t.pictures[row], t.points[row], t.visible[row]
+        if not self.augmented:
+            return picture, t.heatmaps[row], visible, t.cards[row]
+        rng = np.random.default_rng([self.seed, epoch, row])
+        picture, points, visible = augment(picture, points, visible, rng)
+        return picture, points, visible, t.cards[row]
+
+
+class Order(Sampler):
+    """(epoch, row) keys: in a new random order each epoch, or as they come."""
+
+    def __init__(self, rows, shuffled, seed):
+        self.rows, self.shuffled, self.seed, self.epoch = np.asarray(rows), shuffled, seed, 0
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __iter__(self):
+        rows = self.rows
+        if self.shuffled:
+            rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
+        return ((self.epoch, int(row)) for row in rows)
+
+
+def loader(tensors, rows, batch_size, *, shuffled=False, augmented=False, seed=0, workers=0):
+    """A DataLoader of {"pictures", "heatmaps", "cards", "visible"} over some rows of `tensors`.
+
+    pictures (n, 3, height, width) uint8 RGB, heatmaps (n, 8, h, w) float32, cards (n,) as a share
+    of the deck, visible (n, 8) float32. Shuffled loaders drop a last batch of one, which batch
+    norm cannot take.
+    """
+
+    def collate(items):
+        pictures, second, visible, cards = (np.stack(column) for column in zip(*items, strict=True))
+        second, visible = torch.from_numpy(second), torch.from_numpy(visible)
+        if augmented:
+            size = tensors.heatmaps.shape[2:]
+            second = encode(second, visible, size, tensors.stride, tensors.sigma)
+        return {
+            "pictures": torch.from_numpy(pictures).permute(0, 3, 1, 2),
+            "heatmaps": second.float(),
+            "cards": torch.from_numpy(cards),
+            "visible": visible.float(),
+        }
+
+    return DataLoader(
+        Frames(tensors, augmented, seed),
+        batch_size=batch_size,
+        sampler=Order(rows, shuffled, seed),
+        num_workers=workers,
+        collate_fn=collate,
+        drop_last=shuffled and len(rows) % batch_size == 1 and len(rows) > 1,
+    )

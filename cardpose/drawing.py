@@ -1,0 +1,70 @@
+"""Pictures for people: the packet's corners and edges, and sheets of many pictures."""
+
+import cv2
+import numpy as np
+
+from cardpose.keypoints import EDGES, KEYPOINTS
+
+BACK, FACE, EDGE = (80, 220, 80), (0, 190, 255), (255, 255, 255)  # BGR
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+_SHIFT = 4
+
+
+def draw_packet(picture, points, visible):
+    """Draw the visible corners, and the edges between them, into a BGR picture.
+
+    Corners of the back are green, of the face yellow. `points` (8, 2) are pixels of the picture.
+    """
+    unit = max(1, round(picture.shape[1] / 400))
+    places = np.round((np.asarray(points) - 0.5) * (1 << _SHIFT)).astype(int)
+    for a, b in EDGES:
+        if visible[a] and visible[b]:
+            cv2.line(picture, places[a], places[b], EDGE, unit, cv2.LINE_AA, _SHIFT)
+    for name, place, shown in zip(KEYPOINTS, places, visible, strict=True):
+        if shown:
+            colour = BACK if name.endswith("back") else FACE
+            cv2.circle(picture, place, (3 * unit) << _SHIFT, colour, unit, cv2.LINE_AA, _SHIFT)
+
+
+def captioned(picture, text, width=480):
+    """The picture at a width in pixels, with a line of text below it."""
+    height = round(picture.shape[0] * width / picture.shape[1])
+    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    strip = np.full((30, width, 3), 30, np.uint8)
+    cv2.putText(strip, text, (8, 20), _FONT, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
+    return np.concatenate([picture, strip])
+
+
+def sheet(cells, columns=3):
+    """Pictures in rows of `columns`, each in a place as large as the largest of them."""
+    height = max(cell.shape[0] for cell in cells)
+    width = max(cell.shape[1] for cell in cells)
+    rows = -(-len(cells) // columns)
+    canvas = np.full((rows * height, min(columns, len(cells)) * width, 3), 30, np.uint8)
+    for i, cell in enumerate(cells):
+        y, x = i // columns * height, i % columns * width
+        canvas[y : y + cell.shape[0], x : x + cell.shape[1]] = cell
+    return canvas
+
+
+def heatmap_rows(picture, predicted, true, width=160):
+    """Two rows of pictures, one a keypoint: predicted heatmaps above the true ones.
+
+    Args:
+        picture: (height, width, 3) uint8 BGR.
+        predicted, true: (8, h, w) heatmaps, 0 to 1.
+    """
+    height = round(picture.shape[0] * width / picture.shape[1])
+    grey = cv2.cvtColor(cv2.resize(picture, (width, height)), cv2.COLOR_BGR2GRAY)
+    rows = []
+    for heatmaps, label in ((predicted, "predicted"), (true, "true")):
+        cells = []
+        for name, heatmap in zip(KEYPOINTS, heatmaps, strict=True):
+            glow = cv2.resize(heatmap.astype(np.float32), (width, height)).clip(0, 1)[..., None]
+            cell = np.repeat(grey[..., None] * 0.5, 3, axis=2)
+            cell = (cell * (1 - glow) + np.array([40, 200, 255]) * glow).astype(np.uint8)
+            text = f"{name.replace('_', ' ')}: {label}"
+            cv2.putText(cell, text, (3, 11), _FONT, 0.28, (255, 255, 255), 1, cv2.LINE_AA)
+            cells.append(cell)
+        rows.append(np.concatenate(cells, axis=1))
+    return np.concatenate(rows)

@@ -1,0 +1,117 @@
+"""Held-out frames in, metrics and pictures out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from cardpose.batches import loader
+from cardpose.drawing import captioned, draw_packet, heatmap_rows, sheet
+from cardpose.metrics import count_metrics, keypoint_metrics, visibility_metrics
+from cardpose.pictures import to_original
+from cardpose.plots import plot_counts
+from cardpose.prediction import predict
+from cardpose.recordings import read_picture
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Results:
+    """The held-out frames: `frames` is a table with `cards_predicted` beside the truth; `rows`
+    says which of the tensors they are; `points` (n, 8, 2) are predicted, in original pixels."""
+
+    frames: pd.DataFrame
+    rows: np.ndarray
+    points: np.ndarray
+    visible: np.ndarray
+
+
+def evaluate(network, about, tensors, role):
+    """Metrics on the frames whose role is "test".
+
+    Returns:
+        the report as a dict (see README.md, "Read the results") and the `Results`.
+    """
+    rows = np.flatnonzero(role == "test")
+    batches = loader(tensors, rows, _BATCH)
+    cards, points, visible = predict(network, tqdm(batches, "evaluate", unit="batch"), about)
+    frames = tensors.frames.iloc[rows].reset_index(drop=True)
+    sizes = frames[["width", "height"]].to_numpy()
+    points = to_original(points, sizes, tensors.image_size)
+    true_points = to_original(tensors.points[rows], sizes, tensors.image_size)
+    true_visible = tensors.visible[rows]
+    true_cards = frames["cards_counted"].to_numpy(float)
+    guess = tensors.frames["cards_counted"].to_numpy()[role == "train"].mean()
+    report = {
+        "cards": count_metrics(cards, true_cards, frames["recording"], guess),
+        "keypoints": keypoint_metrics(points, true_points, true_visible),
+        "visibility": visibility_metrics(visible, true_visible),
+        "data": {"recordings": int(frames["recording"].nunique()), "frames": len(frames)},
+    }
+    frames.insert(3, "cards_predicted", cards)
+    frames.insert(4, "error", cards - true_cards)
+    return _rounded(report), Results(frames, rows, points, visible)
+
+
+def write_report(predictions, plots, results, network, tensors, extracted, count):
+    """Write the table of predictions and the sheets of pictures.
+
+    Args:
+        predictions: CSV file to be written, a row a held-out frame, by count.
+        plots: folder to be made, for counts.png, examples.png, worst.png and heatmaps.png.
+        extracted: folder of the original frames.
+        count: how many pictures a sheet shows.
+    """
+    plots = Path(plots)
+    plots.mkdir(parents=True)
+    frames = results.frames
+    by_count = frames.sort_values(["cards_counted", "frame"], kind="stable")
+    columns = ["frame", "recording", "cards_counted", "cards_predicted", "error"]
+    by_count[columns].round(4).to_csv(predictions, index=False, lineterminator="\n")
+    plot_counts(plots / "counts.png", frames)
+    spread = by_count.index[_evenly(len(frames), count)]
+    worst = frames["error"].abs().sort_values(ascending=False, kind="stable").index[:count]
+    for name, chosen in (("examples", spread), ("worst", worst)):
+        cells = [_example(results, i, extracted) for i in chosen]
+        _write(plots / f"{name}.png", sheet(cells))
+    chosen = by_count.index[_evenly(len(frames), 4)]
+    _write(plots / "heatmaps.png", _heatmaps(network, tensors, results.rows[chosen]))
+
+
+def _evenly(n, count):
+    """At most `count` of the numbers below n, evenly spread."""
+    return np.unique(((np.arange(count) + 0.5) * n / count).astype(int))
+
+
+def _example(results, i, extracted):
+    frame = results.frames.iloc[i]
+    picture = read_picture(Path(extracted) / frame["file"])
+    draw_packet(picture, results.points[i], results.visible[i])
+    text = f"{frame['cards_predicted']:.1f} cards, truly {frame['cards_counted']}: {frame['frame']}"
+    return captioned(picture, text)
+
+
+def _heatmaps(network, tensors, rows):
+    batch = next(iter(loader(tensors, rows, len(rows))))
+    with torch.inference_mode():
+        predicted = network(batch["pictures"])[0].numpy()
+    pictures = batch["pictures"].permute(0, 2, 3, 1).numpy()[..., ::-1]
+    true = batch["heatmaps"].numpy()
+    cells = [heatmap_rows(*each) for each in zip(pictures, predicted, true, strict=True)]
+    return sheet(cells, columns=1)
+
+
+def _write(path, picture):
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+
+
+def _rounded(values):
+    """The same nested dict with floats to four digits."""
+    if isinstance(values, dict):
+        return {name: _rounded(value) for name, value in values.items()}
+    return round(values, 4) if isinstance(values, float) else values

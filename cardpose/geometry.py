@@ -1,0 +1,131 @@
+"""A packet of cards as a box on a table, and the pin-hole camera that looks at it.
+
+World coordinates are millimetres: the table is z = 0, z points up, the packet's middle stands at
+the origin with its short edges along x. Picture coordinates are continuous: (0, 0) is the outer
+corner of the top-left pixel and a pixel's centre is at +0.5.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cardpose.keypoints import name_corners
+
+CARD_WIDTH = 63.0  # mm, poker size
+CARD_LENGTH = 88.0  # mm
+CARD_THICKNESS = 0.30  # mm
+CORNER_RADIUS = 3.0  # mm
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pin-hole camera: `position` in mm; `rotation` rows are right, down and forward (3, 3);
+    `focal` in pixels; `width` and `height` in pixels, the principal point in their middle."""
+
+    position: np.ndarray
+    rotation: np.ndarray
+    focal: float
+    width: int
+    height: int
+
+    @property
+    def projection(self):
+        """(3, 4) matrix from homogeneous world coordinates to homogeneous picture coordinates."""
+        intrinsic = np.array(
+            [[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2], [0, 0, 1]]
+        )
+        return intrinsic @ np.column_stack([self.rotation, -self.rotation @ self.position])
+
+    def project(self, points):
+        """Picture coordinates (..., 2) of world points (..., 3), all before the camera."""
+        seen = points @ self.projection[:, :3].T + self.projection[:, 3]
+        return seen[..., :2] / seen[..., 2:]
+
+    def plane(self, z):
+        """(3, 3) homography from (x, y) on the plane at height `z` to the picture."""
+        p = self.projection
+        return np.column_stack([p[:, 0], p[:, 1], p[:, 2] * z + p[:, 3]])
+
+
+def orbit(azimuth, elevation, distance, target, aim, roll, focal, width, height):
+    """A camera that looks at `target` from a direction and a distance.
+
+    Args:
+        azimuth, elevation, roll: radians; the elevation is above the table.
+        distance: mm from `target` to the camera.
+        target: (3,) world point in mm.
+        aim: (2,) picture coordinates at which `target` appears (before the roll).
+    """
+    outward = np.array(
+        [
+            np.cos(elevation) * np.cos(azimuth),
+            np.cos(elevation) * np.sin(azimuth),
+            np.sin(elevation),
+        ]
+    )
+    forward = -outward
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(forward, right), forward])
+    yaw = np.arctan2(aim[0] - width / 2, focal)
+    pitch = np.arctan2(aim[1] - height / 2, np.hypot(focal, aim[0] - width / 2))
+    rotation = _turn(2, roll) @ _turn(1, yaw) @ _turn(0, -pitch) @ rotation
+    return Camera(np.asarray(target) + distance * outward, rotation, focal, width, height)
+
+
+def _turn(axis, angle):
+    """(3, 3) rotation matrix about a coordinate axis, angle in radians."""
+    c, s = np.cos(angle), np.sin(angle)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    matrix = np.eye(3)
+    matrix[i, i] = matrix[j, j] = c
+    matrix[i, j], matrix[j, i] = -s, s
+    return matrix
+
+
+def card_outline(inset=0.0, arc_points=7):
+    """(4 * arc_points, 2) outline of a card in mm, its corners rounded, counter-clockwise."""
+    radius = CORNER_RADIUS - inset
+    angles = np.linspace(0, np.pi / 2, arc_points)
+    corners = []
+    for quarter, (sx, sy) in enumerate([(1, 1), (-1, 1), (-1, -1), (1, -1)]):
+        centre = sx * (CARD_WIDTH / 2 - CORNER_RADIUS), sy * (CARD_LENGTH / 2 - CORNER_RADIUS)
+        turned = angles + quarter * np.pi / 2
+        arc = np.stack([np.cos(turned), np.sin(turned)], axis=1)
+        corners.append(centre + radius * arc)
+    return np.concatenate(corners)
+
+
+def card_corners():
+    """(4, 2) corners of a card in mm: where the rounded outline reaches furthest out.
+
+    Corners 0-1 and 2-3 are the short edges.
+    """
+    inset = CORNER_RADIUS * (1 - np.sqrt(0.5))
+    x, y = CARD_WIDTH / 2 - inset, CARD_LENGTH / 2 - inset
+    return np.array([[-x, y], [x, y], [-x, -y], [x, -y]])
+
+
+def packet_keypoints(camera, face, back):
+    """The eight keypoints of a packet as a camera sees them.
+
+    A keypoint is visible if it lies in the picture and the packet does not hide it: the camera,
+    above the back, sees every corner of the back, and a corner of the face if it sees one of the
+    two sides that meet there.
+
+    Args:
+        face, back: (4, 3) world coordinates of the bottom and the top corners, as in
+            `card_corners`.
+
+    Returns:
+        (8, 2) picture coordinates in pixels and (8,) visibility, in the order of KEYPOINTS.
+    """
+    points = camera.project(np.concatenate([face, back]))
+    middle = face[:, :2].mean(axis=0)
+    # A side is seen when the camera stands outside its plane.
+    outwards = np.abs(camera.position[:2] - middle) > [CARD_WIDTH / 2, CARD_LENGTH / 2]
+    side = np.sign(face[:, :2] - middle) == np.sign(camera.position[:2] - middle)
+    unhidden = np.concatenate([(side & outwards).any(axis=1), np.ones(4, bool)])
+    inside = ((points >= 0) & (points <= [camera.width, camera.height])).all(axis=1)
+    order = name_corners(points[:4], points[4:])
+    return points[order], (unhidden & inside)[order]

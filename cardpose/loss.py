@@ -1,0 +1,25 @@
+"""L = MSE(heatmaps) + MSE(cards) + BCE(visibility), each with its weight."""
+
+from torch.nn import functional as F
+
+
+def losses(predicted, target, weights):
+    """The three losses of a batch and their weighted sum.
+
+    Args:
+        predicted, target: (heatmaps (n, 8, h, w), cards (n,) as a share of the deck, visibility
+            (n, 8)); predicted visibility as logits, the target's as 0 or 1.
+        weights: has `heatmaps`, `cards` and `visibility`.
+
+    Returns:
+        {"heatmaps", "cards", "visibility", "total"}: scalars, the first three unweighted.
+    """
+    heatmaps, cards, visibility = (p.float() for p in predicted)
+    parts = {
+        # The mean over a channel's pixels, then over channels and pictures: all are of one size.
+        "heatmaps": F.mse_loss(heatmaps, target[0].float()),
+        "cards": F.mse_loss(cards, target[1].float()),
+        "visibility": F.binary_cross_entropy_with_logits(visibility, target[2].float()),
+    }
+    parts["total"] = sum(getattr(weights, name) * value for name, value in parts.items())
+    return parts

@@ -1,0 +1,64 @@
+"""How good predictions are, in cards, pixels and shares; each metric says its unit by its name."""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import accuracy_score, f1_score
+
+
+def count_metrics(predicted, cards, recordings, guess):
+    """Metrics of counts.
+
+    Args:
+        predicted: (n,) predicted counts, not rounded.
+        cards: (n,) true counts.
+        recordings: (n,) the recording of each frame.
+        guess: what somebody says who has seen only the training counts.
+
+    Returns:
+        mse in cards^2 (the metric M); mae in cards a frame; mae_per_video in cards, the count of
+        a recording being the median of its frames'; within_1 and within_2, the shares of frames
+        whose rounded count is at most that far off; mse and mae of the constant guess.
+    """
+    error = predicted - cards
+    rounded = abs(np.round(predicted) - cards)
+    frames = pd.DataFrame({"recording": recordings, "predicted": predicted, "cards": cards})
+    videos = frames.groupby("recording").agg({"predicted": "median", "cards": "first"})
+    return {
+        "mse": float(np.mean(error**2)),
+        "mae": float(np.mean(abs(error))),
+        "mae_per_video": float((videos["predicted"] - videos["cards"]).abs().mean()),
+        "within_1": float(np.mean(rounded <= 1)),
+        "within_2": float(np.mean(rounded <= 2)),
+        "mse_constant_guess": float(np.mean((guess - cards) ** 2)),
+        "mae_constant_guess": float(np.mean(abs(guess - cards))),
+    }
+
+
+def keypoint_metrics(predicted, points, visible):
+    """Distances between predicted and labelled places, where the label says visible.
+
+    Args:
+        predicted, points: (n, 8, 2) pixels of the original pictures.
+        visible: (n, 8) bool.
+
+    Returns:
+        median_px, mean_px, and under_5px, the share closer than 5 pixels; None where no keypoint
+        is labelled visible.
+    """
+    distance = np.linalg.norm(predicted - points, axis=2)[visible]
+    if not len(distance):
+        return {"median_px": None, "mean_px": None, "under_5px": None}
+    return {
+        "median_px": float(np.median(distance)),
+        "mean_px": float(np.mean(distance)),
+        "under_5px": float(np.mean(distance < 5)),
+    }
+
+
+def visibility_metrics(predicted, visible):
+    """Accuracy and F1 of predicted visibility; both arguments (n, 8) bool."""
+    true, guess = visible.reshape(-1), predicted.reshape(-1)
+    return {
+        "accuracy": float(accuracy_score(true, guess)),
+        "f1": float(f1_score(true, guess, zero_division=0)),
+    }

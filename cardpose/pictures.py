@@ -1,0 +1,59 @@
+"""Fitting a picture of any size into the network's, and coordinates along with it."""
+
+import cv2
+import numpy as np
+
+
+def fit(size, target):
+    """How a picture of `size` fits into `target` whole, undistorted, in the middle.
+
+    Args:
+        size, target: (width, height) in pixels.
+
+    Returns:
+        (resized width, resized height), (left, top) margin in target pixels.
+    """
+    scale = min(target[0] / size[0], target[1] / size[1])
+    inner = [max(1, round(side * scale)) for side in size]
+    margin = [(outer - side) // 2 for outer, side in zip(target, inner, strict=True)]
+    return tuple(inner), tuple(margin)
+
+
+def resize_to_fit(picture, target):
+    """A (height, width, 3) picture scaled into `target` (width, height), its rest grey."""
+    height, width = picture.shape[:2]
+    inner, (left, top) = fit((width, height), target)
+    method = cv2.INTER_AREA if inner[0] <= width else cv2.INTER_LINEAR
+    fitted = np.full((target[1], target[0], 3), 127, np.uint8)
+    small = cv2.resize(picture, inner, interpolation=method)
+    fitted[top : top + inner[1], left : left + inner[0]] = small
+    return fitted
+
+
+def to_fitted(fractions, sizes, target):
+    """Places in fitted pictures, in pixels, from places in the originals as fractions.
+
+    Args:
+        fractions: (n, k, 2) x as a fraction of the width, y of the height.
+        sizes: (n, 2) width and height of the originals in pixels.
+        target: (width, height) of the fitted pictures.
+
+    Returns:
+        (n, k, 2) continuous picture coordinates.
+    """
+    scale, margin = _placing(sizes, target)
+    return fractions * scale + margin
+
+
+def to_original(points, sizes, target):
+    """Places in the originals, in their pixels, from places in fitted pictures (n, k, 2)."""
+    scale, margin = _placing(sizes, target)
+    return (points - margin) / scale * np.asarray(sizes)[:, None]
+
+
+def _placing(sizes, target):
+    """(n, 1, 2) fitted size and margin, of each picture."""
+    placed = [fit(tuple(size), tuple(target)) for size in np.asarray(sizes).tolist()]
+    inner = np.array([p[0] for p in placed], float)[:, None]
+    margin = np.array([p[1] for p in placed], float)[:, None]
+    return inner, margin

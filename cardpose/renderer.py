@@ -1,0 +1,206 @@
+"""Pictures of a scene: what the camera sees of the packet, with every corner's exact place.
+
+The table and the back are textured planes, each seen through one homography. The sides are drawn
+card by card from the bottom up, so that slipped cards stick out as real ones do.
+"""
+
+import cv2
+import numpy as np
+
+from cardpose.geometry import (
+    CARD_LENGTH,
+    CARD_THICKNESS,
+    CARD_WIDTH,
+    card_corners,
+    card_outline,
+    packet_keypoints,
+)
+from cardpose.scenes import BACK_SCALE, TABLE_SCALE, TABLE_SIZE, corner_radius_mask
+
+_SHIFT = 4  # cv2 draws polygons at 1/2**_SHIFT pixel
+_MARGIN = 6  # pixels round the packet that its drawing may touch
+
+
+class Renderer:
+    """Draws the frames of one scene.
+
+    Textures are prepared once: the back at several sizes, so that a far card is not aliased.
+    """
+
+    def __init__(self, scene):
+        self.scene = scene
+        outline = card_outline()
+        levels = np.arange(scene.cards) * CARD_THICKNESS
+        slipped = outline[None] + scene.offsets[:, None]
+        heights = np.broadcast_to(levels[:, None, None], (*slipped.shape[:2], 1))
+        self._outlines = np.concatenate([slipped, heights], axis=2)
+        self._facets = _side_facets(scene)
+        self._backs = []
+        for scale in (BACK_SCALE, 7.0, 5.0, 3.5, 2.5, 1.8):
+            size = round(CARD_WIDTH * scale), round(CARD_LENGTH * scale)
+            texture = cv2.resize(scene.back, size, interpolation=cv2.INTER_AREA)
+            self._backs.append((scale, texture, corner_radius_mask(scale)))
+        self._spot = _glare_spot()
+
+    def keypoints(self, index):
+        """(8, 2) places in pixels and (8,) visibility of the corners in frame `index`."""
+        scene, corners = self.scene, card_corners()
+        face = np.column_stack([corners + scene.offsets[0], np.zeros(4)])
+        top = scene.cards * CARD_THICKNESS
+        back = np.column_stack([corners + scene.offsets[-1], np.full(4, top)])
+        return packet_keypoints(scene.cameras[index], face, back)
+
+    def frame(self, index):
+        """(height, width, 3) uint8 BGR picture of frame `index`."""
+        scene, camera = self.scene, self.scene.cameras[index]
+        picture = self._table(camera)
+        self._packet(camera, picture)
+        picture = self._focus(camera, picture)
+        picture = self._motion(index, picture)
+        curve = np.arange(256)[:, None] / 255
+        curve = 255 * np.clip(curve * scene.tone[index], 0, 1) ** scene.gamma
+        picture = cv2.LUT(picture, np.round(curve).astype(np.uint8)[None])
+        x, y = (index * 29) % 64, (index * 47) % 64
+        noise = scene.noise[y : y + camera.height, x : x + camera.width]
+        return cv2.add(picture, noise, dtype=cv2.CV_8U)
+
+    def _table(self, camera):
+        scale = TABLE_SCALE
+        texture = np.array([[scale, 0, TABLE_SIZE / 2], [0, scale, TABLE_SIZE / 2], [0, 0, 1]])
+        to_picture = _pixels(camera.plane(0) @ np.linalg.inv(texture))
+        size = camera.width, camera.height
+        return cv2.warpPerspective(self.scene.table, to_picture, size, borderMode=cv2.BORDER_REFLECT)
+
+    def _packet(self, camera, picture):
+        """Draw the packet into `picture`, in the window that holds it."""
+        scene, thickness = self.scene, self.scene.cards * CARD_THICKNESS
+        ends = np.concatenate([self._outlines[0], self._outlines[-1] + [0, 0, CARD_THICKNESS]])
+        seen = camera.project(ends)
+        limits = [camera.width, camera.height]
+        low = np.clip(np.floor(seen.min(axis=0)) - _MARGIN, 0, limits).astype(int)
+        high = np.clip(np.ceil(seen.max(axis=0)) + _MARGIN, 0, limits).astype(int)
+        if (high <= low).any():
+            return
+        window = picture[low[1] : high[1], low[0] : high[0]]
+        side = np.empty_like(window)
+        side[:] = scene.edge_colours.mean(axis=0)
+        cover = np.zeros(window.shape[:2], np.uint8)
+        polygons = _fixed_point(camera.project(self._outlines) - low)
+        for polygon, colour in zip(polygons, scene.edge_colours.tolist(), strict=True):
+            cv2.fillConvexPoly(side, polygon, colour, cv2.LINE_AA, _SHIFT)
+            cv2.fillConvexPoly(cover, polygon, 255, cv2.LINE_AA, _SHIFT)
+        shade = np.full(window.shape, 255, np.uint8)
+        quads, normals, brightness = self._facets
+        towards = ((camera.position[:2] - quads[:, 0, :2]) * normals).sum(axis=1) > 0
+        polygons = _fixed_point(camera.project(quads[towards]) - low)
+        for polygon, grey in zip(polygons, brightness[towards].tolist(), strict=True):
+            cv2.fillConvexPoly(shade, polygon, (grey,) * 3, cv2.LINE_8, _SHIFT)
+        side = cv2.multiply(side, shade, scale=1 / 255)
+        back, back_cover = self._back(camera, thickness, low, (high - low).tolist())
+        side = _over(side, back, back_cover)
+        window[:] = _over(window, side, cv2.max(cover, back_cover))
+
+    def _back(self, camera, thickness, low, size):
+        """The packet's back in a window at `low`: BGR and coverage."""
+        plane = camera.plane(thickness)
+        plane = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]]) @ plane
+        wanted = camera.focal / np.linalg.norm(camera.position)  # pixels a mm
+        scale, texture, mask = min(self._backs, key=lambda level: abs(level[0] - wanted))
+        dx, dy = self.scene.offsets[-1]
+        to_mm = np.array(
+            [
+                [1 / scale, 0, dx - CARD_WIDTH / 2],
+                [0, 1 / scale, dy - CARD_LENGTH / 2],
+                [0, 0, 1],
+            ]
+        )
+        to_picture = _pixels(plane @ to_mm)
+        back = cv2.warpPerspective(texture, to_picture, size, borderMode=cv2.BORDER_REPLICATE)
+        cover = cv2.warpPerspective(mask, to_picture, size)
+        if self.scene.glare:
+            at = _mirror_point(camera.position, self.scene.glare_at, thickness)
+            spread = 60 / self._spot.shape[0]  # mm a pixel: the lamp's image is 60 mm wide
+            to_mm = np.array([[spread, 0, at[0] - 30], [0, spread, at[1] - 30], [0, 0, 1]])
+            spot = cv2.warpPerspective(self._spot, _pixels(plane @ to_mm), size)
+            back = cv2.add(back, cv2.multiply(spot, (self.scene.glare,) * 4))
+        return back, cover
+
+    def _focus(self, camera, picture):
+        """Blur what lies nearer or farther than the packet, as a lens does."""
+        if self.scene.aperture < 1:
+            return picture
+        rows = np.arange(camera.height) + 0.5 - camera.height / 2
+        # One over the depth of the table, seen along the middle of each row.
+        down = camera.rotation[1, 2] * rows / camera.focal + camera.rotation[2, 2]
+        inverse = np.maximum(-down / camera.position[2], 0)
+        focus = 1 / np.linalg.norm(camera.position)
+        blur = self.scene.aperture * abs(1 - inverse / focus)
+        weight = np.clip(blur / 3, 0, 1).astype(np.float32)[:, None]
+        weight = np.repeat(weight, camera.width, axis=1)
+        soft = cv2.GaussianBlur(picture, (7, 7), 2)
+        return cv2.blendLinear(soft, picture, weight, 1 - weight)
+
+    def _motion(self, index, picture):
+        """Smear by how far the packet moves while the shutter is open."""
+        cameras = self.scene.cameras
+        other = cameras[index - 1] if index else cameras[min(1, len(cameras) - 1)]
+        middle = np.zeros(3)
+        moved = (cameras[index].project(middle) - other.project(middle)) * self.scene.shutter
+        length = np.hypot(*moved)
+        if length < 0.7:
+            return picture
+        size = min(2 * int(np.ceil(length / 2)) + 1, 15)
+        kernel = np.zeros((size, size), np.float32)
+        step = moved / max(length, size - 1) * min(length, size - 1) / 2
+        ends = _fixed_point(np.array([size / 2 - step, size / 2 + step]))
+        cv2.line(kernel, ends[0].tolist(), ends[1].tolist(), 1.0, 1, cv2.LINE_AA, _SHIFT)
+        kernel[size // 2, size // 2] = max(kernel[size // 2, size // 2], 0.5)
+        return cv2.filter2D(picture, -1, kernel / kernel.sum())
+
+
+def _pixels(homography):
+    """A homography between continuous coordinates, for cv2, whose pixel centres are integers."""
+    to_centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    return np.linalg.inv(to_centre) @ homography @ to_centre
+
+
+def _fixed_point(points):
+    """Continuous picture coordinates as cv2's fixed-point integers."""
+    return np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32)
+
+
+def _over(below, above, cover):
+    """Lay `above` over `below` where `cover` (uint8) says."""
+    weight = cover.astype(np.float32) * np.float32(1 / 255)
+    return cv2.blendLinear(above, below, weight, 1 - weight)
+
+
+def _side_facets(scene):
+    """The packet's sides as upright strips: (n, 4, 3) corners, (n, 2) outward normals and (n,)
+    brightness 0 to 255. They reach a little beyond the packet, to shade slipped cards, too.
+    """
+    a = card_outline(inset=-1.5)
+    b = np.roll(a, -1, axis=0)
+    edge = b - a
+    normals = np.stack([edge[:, 1], -edge[:, 0]], axis=1) / np.hypot(*edge.T)[:, None]
+    strips = np.stack([a - edge * 0.02, b + edge * 0.02] * 2, axis=1)[:, [0, 1, 3, 2]]
+    top = scene.cards * CARD_THICKNESS + 3
+    heights = np.array([-3, -3, top, top])
+    heights = np.broadcast_to(heights[None, :, None], (*strips.shape[:2], 1))
+    lit = scene.ambient + (1 - scene.ambient) * np.maximum(0, normals @ scene.light)
+    return np.concatenate([strips, heights], axis=2), normals, np.round(255 * lit).astype(int)
+
+
+def _mirror_point(eye, image, z):
+    """(2,) where on the plane at height z a mirror shows the light whose mirror image is at
+    `image`, below the plane, to an eye above it."""
+    share = (eye[2] - z) / (eye[2] - image[2])
+    return eye[:2] + share * (image[:2] - eye[:2])
+
+
+def _glare_spot(size=128):
+    """(size, size, 3) uint8 a soft round spot of white."""
+    x = (np.arange(size) + 0.5) / size * 2 - 1
+    radius = np.hypot(x[None], x[:, None])
+    spot = np.clip(1 - radius, 0, 1) ** 2 * (3 - 2 * np.clip(1 - radius, 0, 1))
+    return np.repeat(np.round(spot * 255).astype(np.uint8)[..., None], 3, axis=2)

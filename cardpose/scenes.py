@@ -1,0 +1,245 @@
+"""What a rendered recording shows: a cloth, a light, a deck, a packet, a camera's walk round it.
+
+Everything is drawn from one random generator, so a seed fixes a scene to the last bit.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from cardpose.geometry import (
+    CARD_LENGTH,
+    CARD_THICKNESS,
+    CARD_WIDTH,
+    CORNER_RADIUS,
+    card_outline,
+    orbit,
+)
+
+TABLE_SCALE = 2.0  # cloth pixels a mm
+TABLE_SIZE = 1536  # cloth pixels along each side; the packet stands in the middle
+BACK_SCALE = 10.0  # pixels a mm of a card's back
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A packet on a table, and how it is filmed. Colours are BGR, 0 to 255."""
+
+    cards: int
+    table: np.ndarray  # (TABLE_SIZE, TABLE_SIZE, 3) uint8, light and shadow included
+    back: np.ndarray  # (h, w, 3) uint8 at BACK_SCALE
+    offsets: np.ndarray  # (cards, 2) mm, how far each card has slipped from the middle
+    edge_colours: np.ndarray  # (cards, 3) the long thin edges of the cards
+    light: np.ndarray  # (2,) unit vector towards the light, along the table
+    ambient: float  # how bright a side is that faces away from the light, 0 to 1
+    glare: float  # strength of the light's reflection in the back, 0 to 1
+    glare_at: np.ndarray  # (3,) mm, the light's mirror image below the table
+    aperture: float  # blur in pixels of a thing infinitely far away
+    shutter: float  # fraction of the time between two frames that the shutter is open
+    noise: np.ndarray  # (h, w, 3) int16, larger than a frame
+    tone: np.ndarray  # (frames, 3) gain of each channel
+    gamma: float
+    cameras: list  # one Camera a frame
+
+
+def random_scene(rng, cards, frames, width=640, height=480):
+    """Draw the scene of one recording of `cards` cards, `frames` frames long."""
+    light_angle = rng.uniform(0, 2 * np.pi)
+    light = np.array([np.cos(light_angle), np.sin(light_angle)])
+    offsets = _stacking(rng, cards)
+    table = _cloth(rng)
+    table = _lit(rng, table, cards * CARD_THICKNESS, light)
+    paper = np.array([1.0, 1.0, 1.0]) * rng.uniform(205, 245) - [rng.uniform(0, 40), 8, 0]
+    edges = paper * rng.uniform(0.75, 1.0)
+    # Light catches some cards and not others; every few cards a gap shows as a dark line.
+    shade = rng.normal(1, rng.uniform(0.03, 0.10), cards)
+    shade[rng.random(cards) < 0.12] *= rng.uniform(0.6, 0.85)
+    return Scene(
+        cards=cards,
+        table=table,
+        back=_card_back(rng, paper),
+        offsets=offsets,
+        edge_colours=np.clip(edges * shade[:, None], 30, 255),
+        light=light,
+        ambient=rng.uniform(0.45, 0.85),
+        glare=rng.choice([0.0, rng.uniform(0.1, 0.8)]),
+        glare_at=np.append(light * rng.uniform(100, 500), -rng.uniform(250, 700)),
+        aperture=rng.uniform(0, 14),
+        shutter=rng.uniform(0.1, 0.5),
+        noise=_noise(rng, width, height),
+        tone=_tone(rng, frames),
+        gamma=rng.uniform(0.8, 1.25),
+        cameras=_walk(rng, frames, cards * CARD_THICKNESS, width, height),
+    )
+
+
+def _wander(rng, frames, low, high, pace=80):
+    """(frames,) a smooth walk between `low` and `high`, about one turn every `pace` frames."""
+    knots = rng.uniform(low, high, frames // pace + 3)
+    at = (np.arange(len(knots)) - rng.uniform(0, 1)) * pace
+    return PchipInterpolator(at, knots)(np.arange(frames))
+
+
+def _walk(rng, frames, thickness, width, height):
+    """Cameras that go round the packet, nearer and farther, sometimes cutting it off."""
+    pace = rng.uniform(np.radians(30), np.radians(75)) / 100  # rad a frame
+    azimuth = rng.uniform(0, 2 * np.pi) + rng.choice([-1, 1]) * pace * np.arange(frames)
+    azimuth = azimuth + _wander(rng, frames, -0.4, 0.4)
+    elevation = np.radians(_wander(rng, frames, 20, 55))
+    distance = np.exp(_wander(rng, frames, np.log(95), np.log(290)))
+    x = width * _wander(rng, frames, 0.30, 0.70)
+    # Below the middle only from high up: a low camera that looks up sees the horizon.
+    lowest = 0.5 + 0.25 * (elevation - np.radians(20)) / np.radians(35)
+    y = height * (0.28 + (lowest - 0.28) * _wander(rng, frames, 0, 1))
+    roll = np.radians(_wander(rng, frames, -7, 7))
+    focal = rng.uniform(660, 700)
+    target = np.array([0, 0, thickness / 2])
+    return [
+        orbit(a, e, d, target, (u, v), r, focal, width, height)
+        for a, e, d, u, v, r in zip(azimuth, elevation, distance, x, y, roll, strict=True)
+    ]
+
+
+def _stacking(rng, cards):
+    """(cards, 2) mm: a few blocks slipped against each other, each card a little besides."""
+    slip = rng.normal(0, rng.uniform(0.03, 0.15), (cards, 2))
+    cuts = rng.random(cards) < rng.uniform(0, 0.12)
+    slip += np.cumsum(cuts[:, None] * rng.normal(0, rng.uniform(0.2, 0.8), (cards, 2)), axis=0)
+    lean = rng.normal(0, 0.01, 2)  # mm a card: a packet pushed askew
+    slip += lean * np.arange(cards)[:, None]
+    return np.clip(slip - slip.mean(axis=0), -2, 2)
+
+
+def _field(rng, size, cell):
+    """(size, size) smooth random numbers, zero mean and unit spread, bumps `cell` pixels wide."""
+    small = rng.standard_normal((max(2, round(size / cell)) + 1,) * 2, dtype=np.float32)
+    field = cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
+    return (field - field.mean()) / field.std()
+
+
+def _colour(rng, low, high, saturation):
+    """(3,) BGR of a random hue, its brightness between `low` and `high`."""
+    hsv = np.array([[[rng.uniform(0, 360), rng.uniform(*saturation), rng.uniform(low, high)]]])
+    return cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2BGR)[0, 0] * 255
+
+
+def _cloth(rng):
+    """(TABLE_SIZE, TABLE_SIZE, 3) float32: felt, weave, stripes, checks, or grained wood."""
+    size = TABLE_SIZE
+    base = _colour(rng, 0.15, 0.9, (0.0, 0.95))
+    other = np.clip(base * rng.uniform(0.5, 1.5, 3), 10, 245)
+    fuzz = _field(rng, size, 2) * 0.6 + _field(rng, size, rng.uniform(4, 12)) * 0.7
+    x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
+    angle = rng.uniform(0, np.pi)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    across = y * np.cos(angle) - x * np.sin(angle)
+    kind = rng.choice(["felt", "weave", "stripes", "checks", "wood"], p=[0.5, 0.2, 0.1, 0.1, 0.1])
+    if kind == "felt":
+        mix = _field(rng, size, rng.uniform(30, 150)) * 0.15
+    elif kind == "weave":
+        pitch = rng.uniform(4, 9)
+        mix = 0.4 + 0.25 * (np.sin(along / pitch * 6.28) * np.sin(across / pitch * 6.28))
+    elif kind == "stripes":
+        mix = np.clip(3 * np.sin(along / rng.uniform(8, 60)), -0.5, 0.5) + 0.5
+    elif kind == "checks":
+        pitch = rng.uniform(15, 70)
+        mix = 0.25 * ((np.sin(along / pitch) > 0).astype(np.float32) + (np.sin(across / pitch) > 0))
+        mix *= 2
+    else:
+        rings = across / rng.uniform(6, 20) + 2.5 * _field(rng, size, 300)
+        mix = 0.5 + 0.5 * np.sin(rings + 0.8 * _field(rng, size, 40))
+    folds = _field(rng, size, rng.uniform(150, 400)) * rng.uniform(0, 10)
+    grain = (fuzz * rng.uniform(2, 9) + folds)[..., None]
+    return base + (other - base) * mix[..., None].astype(np.float32) + grain
+
+
+def _lit(rng, table, thickness, light):
+    """The cloth under its light: a bright side, the packet's soft shadow, the dark at its foot."""
+    size = TABLE_SIZE
+    x, y = np.meshgrid(*[(np.arange(256, dtype=np.float32) - 128) / 128] * 2)
+    slope = rng.uniform(0, 0.35)
+    bright = 1 + slope * (x * light[0] + y * light[1]) - rng.uniform(0, 0.3) * (x**2 + y**2)
+    shine = cv2.resize(bright.astype(np.float32), (size, size))
+    middle, outline = size / 2, card_outline() * TABLE_SCALE
+    reach = thickness * rng.uniform(0.4, 2.0) * TABLE_SCALE
+    dark = np.zeros((size, size), np.float32)
+    # The shadow of a box: its outline swept from its foot to where its top's shadow falls.
+    swept = np.concatenate([outline, outline - light * reach]) + middle
+    cv2.fillConvexPoly(dark, cv2.convexHull(np.round(swept * 16).astype(np.int32)), 1.0, 16, 4)
+    soft = cv2.GaussianBlur(dark, (0, 0), 1 + reach * rng.uniform(0.15, 0.6))
+    foot = cv2.GaussianBlur(dark, (0, 0), TABLE_SCALE * rng.uniform(0.6, 2.5))
+    shade = 1 - rng.uniform(0.25, 0.8) * np.maximum(soft, rng.uniform(0.3, 1) * foot)
+    return np.clip(table * (shine * shade)[..., None], 0, 255).astype(np.uint8)
+
+
+def _card_back(rng, paper):
+    """(h, w, 3) uint8 picture of a card's back: a white border round a printed pattern."""
+    h, w = round(CARD_LENGTH * BACK_SCALE), round(CARD_WIDTH * BACK_SCALE)
+    ink = _colour(rng, 0.25, 0.85, (0.35, 1.0))
+    if rng.random() < 0.15:
+        ink = np.full(3, rng.uniform(15, 80))
+    light = ink + (paper - ink) * rng.uniform(0.5, 0.95)
+    x, y = np.meshgrid(
+        (np.arange(w, dtype=np.float32) + 0.5) / BACK_SCALE - CARD_WIDTH / 2,
+        (np.arange(h, dtype=np.float32) + 0.5) / BACK_SCALE - CARD_LENGTH / 2,
+    )
+    border = rng.uniform(2.5, 7)
+    # Distance in mm from the edge of the printed field, positive inside it.
+    depth = np.minimum(CARD_WIDTH / 2 - border - abs(x), CARD_LENGTH / 2 - border - abs(y))
+    pattern = _pattern(rng, x, y)
+    frame = rng.uniform(0, 6)
+    line = rng.uniform(0.4, 1.0)
+    lines = (abs(depth - frame) < line / 2) | (abs(depth - frame - 2 * line) < line / 2)
+    pattern = np.where(depth < frame, rng.choice([0.0, 1.0]), pattern)
+    pattern = np.where(lines, 1 - rng.choice([0.0, 0.2]), pattern)[..., None]
+    printed = ink + (light - ink) * pattern
+    back = np.where(depth[..., None] > 0, printed, paper)
+    return cv2.GaussianBlur(np.clip(back, 0, 255).astype(np.float32), (0, 0), 1).astype(np.uint8)
+
+
+def _pattern(rng, x, y):
+    """The share of light ink, 0 to 1, at (x, y) mm: symmetric under a turn by 180 degrees."""
+    pitch = rng.uniform(2.0, 7.0)
+    u, v = (x + y) / pitch * np.pi, (x - y) / pitch * np.pi
+    kind = rng.choice(["diamonds", "rosettes", "dots", "waves", "rings", "plain"])
+    if kind == "diamonds":
+        wave = np.maximum(abs(np.sin(u)), abs(np.sin(v))) - 0.85
+    elif kind == "rosettes":
+        petals = np.cos(np.arctan2(np.sin(2 * u), np.sin(2 * v)) * 4)
+        wave = np.cos(u) ** 2 * np.cos(v) ** 2 - 0.3 + 0.15 * petals
+    elif kind == "dots":
+        wave = np.cos(u) * np.cos(v) - 0.4
+    elif kind == "waves":
+        wave = np.sin(2 * np.pi * y / pitch + 1.5 * np.sin(2 * np.pi * x / pitch / 2))
+        wave = np.where(y > 0, wave, wave[::-1, ::-1])
+    elif kind == "rings":
+        wave = np.sin(2 * np.pi * np.hypot(x, y) / pitch)
+    else:
+        return np.full_like(x, rng.uniform(0, 0.3))
+    return np.clip(wave * rng.uniform(2, 8) + 0.3, 0, 1)
+
+
+def _noise(rng, width, height):
+    """(height + 64, width + 64, 3) int16 sensor noise, a little smoothed as cameras do."""
+    grain = rng.standard_normal((height + 64, width + 64, 3), dtype=np.float32)
+    smooth = cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.3, 0.9))
+    return np.round(smooth / smooth.std() * rng.uniform(0.5, 6)).astype(np.int16)
+
+
+def _tone(rng, frames):
+    """(frames, 3) channel gains: the exposure and the white balance drift."""
+    exposure = _wander(rng, frames, 0.75, 1.2, pace=150)
+    balance = rng.uniform(0.88, 1.12, 3)
+    drift = np.stack([_wander(rng, frames, 0.97, 1.03, pace=150) for _ in range(3)], axis=1)
+    return exposure[:, None] * balance * drift
+
+
+def corner_radius_mask(scale):
+    """(h, w) uint8 coverage of a card with rounded corners at `scale` pixels a mm."""
+    h, w = round(CARD_LENGTH * scale), round(CARD_WIDTH * scale)
+    x = abs(np.arange(w) + 0.5 - w / 2) / scale - (CARD_WIDTH / 2 - CORNER_RADIUS)
+    y = abs(np.arange(h) + 0.5 - h / 2) / scale - (CARD_LENGTH / 2 - CORNER_RADIUS)
+    corner = np.hypot(np.maximum(x[None], 0), np.maximum(y[:, None], 0))
+    return np.round(np.clip((CORNER_RADIUS - corner) * scale + 0.5, 0, 1) * 255).astype(np.uint8)

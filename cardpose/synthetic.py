@@ -1,0 +1,71 @@
+"""A rendered data set: one video a count, with the exact place of every corner."""
+
+import os
+from pathlib import Path
+
+import cv2
+import joblib
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from cardpose.annotations import frame_name, write_annotations
+from cardpose.errors import InputError
+from cardpose.renderer import Renderer
+from cardpose.scenes import random_scene
+
+DECK = 52
+WIDTH, HEIGHT = 640, 480
+FRAME_RATE = 30
+
+
+def render_dataset(videos, annotations, table, count, frames, seed, jobs=-1):
+    """Render recordings of packets of 1, 2, ... `count` cards.
+
+    Args:
+        videos: folder to be made, for packet_01.mp4, packet_02.mp4, ...
+        annotations: file to be written, with the corners in every frame.
+        table: file to be written, with the counts (`videos.csv`).
+        frames: of each video.
+        seed: same seed, same bytes.
+        jobs: videos rendered side by side; -1 for one a core.
+    """
+    videos = Path(videos)
+    videos.mkdir(parents=True)
+    cards = list(range(1, count + 1))
+    work = joblib.Parallel(n_jobs=jobs, return_as="generator")(
+        joblib.delayed(_render)(videos / _file_name(n), n, frames, seed) for n in cards
+    )
+    names, points, visible = [], [], []
+    for n, (p, v) in zip(cards, tqdm(work, "render", len(cards), unit="video"), strict=True):
+        stem = Path(_file_name(n)).stem
+        names += [frame_name(stem, index) for index in range(frames)]
+        points.append(p)
+        visible.append(v)
+    write_annotations(annotations, names, np.concatenate(points), np.concatenate(visible))
+    rows = {"video": map(_file_name, cards), "cards_counted": cards, "total_cards": DECK}
+    pd.DataFrame(rows).to_csv(table, index=False, lineterminator="\n")
+
+
+def _file_name(cards):
+    return f"packet_{cards:02d}.mp4"
+
+
+def _render(path, cards, frames, seed):
+    """Render one video; returns the corners (frames, 8, 2) as fractions and their visibility."""
+    cv2.setNumThreads(1)
+    renderer = Renderer(random_scene(np.random.default_rng([seed, cards]), cards, frames))
+    points, visible = np.empty((frames, 8, 2)), np.empty((frames, 8), bool)
+    codec = cv2.VideoWriter_fourcc(*"mp4v")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, FRAME_RATE, (WIDTH, HEIGHT))
+    if not writer.isOpened():
+        raise InputError(f"{path}: cannot be written as a video")
+    try:
+        for index in range(frames):
+            points[index], visible[index] = renderer.keypoints(index)
+            writer.write(renderer.frame(index))
+    finally:
+        writer.release()
+    if not os.path.getsize(path):
+        raise InputError(f"{path}: cannot be written; is the disk full?")
+    return points / [WIDTH, HEIGHT], visible

@@ -1,0 +1,150 @@
+"""Training, on Lightning: the loop, the schedule, what is logged, which network is kept."""
+
+import math
+
+import lightning
+import numpy as np
+import torch
+from dvclive import Live
+
+from cardpose.batches import loader
+from cardpose.loss import losses
+from cardpose.model import CardPose
+
+
+class Training(lightning.LightningModule):
+    """Trains a network on the loss L; logs its parts as `train/...` and `validation/...`."""
+
+    def __init__(self, network, weights, learning_rate, weight_decay, deck):
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.weights, self.deck = weights, deck
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+
+    def training_step(self, batch):
+        return self._step(batch, "train")
+
+    def validation_step(self, batch):
+        self._step(batch, "validation")
+
+    def _step(self, batch, split):
+        predicted = self.network(batch["pictures"])
+        target = batch["heatmaps"], batch["cards"], batch["visible"]
+        parts = losses(predicted, target, self.weights)
+        n = len(batch["cards"])
+        logged = {f"{split}/{name}": value.detach() for name, value in parts.items()}
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=n)
+        error = (predicted[1].float() - batch["cards"]).abs().mean() * self.deck
+        self.log(
+            f"{split}/mae_cards",
+            error.detach(),
+            on_step=False,
+            on_epoch=True,
+            batch_size=n,
+            prog_bar=True,
+        )
+        return parts["total"]
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.AdamW(
+            self.parameters(), self.learning_rate, weight_decay=self.weight_decay
+        )
+        steps = self.trainer.estimated_stepping_batches
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=steps, pct_start=0.2
+        )
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+class Keep(lightning.Callback):
+    """Keeps in memory the weights of the epoch with the smallest `monitor`, or of the last."""
+
+    def __init__(self, monitor=None):
+        self.monitor, self.best, self.epoch, self.weights = monitor, math.inf, None, None
+
+    def on_train_epoch_end(self, trainer, module):
+        value = float(trainer.callback_metrics[self.monitor]) if self.monitor else -math.inf
+        if value < self.best or not self.monitor:
+            self.best, self.epoch = value, trainer.current_epoch
+            self.weights = {k: v.detach().clone() for k, v in module.network.state_dict().items()}
+
+
+def best_precision(accelerator):
+    """"bf16-mixed" where the processor multiplies bfloat16 in hardware, else "32-true"."""
+    if accelerator == "gpu":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16-mixed" if accelerator == "cpu" and has_bf16 else "32-true"
+
+
+class Log(lightning.Callback):
+    """Writes every epoch's losses with DVCLive, a step an epoch."""
+
+    def __init__(self, live):
+        self.live = live
+
+    def on_train_epoch_end(self, trainer, module):
+        for name, value in sorted(trainer.callback_metrics.items()):
+            self.live.log_metric(name, float(value))
+        self.live.next_step()
+
+
+def train(tensors, role, params, log):
+    """Train a network on the frames whose role is "train".
+
+    Args:
+        tensors: a `Tensors`.
+        role: (n,) "train", "validation" or "test", a frame; see `splits.split_frames`.
+        params: a `Params`.
+        log: folder for DVCLive, to be made.
+
+    Returns:
+        weights: state_dict of the network after the epoch with the smallest validation loss (the
+            last epoch where no frame validates).
+        about: what `prediction.save_network` stores with them.
+    """
+    lightning.seed_everything(params.seed, verbose=False)
+    rows = {name: np.flatnonzero(role == name) for name in ("train", "validation")}
+    model, options = params.model, params.train
+    about = {
+        "widths": model.widths,
+        "stride": tensors.stride,
+        "hidden": model.hidden,
+        "image_size": list(tensors.image_size),
+        "sigma": tensors.sigma,
+        "deck": tensors.deck,
+    }
+    network = CardPose(model.widths, tensors.stride, model.hidden, tensors.image_size)
+    module = Training(
+        network, params.loss, options.learning_rate, options.weight_decay, tensors.deck
+    )
+    reading = {"batch_size": options.batch_size, "workers": options.loader_workers}
+    batches = loader(
+        tensors,
+        rows["train"],
+        shuffled=True,
+        augmented=options.augment,
+        seed=params.seed,
+        **reading,
+    )
+    validation = loader(tensors, rows["validation"], **reading) if len(rows["validation"]) else None
+    keep = Keep("validation/total" if validation else None)
+    precision = options.precision
+    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    if precision == "auto":
+        precision = best_precision(accelerator)
+    with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
+        trainer = lightning.Trainer(
+            accelerator=accelerator,
+            devices=1,
+            precision=precision,
+            max_epochs=options.epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            callbacks=[keep, Log(live)],
+        )
+        trainer.fit(module, batches, validation)
+        live.summary["best_epoch"] = keep.epoch
+    return keep.weights, about

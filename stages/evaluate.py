@@ -1,0 +1,33 @@
+"""Measure the network on the held-out recordings, and draw what it saw."""
+
+import json
+
+from cardpose.errors import run
+from cardpose.evaluation import evaluate, write_report
+from cardpose.files import replacing
+from cardpose.params import load_params
+from cardpose.prediction import load_network
+from cardpose.splits import split_frames
+from cardpose.tensors import read_tensors
+
+
+def main():
+    params = load_params()
+    tensors = read_tensors("data/tensors")
+    frames = tensors.frames
+    role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
+    network, about = load_network("models/cardpose.safetensors")
+    report, results = evaluate(network, about, tensors, role)
+    with (
+        replacing("metrics/evaluate.json") as metrics,
+        replacing("metrics/predictions.csv") as predictions,
+        replacing("metrics/plots") as plots,
+    ):
+        metrics.write_text(json.dumps(report, indent=2) + "\n")
+        write_report(
+            predictions, plots, results, network, tensors, "data/frames", params.evaluate.pictures
+        )
+
+
+if __name__ == "__main__":
+    run(main)

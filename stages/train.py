@@ -1,0 +1,23 @@
+"""Train the network on the training recordings; keep the best epoch's weights."""
+
+from cardpose.errors import run
+from cardpose.files import replacing
+from cardpose.params import load_params
+from cardpose.prediction import save_network
+from cardpose.splits import split_frames
+from cardpose.tensors import read_tensors
+from cardpose.training import train
+
+
+def main():
+    params = load_params()
+    tensors = read_tensors("data/tensors")
+    frames = tensors.frames
+    role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
+    with replacing("models/cardpose.safetensors") as path, replacing("metrics/train") as log:
+        weights, about = train(tensors, role, params, log)
+        save_network(path, weights, about)
+
+
+if __name__ == "__main__":
+    run(main)
