@@ -11,6 +11,7 @@ import pandera.pandas as pa
 
 from cardpose.errors import InputError
 from cardpose.keypoints import KEYPOINTS
+from cardpose.recordings import split_frame_name
 from cardpose.tables import between, number, read_table
 
 
@@ -66,20 +67,3 @@ def write_annotations(path, frames, points, visible):
         columns[f"{name}_x"] = points[:, i, 0]
         columns[f"{name}_y"] = points[:, i, 1]
     pd.DataFrame(columns).to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
-
-
-def frame_name(recording, index):
-    """The name of frame `index` of a recording, as annotations.csv and the index spell it."""
-    return f"{recording}_frame_{index}"
-
-
-def split_frame_name(frame, where="frame"):
-    """The recording and the index in a frame's name.
-
-    Raises:
-        InputError: the name is not `<recording>_frame_<index>`; `where` begins the message.
-    """
-    recording, separator, index = frame.rpartition("_frame_")
-    if not (separator and recording and index.isascii() and index.isdigit()):
-        raise InputError(f"{where}: should be like MyVideo_frame_20 (got {frame!r})")
-    return recording, int(index)

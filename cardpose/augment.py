@@ -38,7 +38,7 @@ def augment(picture, points, visible, rng):
     # cv2 counts from the middle of the first pixel, we from its corner.
     to_centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     matrix = (np.linalg.inv(to_centre) @ matrix @ to_centre)[:2]
-    cloth = picture.mean(axis=(0, 1))  # what a margin that opens is filled with
+    cloth = cv2.mean(picture)[:3]  # what a margin that opens is filled with
     picture = cv2.warpAffine(picture, matrix, (width, height), borderValue=cloth)
     return _recolour(picture, rng), points.astype(np.float32), visible
 

@@ -14,10 +14,10 @@ import pandas as pd
 import pandera.pandas as pa
 from tqdm import tqdm
 
-from cardpose.annotations import split_frame_name, write_annotations
+from cardpose.annotations import write_annotations
 from cardpose.errors import InputError, some
 from cardpose.keypoints import KEYPOINTS
-from cardpose.recordings import read_picture
+from cardpose.recordings import read_picture, split_frame_name
 from cardpose.tables import between, number, read_table
 
 
@@ -39,6 +39,15 @@ def convert_cardcut(original, videos, annotations, table):
             raise InputError(f"{wanted} is missing: see data/cardcut/README.md for the download")
     rows = read_table(path, _schema())
     rows = rows[rows["annotated"] == 1]
+    if rows.empty:
+        raise InputError(f"{path}: annotated: no row has 1 here")
+    for name in (f"{keypoint}_{axis}" for keypoint in KEYPOINTS for axis in "xy"):
+        nowhere = rows[name].isna() & (rows[f"{name[:-2]}_visible"] == 1)
+        if nowhere.any():
+            raise InputError(
+                f"{path}: line {nowhere.idxmax() + 2}: {name}: should be between 0 and 1, as the"
+                " keypoint is visible (it is empty)"
+            )
     stems = [Path(name).stem for name in rows["imageName"]]
     lines = rows.index + 2
     recordings = [

@@ -8,9 +8,8 @@ import joblib
 import pandas as pd
 from tqdm import tqdm
 
-from cardpose.annotations import frame_name
 from cardpose.errors import InputError
-from cardpose.recordings import numbered_pictures, read_picture, sampled_frames
+from cardpose.recordings import frame_name, numbered_pictures, read_picture, sampled_frames
 
 # Quality 98 with full-resolution colour: differs from the decoded frame by less than its noise.
 _JPEG = [

@@ -16,14 +16,19 @@ def replacing(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.part{path.suffix}")
-    _remove(scratch)
+    old = path.with_name(f".{path.name}.old")
+    for left_behind in (scratch, old):
+        _remove(left_behind)
     try:
         yield scratch
-        if scratch.is_dir():
-            _remove(path)
+        if path.is_dir():
+            os.replace(path, old)  # a folder cannot be replaced in one step
         os.replace(scratch, path)
     finally:
-        _remove(scratch)
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        for left_behind in (scratch, old):
+            _remove(left_behind)
 
 
 def _remove(path):

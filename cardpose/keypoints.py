@@ -15,9 +15,7 @@ KEYPOINTS = (
 
 # Keypoint i of a picture is keypoint FLIP[i] of the picture flipped left-right.
 FLIP = tuple(
-    KEYPOINTS.index(
-        name.replace("left", "*").replace("right", "left").replace("*", "right")
-    )
+    KEYPOINTS.index(name.replace("left", "*").replace("right", "left").replace("*", "right"))
     for name in KEYPOINTS
 )
 
@@ -32,7 +30,7 @@ EDGES = (
 def name_corners(face, back):
     """Put a packet's corners into the order of KEYPOINTS, named as the picture shows them.
 
-    "Upper" is the short edge whose middle is higher in the picture, "left" in each pair is the
+    "Upper" is the short edge of the back whose middle is higher in the picture, "left" in each pair is the
     corner with the smaller x: the back of a card looks the same turned by 180 degrees, so names
     follow the picture, not the cards.
 
@@ -45,7 +43,7 @@ def name_corners(face, back):
         (8,) indices into the rows of `np.concatenate([face, back])`, one per keypoint.
     """
     ends = ((0, 1), (2, 3))
-    heights = [face[list(end), 1].mean() + back[list(end), 1].mean() for end in ends]
+    heights = [back[list(end), 1].mean() for end in ends]
     upper, lower = (ends[i] for i in np.argsort(heights, kind="stable"))
     order = []
     for end in (upper, lower):

@@ -1,17 +1,21 @@
 """The network: a small UNet for the heatmaps, and beside it a head for the count.
 
-The heatmaps reach the count's head detached from the graph: the count learns from where the
-corners are, but never bends the heatmaps.
+The heatmaps reach the head detached from the graph: the count learns from where the corners are,
+but never bends the heatmaps.
 """
+
+from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cardpose.keypoints import KEYPOINTS
+from cardpose.heatmaps import decode
+from cardpose.keypoints import EDGES, KEYPOINTS
 
 N = len(KEYPOINTS)
-_POOL = 4  # heatmap pixels a pooled pixel
+SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
+_SEEN = 0.3  # a heatmap with a lower peak shows no corner
 
 
 class CardPose(nn.Module):
@@ -20,38 +24,31 @@ class CardPose(nn.Module):
     Args:
         widths: channels at 1/2, 1/4, 1/8, ... of the picture.
         stride: picture pixels a heatmap pixel: 2, 4 or 8.
-        hidden: width of the fully connected layer in the count's head.
+        sigma: of the heatmaps it is trained on, in heatmap pixels.
+        hidden: width of the fully connected layers in the count's head.
         image_size: (width, height) of the pictures.
     """
 
-    def __init__(self, widths, stride, hidden, image_size):
+    def __init__(self, widths, stride, sigma, hidden, image_size):
         super().__init__()
-        skips = {2: 0, 4: 1, 8: 2}[stride]  # levels finer than the heatmaps
+        self.stride, self.sigma, self.image_size = stride, sigma, image_size
+        finest = {2: 0, 4: 1, 8: 2}[stride]  # the level that the heatmaps are drawn at
         self.stem = conv(3, widths[0], stride=2)
         self.down = nn.ModuleList(
-            nn.Sequential(conv(a, b, stride=2), conv(b, b))
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            nn.Sequential(conv(a, b, stride=2), conv(b, b)) for a, b in pairwise(widths)
         )
-        levels = list(widths[skips:])
-        pairs = list(zip(levels[-2::-1], levels[:0:-1], strict=True))
-        self.narrow = nn.ModuleList(nn.Conv2d(deep, skip, 1) for skip, deep in pairs)
-        self.up = nn.ModuleList(conv(2 * skip, skip) for skip, _ in pairs)
-        self.heatmaps = nn.Conv2d(levels[0], N, 1)
-        width, height = image_size
-        pooled = N * (width // stride // _POOL) * (height // stride // _POOL)
-        self.joined = nn.Linear(widths[-1] + pooled, hidden)
-        self.cards = nn.Linear(hidden, 1)
-        self.visible = nn.Linear(hidden, N)
-        nn.init.constant_(self.cards.bias, 0.5)
-        import os
-        nn.init.normal_(self.heatmaps.weight, std=float(os.environ.get('ZI','0.001'))); nn.init.zeros_(self.heatmaps.bias)
-        self.H=os.environ.get('HEAD','grid'); self.stride=stride
-        if self.H!='grid': self.joined = nn.Linear(widths[-1]+24+(pooled if self.H=='both' else 0), hidden)
-        if os.environ.get('MID'): self.mid=nn.Linear(hidden,hidden)
-        else: self.mid=None
+        steps = [(deep, skip) for skip, deep in pairwise(widths[finest:])][::-1]
+        self.narrow = nn.ModuleList(nn.Conv2d(deep, skip, 1) for deep, skip in steps)
+        self.up = nn.ModuleList(conv(2 * skip, skip) for _, skip in steps)
+        self.heatmaps = nn.Conv2d(widths[finest], N, 1)
+        # Near zero, or the first steps crush every heatmap to nothing, and learning stalls.
+        nn.init.normal_(self.heatmaps.weight, std=1e-3)
+        nn.init.zeros_(self.heatmaps.bias)
+        self.head = Head(widths[-1] + N * (widths[finest] + 1), hidden)
 
     def forward(self, pictures):
-        """
+        """Find the corners, count the cards.
+
         Args:
             pictures: (n, 3, height, width) RGB, 0 to 255, uint8 or float.
 
@@ -70,17 +67,83 @@ class CardPose(nn.Module):
             x = F.interpolate(narrow(x), size=skip.shape[2:], mode="nearest")
             x = level(torch.cat([x, skip], dim=1))
         heatmaps = self.heatmaps(x)
-        pooled = F.avg_pool2d(heatmaps.detach(), _POOL).flatten(1)
-        if self.H!='grid':
-            with torch.no_grad():
-                from cardpose.heatmaps import decode
-                pt,pk=decode(heatmaps.detach().float(),self.stride,1.5)
-                pt=(pt-torch.tensor([160.,120.]))/160*5*(pk>.2)[...,None]
-                mom=torch.cat([pt.flatten(1),pk],1)
-            pooled=torch.cat([pooled,mom],1) if self.H=='both' else mom
-        joined = F.relu(self.joined(torch.cat([deepest, pooled], dim=1)))
-        if self.mid is not None: joined=F.relu(self.mid(joined))
-        return heatmaps, self.cards(joined)[:, 0], self.visible(joined)
+        detached = heatmaps.detach().float()
+        points, peaks = decode(detached, self.stride, self.sigma)
+        shape = shape_of(points, peaks > _SEEN, self.image_size)
+        looks = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
+        self._e=self.head.geometry(shape)
+        return heatmaps, *self.head(shape, looks)
+
+
+class Head(nn.Module):
+    """From what is known of a packet to its count and visibility, by two fully connected layers.
+
+    What is known is its shape in the picture (see `shape_of`) and its looks, `n_looks` features of
+    the picture. `geometry` counts from the shape alone; the layers correct it. It is taught on
+    simulated packets (`training.learn_geometry`) and left as it is when pictures come.
+    """
+
+    def __init__(self, n_looks, hidden):
+        super().__init__()
+        self.geometry = nn.Sequential(
+            nn.Linear(SHAPE, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, 1),
+        ).requires_grad_(False)
+        self.joined = nn.Sequential(nn.Linear(SHAPE + 1 + n_looks, hidden), nn.ReLU())
+        self.cards = nn.Linear(hidden, 1)
+        self.visible = nn.Linear(hidden, N)
+        nn.init.normal_(self.cards.weight, std=1e-3)
+        nn.init.zeros_(self.cards.bias)
+
+    def forward(self, shape, looks):
+        """(n,) cards as a share of the deck and (n, 8) visibility as logits."""
+        estimate = self.geometry(shape).clamp(-0.1, 1.1)
+        joined = self.joined(torch.cat([shape, estimate, looks], dim=1))
+        return (estimate + self.cards(joined))[:, 0], self.visible(joined)
+
+
+def shape_of(points, seen, image_size):
+    """A packet's shape as numbers of size one: where its corners are, freed of place and scale.
+
+    Args:
+        points: (n, 8, 2) places in pixels.
+        seen: (n, 8) bool; what is not seen counts nothing.
+        image_size: (width, height) of the picture in pixels.
+
+    Returns:
+        (n, 35): the four upright edges as vectors, magnified, since a card is a small part of
+        them; the corners, relative to their middle, in units of their spread; which are seen;
+        spread and middle as shares of the picture.
+    """
+    size = torch.tensor(image_size, dtype=points.dtype, device=points.device)
+    known = seen.to(points.dtype)[..., None]
+    number = known.sum(dim=1).clamp(min=1)
+    middle = (points * known).sum(dim=1) / number
+    offset = (points - middle[:, None]) * known
+    spread = (offset.pow(2).sum(dim=(1, 2)) / number[:, 0]).clamp(min=1).sqrt()
+    offset = offset / spread[:, None, None]
+    a, b = zip(*EDGES[8:], strict=True)
+    uprights = (offset[:, list(a)] - offset[:, list(b)]) * known[:, list(a)] * known[:, list(b)]
+    return torch.cat(
+        [
+            10 * uprights.flatten(1),
+            offset.flatten(1),
+            known[..., 0],
+            5 * spread[:, None] / size[0],
+            2 * middle / size - 1,
+        ],
+        dim=1,
+    )
+
+
+def at_corners(features, heatmaps):
+    """The features at each heatmap's peak: (n, 8 c) of features (n, c, h, w), heatmaps (n, 8, h, w)."""
+    weights = F.relu(heatmaps - 0.3 * heatmaps.amax(dim=(2, 3), keepdim=True)).flatten(2)
+    weights = weights / weights.sum(dim=2, keepdim=True).clamp(min=1e-4)
+    return torch.bmm(weights, features.flatten(2).transpose(1, 2)).flatten(1)
 
 
 def conv(inputs, outputs, stride=1):

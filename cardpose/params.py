@@ -82,9 +82,11 @@ def load_params(path="params.yaml"):
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: should be UTF-8 text") from None
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: should hold `name: value` lines")
@@ -115,4 +117,6 @@ def _first_problem(error):
         return f"{name}: no such parameter"
     if problem["type"] == "missing":
         return f"{name}: missing"
-    return f"{name}: {problem['msg'].lower()} (got {problem['input']!r})"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{name}: should be the name of a folder below data/ (got {problem['input']!r})"
+    return f"{name}: {problem['msg'].removeprefix('Input ')} (got {problem['input']!r})"

@@ -38,7 +38,9 @@ def plot_losses(path, curves):
         path: PNG file to be written.
         curves: {loss: {split: sequence of values, one an epoch}}.
     """
-    figure, axes = plt.subplots(1, len(curves), figsize=(4 * len(curves), 3.6), layout="constrained")
+    figure, axes = plt.subplots(
+        1, len(curves), figsize=(4 * len(curves), 3.6), layout="constrained"
+    )
     for axis, (loss, splits) in zip(axes, curves.items(), strict=True):
         for split, values in splits.items():
             axis.plot(range(len(values)), values, label=split)

@@ -62,6 +62,7 @@ def predict(network, loader, about, precision="32-true", device="cpu"):
             cards.append(share.float().cpu() * about["deck"])
             points.append(decode(heatmaps.float(), about["stride"], about["sigma"])[0].cpu())
             visible.append(logits.float().cpu() > 0)
-    return tuple(torch.cat(column).numpy().astype(kind) for column, kind in (
-        (cards, np.float64), (points, np.float64), (visible, bool)
-    ))
+    return tuple(
+        torch.cat(column).numpy().astype(kind)
+        for column, kind in ((cards, np.float64), (points, np.float64), (visible, bool))
+    )

@@ -54,7 +54,7 @@ def read_recordings(dataset):
                 f" (got {row.cards_counted})"
             )
         relative = PurePosixPath(row.video)
-        if relative.is_absolute() or ".." in relative.parts:
+        if relative.is_absolute() or ".." in relative.parts or not relative.name:
             raise InputError(f"{where}: video: should lie below videos/ (got {row.video!r})")
         file = Path(dataset) / "videos" / relative
         if not file.exists():
@@ -135,3 +135,20 @@ def sampled_frames(path, step):
     if index < promised - max(2, promised // 100):
         raise InputError(f"{path}: ends early: {index} frames of {promised} can be decoded")
     yield index, None
+
+
+def frame_name(recording, index):
+    """The name of frame `index` of a recording, as annotations.csv and the index spell it."""
+    return f"{recording}_frame_{index}"
+
+
+def split_frame_name(frame, where="frame"):
+    """The recording and the index in a frame's name.
+
+    Raises:
+        InputError: the name is not `<recording>_frame_<index>`; `where` begins the message.
+    """
+    recording, separator, index = frame.rpartition("_frame_")
+    if not (separator and recording and index.isascii() and index.isdigit()):
+        raise InputError(f"{where}: should be like MyVideo_frame_20 (got {frame!r})")
+    return recording, int(index)

@@ -69,7 +69,9 @@ class Renderer:
         texture = np.array([[scale, 0, TABLE_SIZE / 2], [0, scale, TABLE_SIZE / 2], [0, 0, 1]])
         to_picture = _pixels(camera.plane(0) @ np.linalg.inv(texture))
         size = camera.width, camera.height
-        return cv2.warpPerspective(self.scene.table, to_picture, size, borderMode=cv2.BORDER_REFLECT)
+        return cv2.warpPerspective(
+            self.scene.table, to_picture, size, borderMode=cv2.BORDER_REFLECT
+        )
 
     def _packet(self, camera, picture):
         """Draw the packet into `picture`, in the window that holds it."""
@@ -85,7 +87,7 @@ class Renderer:
         side = np.empty_like(window)
         side[:] = scene.edge_colours.mean(axis=0)
         cover = np.zeros(window.shape[:2], np.uint8)
-        polygons = _fixed_point(camera.project(self._outlines) - low)
+        polygons = _fixed_point(_inset(camera.project(self._outlines) - low))
         for polygon, colour in zip(polygons, scene.edge_colours.tolist(), strict=True):
             cv2.fillConvexPoly(side, polygon, colour, cv2.LINE_AA, _SHIFT)
             cv2.fillConvexPoly(cover, polygon, 255, cv2.LINE_AA, _SHIFT)
@@ -105,12 +107,12 @@ class Renderer:
         plane = camera.plane(thickness)
         plane = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]]) @ plane
         wanted = camera.focal / np.linalg.norm(camera.position)  # pixels a mm
-        scale, texture, mask = min(self._backs, key=lambda level: abs(level[0] - wanted))
+        _, texture, mask = min(self._backs, key=lambda level: abs(level[0] - wanted))
         dx, dy = self.scene.offsets[-1]
         to_mm = np.array(
             [
-                [1 / scale, 0, dx - CARD_WIDTH / 2],
-                [0, 1 / scale, dy - CARD_LENGTH / 2],
+                [CARD_WIDTH / mask.shape[1], 0, dx - CARD_WIDTH / 2],
+                [0, CARD_LENGTH / mask.shape[0], dy - CARD_LENGTH / 2],
                 [0, 0, 1],
             ]
         )
@@ -151,7 +153,7 @@ class Renderer:
             return picture
         size = min(2 * int(np.ceil(length / 2)) + 1, 15)
         kernel = np.zeros((size, size), np.float32)
-        step = moved / max(length, size - 1) * min(length, size - 1) / 2
+        step = moved / length * min(length, size - 1) / 2
         ends = _fixed_point(np.array([size / 2 - step, size / 2 + step]))
         cv2.line(kernel, ends[0].tolist(), ends[1].tolist(), 1.0, 1, cv2.LINE_AA, _SHIFT)
         kernel[size // 2, size // 2] = max(kernel[size // 2, size // 2], 0.5)
@@ -167,6 +169,20 @@ def _pixels(homography):
 def _fixed_point(points):
     """Continuous picture coordinates as cv2's fixed-point integers."""
     return np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32)
+
+
+def _inset(polygons, by=0.5):
+    """Convex polygons (n, k, 2) made smaller by half a pixel all round, which is what cv2's
+    anti-aliased filling adds."""
+    before = polygons - np.roll(polygons, 1, axis=1)
+    after = np.roll(polygons, -1, axis=1) - polygons
+    along = before / np.linalg.norm(before, axis=2, keepdims=True)
+    along = along + after / np.linalg.norm(after, axis=2, keepdims=True)
+    along /= np.linalg.norm(along, axis=2, keepdims=True)
+    inwards = np.stack([along[..., 1], -along[..., 0]], axis=2)
+    to_middle = polygons[:1].mean(axis=1) - polygons[0, :1]
+    sign = np.sign((inwards[0, :1] * to_middle).sum())
+    return polygons + sign * by * inwards
 
 
 def _over(below, above, cover):

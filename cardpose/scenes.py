@@ -88,13 +88,19 @@ def _walk(rng, frames, thickness, width, height):
     azimuth = rng.uniform(0, 2 * np.pi) + rng.choice([-1, 1]) * pace * np.arange(frames)
     azimuth = azimuth + _wander(rng, frames, -0.4, 0.4)
     elevation = np.radians(_wander(rng, frames, 20, 55))
-    distance = np.exp(_wander(rng, frames, np.log(95), np.log(290)))
-    x = width * _wander(rng, frames, 0.30, 0.70)
-    # Below the middle only from high up: a low camera that looks up sees the horizon.
-    lowest = 0.5 + 0.25 * (elevation - np.radians(20)) / np.radians(35)
-    y = height * (0.28 + (lowest - 0.28) * _wander(rng, frames, 0, 1))
-    roll = np.radians(_wander(rng, frames, -7, 7))
+    usual = rng.uniform(130, 230)
+    distance = usual * np.exp(_wander(rng, frames, -0.31, 0.23))  # within 95 to 290 mm
     focal = rng.uniform(660, 700)
+    # How far the packet may stray from the middle before the picture's edge cuts it, about.
+    span = focal * 95 / distance
+    stray = rng.uniform(0.6, 1.1)
+    room_x = np.maximum(0.5 - 0.45 * span / width, 0.02) * stray
+    room_y = np.maximum(0.5 - 0.45 * span * np.sin(elevation) / height, 0.02) * stray
+    x = width * (0.5 + room_x * _wander(rng, frames, -1, 1))
+    # Below the middle only from high up: a low camera that looks up sees the horizon.
+    lowest = np.minimum(room_y, 0.25 * (elevation - np.radians(20)) / np.radians(35))
+    y = height * (0.5 - room_y + (lowest + room_y) * _wander(rng, frames, 0, 1))
+    roll = np.radians(_wander(rng, frames, -7, 7))
     target = np.array([0, 0, thickness / 2])
     return [
         orbit(a, e, d, target, (u, v), r, focal, width, height)

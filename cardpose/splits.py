@@ -32,9 +32,7 @@ def split_frames(recordings, cards, split, seed):
         units = counts = np.arange(len(recordings))
         unit_of_frame = units
     else:
-        units, first, unit_of_frame = np.unique(
-            recordings, return_index=True, return_inverse=True
-        )
+        units, first, unit_of_frame = np.unique(recordings, return_index=True, return_inverse=True)
         counts = cards[first]
     if split.test_videos:
         absent = [name for name in split.test_videos if name not in units]

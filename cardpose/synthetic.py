@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cardpose.annotations import frame_name, write_annotations
+from cardpose.annotations import write_annotations
 from cardpose.errors import InputError
+from cardpose.recordings import frame_name
 from cardpose.renderer import Renderer
 from cardpose.scenes import random_scene
 

@@ -20,8 +20,15 @@ def read_table(path, schema):
     wanted = list(schema.columns)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            header = next(csv.reader(file), [])
-        _check_header(path, [name.strip() for name in header], wanted)
+            rows = csv.reader(file, skipinitialspace=True)
+            header = [name.strip() for name in next(rows, [])]
+            _check_header(path, header, wanted)
+            for row in rows:
+                if len(row) > len(header):
+                    raise InputError(
+                        f"{path}: line {rows.line_num}: should have {len(header)} values, as the"
+                        f" header has (got {len(row)})"
+                    )
         table = pd.read_csv(
             path,
             dtype=str,

@@ -22,11 +22,10 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from cardpose.annotations import split_frame_name
 from cardpose.errors import InputError, some
 from cardpose.heatmaps import encode
 from cardpose.pictures import resize_to_fit, to_fitted
-from cardpose.recordings import read_picture
+from cardpose.recordings import read_picture, split_frame_name
 
 _PIECE = 64  # frames in memory at a time
 
@@ -58,7 +57,7 @@ def read_tensors(folder):
     folder = Path(folder)
     meta = json.loads((folder / "meta.json").read_text())
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
-    frames = pd.read_csv(folder / "frames.csv", dtype={"frame": str, "recording": str})
+    frames = _read(folder / "frames.csv")
     return Tensors(**arrays, frames=frames, **{**meta, "image_size": tuple(meta["image_size"])})
 
 
@@ -81,8 +80,8 @@ def match_labels(extracted, labelled, path):
             a video has but that were not sampled are no fault.
     """
     extracted = Path(extracted)
-    index = pd.read_csv(extracted / "index.csv", dtype={"frame": str, "recording": str})
-    summary = pd.read_csv(extracted / "recordings.csv", dtype={"recording": str})
+    index = _read(extracted / "index.csv")
+    summary = _read(extracted / "recordings.csv")
     label_row = {frame: row for row, frame in enumerate(labelled)}
     known = set(index["frame"])
     videos = {r.recording: r for r in summary.itertuples() if r.kind == "video"}
@@ -151,6 +150,11 @@ def write_tensors(folder, extracted, frames, points, visible, image_size, stride
     frames[columns].to_csv(folder / "frames.csv", index=False, lineterminator="\n")
     meta = {"image_size": list(image_size), "stride": stride, "sigma": sigma, "deck": deck}
     (folder / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
+
+
+def _read(path):
+    """A table of an earlier stage, in which a recording may be named NA."""
+    return pd.read_csv(path, dtype={"frame": str, "recording": str}, keep_default_na=False)
 
 
 def _create(path, dtype, shape):

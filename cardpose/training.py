@@ -5,11 +5,14 @@ import math
 import lightning
 import numpy as np
 import torch
+from torch.nn import functional as F
+from tqdm import trange
 from dvclive import Live
 
 from cardpose.batches import loader
 from cardpose.loss import losses
-from cardpose.model import CardPose
+from cardpose.model import CardPose, shape_of
+from cardpose.simulation import simulate
 
 
 class Training(lightning.LightningModule):
@@ -56,6 +59,36 @@ class Training(lightning.LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
+def learn_geometry(geometry, packets, image_size, steps=4000, n=128):
+    """Teach a network's `head.geometry` to count simulated packets from their corners.
+
+    The corners are seen as well as the network sees them: a little off, now and then far off, now
+    and then not at all.
+
+    Args:
+        geometry: module from `model.shape_of` to a count.
+        packets: what `simulation.simulate` returned.
+        image_size: (width, height) of the picture they are in.
+    """
+    points, visible, cards = (torch.from_numpy(array) for array in packets)
+    pixel = image_size[0] / 640
+    optimizer = torch.optim.AdamW(geometry.requires_grad_(True).parameters(), 3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    for _ in trange(steps, desc="learn geometry", unit="step"):
+        chosen = torch.randint(len(cards), (n,))
+        blur = 4 * pixel * torch.rand(n, 1, 1)
+        stray = torch.rand(n, 8, 1) < 0.01
+        noise = torch.randn(n, 8, 2) * torch.where(stray, 40 * pixel, blur)
+        seen = visible[chosen] & (torch.rand(n, 8) > 0.05)
+        shape = shape_of(points[chosen] + noise, seen, image_size)
+        loss = F.mse_loss(geometry(shape)[:, 0], cards[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    geometry.requires_grad_(False)
+
+
 class Keep(lightning.Callback):
     """Keeps in memory the weights of the epoch with the smallest `monitor`, or of the last."""
 
@@ -70,7 +103,7 @@ class Keep(lightning.Callback):
 
 
 def best_precision(accelerator):
-    """"bf16-mixed" where the processor multiplies bfloat16 in hardware, else "32-true"."""
+    """ "bf16-mixed" where the processor multiplies bfloat16 in hardware, else "32-true"."""
     if accelerator == "gpu":
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

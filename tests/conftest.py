@@ -1,0 +1,76 @@
+"""What several tests share: videos to order, a small data set, and how a complaint has to read."""
+
+import contextlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cardpose.errors import InputError
+from cardpose.keypoints import KEYPOINTS
+from cardpose.params import load_params
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def _write_video(path, pictures=None, codec="mp4v"):
+    if pictures is None:
+        pictures = [np.full((48, 64, 3), 10 * index, np.uint8) for index in range(25)]
+    height, width = pictures[0].shape[:2]
+    fourcc = cv2.VideoWriter_fourcc(*codec)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, 25.0, (width, height))
+    assert writer.isOpened()
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+
+
+@pytest.fixture
+def write_video():
+    """write(path, pictures, codec): a video; without pictures, 25 frames of brightness 10 index."""
+    return _write_video
+
+
+@pytest.fixture
+def small_dataset(tmp_path):
+    """A valid data set: clip.mp4, 25 frames of brightness 10 index, and the folder shots.
+
+    Its labels are of clip's frames 0, 7 and 20 and of all of shots' frames, 0, 2 and 10: in each
+    only the first keypoint is visible, at x = 0.5 and y = 0.25.
+    """
+    folder = tmp_path / "small"
+    (folder / "videos" / "shots").mkdir(parents=True)
+    _write_video(folder / "videos" / "clip.mp4")
+    for index in (0, 2, 10):
+        picture = np.full((48, 64, 3), 100 + index, np.uint8)
+        cv2.imwrite(str(folder / "videos" / "shots" / f"shot_{index}.png"), picture)
+    rows = "video,cards_counted,total_cards\nclip.mp4,3,52\nshots,52,52\n"
+    (folder / "videos.csv").write_text(rows)
+    labelled = [f"clip_frame_{i}" for i in (0, 7, 20)] + [f"shots_frame_{i}" for i in (0, 2, 10)]
+    header = "frame," + ",".join(f"{k}_visible,{k}_x,{k}_y" for k in KEYPOINTS)
+    lines = [header] + [f"{frame},1,0.5,0.25" + ",0,," * 7 for frame in labelled]
+    (folder / "annotations.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def complains():
+    """with complains("a", "b"): the block has to raise an InputError of one line with a and b."""
+
+    @contextlib.contextmanager
+    def expect(*words):
+        with pytest.raises(InputError) as caught:
+            yield
+        message = str(caught.value)
+        assert "\n" not in message
+        for word in words:
+            assert word in message
+
+    return expect
+
+
+@pytest.fixture
+def params():
+    """The parameters of the repository's params.yaml; tests set those that they depend on."""
+    return load_params(REPOSITORY / "params.yaml")

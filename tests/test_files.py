@@ -1,0 +1,120 @@
+"""Writing: the old or the new, never half of either."""
+
+import shutil
+
+import pytest
+
+from cardpose.files import replacing
+
+
+def put(path, kind, text):
+    """A file that holds `text`, or a folder with two such files."""
+    if kind == "file":
+        path.write_text(text)
+    else:
+        path.mkdir()
+        for name in ("a", "b"):
+            (path / name).write_text(text)
+
+
+def texts(path):
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file.read_text() for file in files]
+
+
+FULL = {"file": 1, "folder": 2}
+
+
+@pytest.fixture(params=FULL)
+def kind(request):
+    return request.param
+
+
+def test_what_was_written_is_put_in_place_and_folders_on_the_way_are_made(tmp_path, kind):
+    path = tmp_path / "some" / "where" / "it.csv"
+    with replacing(path) as scratch:
+        put(scratch, kind, "new")
+        assert not path.exists()
+    assert texts(path) == ["new"] * FULL[kind]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_new_takes_the_place_of_the_old(tmp_path, kind):
+    path = tmp_path / "it.csv"
+    put(path, kind, "old")
+    with replacing(path) as scratch:
+        put(scratch, kind, "new")
+        assert texts(path) == ["old"] * FULL[kind]
+    assert texts(path) == ["new"] * FULL[kind]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_keeps_the_old_and_removes_the_scratch(tmp_path, kind, error):
+    path = tmp_path / "it.csv"
+    put(path, kind, "old")
+
+    def fail():
+        with replacing(path) as scratch:
+            put(scratch, kind, "half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert texts(path) == ["old"] * FULL[kind]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_nothing_where_nothing_was(tmp_path, kind):
+    def fail():
+        with replacing(tmp_path / "it") as scratch:
+            put(scratch, kind, "half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_behind_is_cleared_away(tmp_path, kind):
+    path = tmp_path / "it"
+    with replacing(path) as scratch:
+        left_behind = scratch
+        put(scratch, kind, "new")
+    put(left_behind, kind, "half")
+    with replacing(path) as scratch:
+        assert not scratch.exists()
+        put(scratch, kind, "newer")
+    assert texts(path) == ["newer"] * FULL[kind]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_scratch_keeps_the_suffix_that_tells_writers_the_format(tmp_path):
+    with replacing(tmp_path / "it.csv") as scratch:
+        assert (scratch.suffix, scratch.parent) == (".csv", tmp_path)
+        scratch.write_text("new")
+
+
+def test_an_interruption_while_the_old_folder_is_removed_leaves_one_whole_folder(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "it"
+    put(path, "folder", "old")
+    remove = shutil.rmtree
+    calls = []
+
+    def interrupted_once(folder, *args, **options):
+        calls.append(folder)
+        if len(calls) > 1:
+            return remove(folder, *args, **options)
+        next(folder.iterdir()).unlink()
+        raise KeyboardInterrupt
+
+    def replace():
+        with replacing(path) as scratch:
+            put(scratch, "folder", "new")
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        replace()
+    assert texts(path) in (["old"] * 2, ["new"] * 2)

@@ -1,0 +1,85 @@
+"""The loss, against values worked out by hand."""
+
+from math import log
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from cardpose.loss import losses
+
+
+def weights(heatmaps=1, cards=1, visibility=1):
+    return SimpleNamespace(heatmaps=heatmaps, cards=cards, visibility=visibility)
+
+
+def perfect():
+    """Target of two pictures with heatmaps of 2 x 2, and a prediction that is all but right."""
+    target = (torch.zeros(2, 8, 2, 2), torch.tensor([0.5, 0.25]), torch.ones(2, 8))
+    predicted = (target[0].clone(), target[1].clone(), torch.full((2, 8), 100.0))
+    return predicted, target
+
+
+def test_a_perfect_prediction_costs_nothing():
+    found = losses(*perfect(), weights())
+    assert set(found) == {"heatmaps", "cards", "visibility", "total"}
+    assert all(value.item() == pytest.approx(0) for value in found.values())
+
+
+def test_heatmaps_are_mean_squared_over_all_pixels():
+    predicted, target = perfect()
+    predicted[0][1, 3, 0, 1] = 1.0
+    predicted[0][0, 0, 1, 1] = -3.0
+    # (1 + 9) / (2 pictures x 8 channels x 4 pixels)
+    assert losses(predicted, target, weights())["heatmaps"].item() == pytest.approx(10 / 64)
+
+
+def test_cards_are_mean_squared_shares():
+    predicted, target = perfect()
+    predicted[1][:] = torch.tensor([0.3, 0.35])
+    # (0.2^2 + 0.1^2) / 2
+    assert losses(predicted, target, weights())["cards"].item() == pytest.approx(0.025)
+
+
+def test_visibility_is_cross_entropy_of_logits():
+    predicted, target = perfect()
+    # Logit ln 3 is a chance of 3/4.
+    predicted[2][0, 0] = log(3)
+    predicted[2][1, 7] = log(3)
+    target[2][1, 7] = 0
+    wanted = (-log(3 / 4) - log(1 / 4)) / 16
+    assert losses(predicted, target, weights())["visibility"].item() == pytest.approx(wanted)
+
+
+def test_the_total_weighs_the_parts_and_the_parts_stay_unweighted():
+    predicted, target = perfect()
+    predicted[0][0, 0, 0, 0] = 8.0  # 64 / 64
+    predicted[1][0] = 2.5  # 4 / 2
+    predicted[2][:] = 0.0  # ln 2
+    found = losses(predicted, target, weights(heatmaps=1000, cards=10, visibility=0.5))
+    assert found["heatmaps"].item() == pytest.approx(1)
+    assert found["cards"].item() == pytest.approx(2)
+    assert found["visibility"].item() == pytest.approx(log(2))
+    assert found["total"].item() == pytest.approx(1000 * 1 + 10 * 2 + 0.5 * log(2))
+
+
+def test_half_precision_and_labels_of_yes_or_no_are_counted_in_full_precision():
+    predicted, target = perfect()
+    # 300^2 is above the largest float16.
+    predicted[0][0, 0, 0, 0] = 300.0
+    half = tuple(part.half() for part in predicted)
+    stored = (target[0].half(), target[1], target[2].bool())
+    found = losses(half, stored, weights())
+    assert found["heatmaps"].item() == pytest.approx(300**2 / 64)
+    assert found["total"].dtype == torch.float32
+
+
+def test_gradients_reach_all_three_outputs():
+    predicted, target = perfect()
+    outputs = tuple((part + 0.1).requires_grad_() for part in predicted)
+    losses(outputs, target, weights())["total"].backward()
+    assert all(output.grad.abs().sum() > 0 for output in outputs[:2])
+    # d BCE / d logit = (sigmoid(logit) - label) / 16
+    outputs = (*predicted[:2], torch.zeros(2, 8, requires_grad=True))
+    losses(outputs, target, weights())["total"].backward()
+    assert torch.allclose(outputs[2].grad, torch.full((2, 8), -0.5 / 16))
