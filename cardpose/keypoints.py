@@ -21,18 +21,18 @@ FLIP = tuple(
 
 # The packet's twelve edges, as pairs of keypoint indices: back, face, uprights.
 EDGES = (
-    ((2, 3), (3, 7), (7, 6), (6, 2))
-    + ((0, 1), (1, 5), (5, 4), (4, 0))
-    + ((0, 2), (1, 3), (4, 6), (5, 7))
+    *((2, 3), (3, 7), (7, 6), (6, 2)),
+    *((0, 1), (1, 5), (5, 4), (4, 0)),
+    *((0, 2), (1, 3), (4, 6), (5, 7)),
 )
 
 
 def name_corners(face, back):
     """Put a packet's corners into the order of KEYPOINTS, named as the picture shows them.
 
-    "Upper" is the short edge of the back whose middle is higher in the picture, "left" in each pair is the
-    corner with the smaller x: the back of a card looks the same turned by 180 degrees, so names
-    follow the picture, not the cards.
+    "Upper" is the short edge of the back whose middle is higher in the picture, "left" in each
+    pair is the corner with the smaller x: the back of a card looks the same turned by 180 degrees,
+    so names follow the picture, not the cards.
 
     Args:
         face, back: (4, 2) picture coordinates, x to the right and y down, of the lower and the

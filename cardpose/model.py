@@ -15,7 +15,6 @@ from cardpose.keypoints import EDGES, KEYPOINTS
 
 N = len(KEYPOINTS)
 SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
-_SEEN = 0.3  # a heatmap with a lower peak shows no corner
 
 
 class CardPose(nn.Module):
@@ -44,7 +43,7 @@ class CardPose(nn.Module):
         # Near zero, or the first steps crush every heatmap to nothing, and learning stalls.
         nn.init.normal_(self.heatmaps.weight, std=1e-3)
         nn.init.zeros_(self.heatmaps.bias)
-        self.head = Head(widths[-1] + N * (widths[finest] + 1), hidden)
+        self.head = Head(widths[-1] + N * (widths[finest] + 1), hidden, image_size)
 
     def forward(self, pictures):
         """Find the corners, count the cards.
@@ -69,22 +68,27 @@ class CardPose(nn.Module):
         heatmaps = self.heatmaps(x)
         detached = heatmaps.detach().float()
         points, peaks = decode(detached, self.stride, self.sigma)
-        shape = shape_of(points, peaks > _SEEN, self.image_size)
         looks = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
-        self._e=self.head.geometry(shape)
-        return heatmaps, *self.head(shape, looks)
+        self._p = points
+        return heatmaps, *self.head(points, looks)
 
 
 class Head(nn.Module):
-    """From what is known of a packet to its count and visibility, by two fully connected layers.
+    """From the corners' places and the picture's features to the count and the visibility.
 
-    What is known is its shape in the picture (see `shape_of`) and its looks, `n_looks` features of
-    the picture. `geometry` counts from the shape alone; the layers correct it. It is taught on
-    simulated packets (`training.learn_geometry`) and left as it is when pictures come.
+    `geometry` counts from the packet's shape alone (see `shape_of`): it is taught on simulated
+    packets (`training.learn_geometry`) and left as it is when pictures come. Two fully connected
+    layers, which see the features too, correct it.
+
+    Args:
+        n_looks: how many features of the picture there are.
+        hidden: width of the layers.
+        image_size: (width, height) of the picture in pixels.
     """
 
-    def __init__(self, n_looks, hidden):
+    def __init__(self, n_looks, hidden, image_size):
         super().__init__()
+        self.image_size = image_size
         self.geometry = nn.Sequential(
             nn.Linear(SHAPE, hidden),
             nn.ReLU(),
@@ -92,17 +96,26 @@ class Head(nn.Module):
             nn.ReLU(),
             nn.Linear(hidden, 1),
         ).requires_grad_(False)
-        self.joined = nn.Sequential(nn.Linear(SHAPE + 1 + n_looks, hidden), nn.ReLU())
-        self.cards = nn.Linear(hidden, 1)
-        self.visible = nn.Linear(hidden, N)
-        nn.init.normal_(self.cards.weight, std=1e-3)
-        nn.init.zeros_(self.cards.bias)
+        self.visible = nn.Sequential(nn.Linear(n_looks, hidden), nn.ReLU(), nn.Linear(hidden, N))
+        self.correction = nn.Sequential(
+            nn.Linear(SHAPE + 1 + n_looks, hidden), nn.ReLU(), nn.Linear(hidden, 1)
+        )
+        nn.init.normal_(self.correction[-1].weight, std=1e-3)
+        nn.init.zeros_(self.correction[-1].bias)
 
-    def forward(self, shape, looks):
+    def forward(self, points, looks):
         """(n,) cards as a share of the deck and (n, 8) visibility as logits."""
+        logits = self.visible(looks)
+        shape = shape_of(points, logits.detach() > 0, self.image_size)
         estimate = self.geometry(shape).clamp(-0.1, 1.1)
-        joined = self.joined(torch.cat([shape, estimate, looks], dim=1))
-        return (estimate + self.cards(joined))[:, 0], self.visible(joined)
+        self._e = estimate
+        correction = self.correction(torch.cat([shape, estimate, looks], dim=1))
+        return (estimate + correction)[:, 0], logits
+
+
+def network_shape(about):
+    """The arguments of `CardPose` in what is stored with its weights."""
+    return {name: about[name] for name in ("widths", "stride", "sigma", "hidden", "image_size")}
 
 
 def shape_of(points, seen, image_size):
@@ -140,7 +153,14 @@ def shape_of(points, seen, image_size):
 
 
 def at_corners(features, heatmaps):
-    """The features at each heatmap's peak: (n, 8 c) of features (n, c, h, w), heatmaps (n, 8, h, w)."""
+    """The features at each heatmap's peak.
+
+    Args:
+        features: (n, c, h, w); heatmaps: (n, 8, h, w).
+
+    Returns:
+        (n, 8 c).
+    """
     weights = F.relu(heatmaps - 0.3 * heatmaps.amax(dim=(2, 3), keepdim=True)).flatten(2)
     weights = weights / weights.sum(dim=2, keepdim=True).clamp(min=1e-4)
     return torch.bmm(weights, features.flatten(2).transpose(1, 2)).flatten(1)

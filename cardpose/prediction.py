@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from cardpose.errors import InputError
 from cardpose.heatmaps import decode
-from cardpose.model import CardPose
+from cardpose.model import CardPose, network_shape
 
 
 def save_network(path, weights, about):
@@ -33,9 +33,8 @@ def load_network(path):
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["cardpose"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}
-        shape = (about["widths"], about["stride"], about["hidden"], about["image_size"])
-        network = CardPose(*shape)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # noqa: SIM118 (no dict)
+        network = CardPose(**network_shape(about))
         network.load_state_dict(weights)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None

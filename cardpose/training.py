@@ -5,14 +5,16 @@ import math
 import lightning
 import numpy as np
 import torch
+from dvclive import Live
 from torch.nn import functional as F
 from tqdm import trange
-from dvclive import Live
 
 from cardpose.batches import loader
 from cardpose.loss import losses
-from cardpose.model import CardPose, shape_of
+from cardpose.model import CardPose, network_shape, shape_of
 from cardpose.simulation import simulate
+
+_PACKETS = 20_000  # simulated, to learn geometry from
 
 
 class Training(lightning.LightningModule):
@@ -147,7 +149,11 @@ def train(tensors, role, params, log):
         "sigma": tensors.sigma,
         "deck": tensors.deck,
     }
-    network = CardPose(model.widths, tensors.stride, model.hidden, tensors.image_size)
+    network = CardPose(**network_shape(about))
+    packets = simulate(
+        np.random.default_rng(params.seed), _PACKETS, tensors.deck, tensors.image_size
+    )
+    learn_geometry(network.head.geometry, packets, tensors.image_size)
     module = Training(
         network, params.loss, options.learning_rate, options.weight_decay, tensors.deck
     )
