@@ -13,7 +13,7 @@ from cardpose.batches import loader
 from cardpose.drawing import captioned, draw_packet, heatmap_rows, sheet
 from cardpose.metrics import count_metrics, keypoint_metrics, visibility_metrics
 from cardpose.pictures import to_original
-from cardpose.plots import plot_counts
+from cardpose.plots import plot_counts, plot_losses
 from cardpose.prediction import predict
 from cardpose.recordings import read_picture
 
@@ -58,13 +58,14 @@ def evaluate(network, about, tensors, role):
     return _rounded(report), Results(frames, rows, points, visible)
 
 
-def write_report(predictions, plots, results, network, tensors, extracted, count):
+def write_report(predictions, plots, results, network, tensors, *, extracted, log, count):
     """Write the table of predictions and the sheets of pictures.
 
     Args:
         predictions: CSV file to be written, a row a held-out frame, by count.
-        plots: folder to be made, for counts.png, examples.png, worst.png and heatmaps.png.
+        plots: folder to be made, for counts, losses, examples, worst and heatmaps, all PNG.
         extracted: folder of the original frames.
+        log: folder of the plots that DVCLive logged at training.
         count: how many pictures a sheet shows.
     """
     plots = Path(plots)
@@ -74,6 +75,7 @@ def write_report(predictions, plots, results, network, tensors, extracted, count
     columns = ["frame", "recording", "cards_counted", "cards_predicted", "error"]
     by_count[columns].round(4).to_csv(predictions, index=False, lineterminator="\n")
     plot_counts(plots / "counts.png", frames)
+    plot_losses(plots / "losses.png", log)
     spread = by_count.index[_evenly(len(frames), count)]
     worst = frames["error"].abs().sort_values(ascending=False, kind="stable").index[:count]
     for name, chosen in (("examples", spread), ("worst", worst)):

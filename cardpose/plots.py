@@ -1,8 +1,11 @@
 """Curves and scatter plots, drawn with matplotlib."""
 
+from pathlib import Path
+
 import matplotlib
 
 matplotlib.use("Agg")
+import pandas as pd
 from matplotlib import pyplot as plt
 
 
@@ -31,19 +34,24 @@ def plot_counts(path, frames):
     plt.close(figure)
 
 
-def plot_losses(path, curves):
+def plot_losses(path, log):
     """The three losses of both splits by epoch.
 
     Args:
         path: PNG file to be written.
-        curves: {loss: {split: sequence of values, one an epoch}}.
+        log: folder of DVCLive's plots, where `metrics/<split>/<loss>.tsv` is.
     """
+    curves = {loss: {} for loss in ("heatmaps", "cards", "visibility")}
+    for file in sorted(Path(log).glob("metrics/*/*.tsv"), reverse=True):
+        if file.stem in curves:
+            table = pd.read_csv(file, sep="\t")
+            curves[file.stem][file.parent.name] = table[file.stem]
     figure, axes = plt.subplots(
         1, len(curves), figsize=(4 * len(curves), 3.6), layout="constrained"
     )
     for axis, (loss, splits) in zip(axes, curves.items(), strict=True):
         for split, values in splits.items():
-            axis.plot(range(len(values)), values, label=split)
+            axis.plot(values, label=split)
         axis.set(title=loss, xlabel="epoch", yscale="log")
         axis.legend()
     figure.savefig(path, dpi=100, metadata={"Software": None})

@@ -54,8 +54,8 @@ def random_scene(rng, cards, frames, width=640, height=480):
     paper = np.array([1.0, 1.0, 1.0]) * rng.uniform(205, 245) - [rng.uniform(0, 40), 8, 0]
     edges = paper * rng.uniform(0.75, 1.0)
     # Light catches some cards and not others; every few cards a gap shows as a dark line.
-    shade = rng.normal(1, rng.uniform(0.03, 0.10), cards)
-    shade[rng.random(cards) < 0.12] *= rng.uniform(0.6, 0.85)
+    shade = rng.normal(1, rng.uniform(0.02, 0.06), cards)
+    shade[rng.random(cards) < 0.08] *= rng.uniform(0.75, 0.95)
     return Scene(
         cards=cards,
         table=table,
@@ -63,7 +63,7 @@ def random_scene(rng, cards, frames, width=640, height=480):
         offsets=offsets,
         edge_colours=np.clip(edges * shade[:, None], 30, 255),
         light=light,
-        ambient=rng.uniform(0.45, 0.85),
+        ambient=rng.uniform(0.5, 0.85),
         glare=rng.choice([0.0, rng.uniform(0.1, 0.8)]),
         glare_at=np.append(light * rng.uniform(100, 500), -rng.uniform(250, 700)),
         aperture=rng.uniform(0, 14),
@@ -176,7 +176,7 @@ def _lit(rng, table, thickness, light):
     cv2.fillConvexPoly(dark, cv2.convexHull(np.round(swept * 16).astype(np.int32)), 1.0, 16, 4)
     soft = cv2.GaussianBlur(dark, (0, 0), 1 + reach * rng.uniform(0.15, 0.6))
     foot = cv2.GaussianBlur(dark, (0, 0), TABLE_SCALE * rng.uniform(0.6, 2.5))
-    shade = 1 - rng.uniform(0.25, 0.8) * np.maximum(soft, rng.uniform(0.3, 1) * foot)
+    shade = 1 - rng.uniform(0.25, 0.7) * np.maximum(soft, rng.uniform(0.3, 1) * foot)
     return np.clip(table * (shine * shade)[..., None], 0, 255).astype(np.uint8)
 
 

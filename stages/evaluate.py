@@ -25,7 +25,14 @@ def main():
     ):
         metrics.write_text(json.dumps(report, indent=2) + "\n")
         write_report(
-            predictions, plots, results, network, tensors, "data/frames", params.evaluate.pictures
+            predictions,
+            plots,
+            results,
+            network,
+            tensors,
+            extracted="data/frames",
+            log="metrics/train/plots",
+            count=params.evaluate.pictures,
         )
 
 

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cardpose.errors import InputError
+from cardpose.heatmaps import encode
+from cardpose.loss import losses
+from cardpose.model import SHAPE, CardPose, at_corners, shape_of
+from cardpose.params import load_params
+from cardpose.prediction import load_network, save_network
+
+ABOUT = {
+    "widths": [8, 8, 16, 16],
+    "stride": 4,
+    "sigma": 1.5,
+    "hidden": 16,
+    "image_size": [64, 48],
+    "deck": 52,
+}
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    shape = {name: value for name, value in ABOUT.items() if name != "deck"}
+    return CardPose(**shape)
+
+
+def pictures(n=3):
+    return torch.randint(0, 256, (n, 3, 48, 64), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_outputs_have_the_promised_shapes(stride):
+    network = CardPose([8, 8, 16, 16], stride, 1.5, 16, (64, 48))
+    heatmaps, cards, visible = network(pictures())
+    assert heatmaps.shape == (3, 8, 48 // stride, 64 // stride)
+    assert cards.shape == (3,)
+    assert visible.shape == (3, 8)
+
+
+def test_a_size_that_no_level_divides_still_works():
+    network = CardPose([8, 8, 16, 16], 4, 1.5, 16, (100, 76))
+    heatmaps, _, _ = network(torch.zeros(1, 3, 76, 100))
+    assert heatmaps.shape == (1, 8, 19, 25)
+
+
+def test_the_count_and_the_visibility_never_bend_the_heatmaps(network):
+    _, cards, visible = network(pictures())
+    (cards.sum() + visible.sum()).backward()
+    assert network.heatmaps.weight.grad is None
+    assert network.heatmaps.bias.grad is None
+
+
+def test_the_heatmaps_loss_reaches_the_encoder_but_not_the_head(network):
+    heatmaps, _, _ = network(pictures())
+    F.mse_loss(heatmaps, torch.rand_like(heatmaps)).backward()
+    assert network.stem[0].weight.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in network.head.parameters())
+
+
+def test_the_count_reaches_the_encoder(network):
+    torch.nn.init.normal_(network.head.correction[-1].weight)
+    network(pictures())[1].sum().backward()
+    assert network.stem[0].weight.grad.abs().sum() > 0
+
+
+def test_one_step_down_the_whole_loss_lowers_it(network):
+    batch = pictures(8)
+    points = torch.rand(8, 8, 2) * torch.tensor([64, 48])
+    seen = torch.rand(8, 8) > 0.3
+    target = encode(points, seen, (12, 16), 4, 1.5), torch.rand(8), seen.float()
+    weights = load_params().loss
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=1e-3)
+    before = losses(network(batch), target, weights)["total"]
+    before.backward()
+    optimizer.step()
+    assert losses(network(batch), target, weights)["total"] < before
+
+
+def box(x, y, scale):
+    """Eight corners of a packet seen from in front, moved and scaled."""
+    corners = [(0, 2), (4, 2), (0, 1), (4, 1), (-1, 5), (5, 5), (-1, 4), (5, 4)]
+    return torch.tensor([corners], dtype=torch.float32) * scale + torch.tensor([x, y])
+
+
+def test_a_shape_is_the_same_wherever_and_however_large_it_is_seen():
+    seen = torch.ones(1, 8, dtype=torch.bool)
+    one = shape_of(box(10, 20, 5), seen, (320, 240))
+    other = shape_of(box(100, 70, 20), seen, (320, 240))
+    assert one.shape == (1, SHAPE)
+    # All but the last three numbers: spread and middle.
+    assert torch.allclose(one[:, :-3], other[:, :-3], atol=1e-5)
+    assert other[0, -3] / one[0, -3] == pytest.approx(4)
+
+
+def test_the_uprights_of_a_shape_are_ten_times_face_minus_back():
+    seen = torch.ones(1, 8, dtype=torch.bool)
+    # By hand: x = 0 4 0 4 -1 5 -1 5 has mean 2 and squared distances 4 4 4 4 9 9 9 9; y = 2 2 1 1 5
+    # 5 4 4 has mean 3 and 1 1 4 4 4 4 1 1. (52 + 20) / 8 = 9: the spread is 3, each upright (0, 1).
+    shape = shape_of(box(0, 0, 1), seen, (320, 240))
+    assert torch.allclose(shape[0, :8], torch.tensor([0, 10 / 3] * 4))
+
+
+def test_what_is_not_seen_does_not_touch_the_shape():
+    seen = torch.tensor([[False, False, True, True, True, True, True, True]])
+    elsewhere = box(0, 0, 1)
+    elsewhere[0, :2] = 1000
+    assert torch.equal(shape_of(box(0, 0, 1), seen, (64, 48)), shape_of(elsewhere, seen, (64, 48)))
+
+
+def test_a_packet_with_no_corner_in_sight_has_a_finite_shape():
+    shape = shape_of(torch.zeros(1, 8, 2), torch.zeros(1, 8, dtype=torch.bool), (64, 48))
+    assert torch.isfinite(shape).all()
+
+
+def test_features_are_read_at_the_heatmaps_peaks():
+    features = torch.arange(12 * 16.0).reshape(1, 1, 12, 16)
+    heatmaps = torch.zeros(1, 8, 12, 16)
+    for k in range(8):
+        heatmaps[0, k, k, 2 * k] = 1
+    expected = [k * 16 + 2 * k for k in range(8)]
+    assert at_corners(features, heatmaps)[0].tolist() == pytest.approx(expected)
+
+
+def test_a_saved_network_predicts_the_same(tmp_path, network):
+    network.eval()
+    save_network(tmp_path / "n.safetensors", network.state_dict(), ABOUT)
+    loaded, about = load_network(tmp_path / "n.safetensors")
+    assert about == ABOUT
+    batch = pictures()
+    for mine, its in zip(network(batch), loaded(batch), strict=True):
+        assert torch.allclose(mine, its, atol=1e-6)
+
+
+def spoil(path, how):
+    if how == "no network":
+        path.write_text("hello")
+    elif how == "cut off":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif how == "another architecture":
+        save_network(path, {"weight": torch.zeros(3)}, ABOUT)
+    elif how == "a pickle":
+        torch.save({"weight": np.zeros(3)}, path)
+    elif how == "missing":
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "how", ["no network", "cut off", "another architecture", "a pickle", "missing"]
+)
+def test_a_file_that_holds_no_network_is_named(tmp_path, network, how):
+    path = tmp_path / "n.safetensors"
+    save_network(path, network.state_dict(), ABOUT)
+    spoil(path, how)
+    with pytest.raises(InputError, match=r"n\.safetensors"):
+        load_network(path)

@@ -1,0 +1,45 @@
+"""dvc.yaml against the code: a stage must run again when anything it reads has changed."""
+
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FILES = ["dvc.yaml", "data/synthetic/dvc.yaml", "data/cardcut/dvc.yaml"]
+
+
+def stages():
+    for file in FILES:
+        for name, stage in yaml.safe_load((ROOT / file).read_text())["stages"].items():
+            yield pytest.param(stage, id=name)
+
+
+@pytest.fixture(scope="module")
+def imports():
+    return grimp.build_graph("cardpose", "stages", cache_dir=None)
+
+
+def module_file(module):
+    return module.replace(".", "/") + ".py"
+
+
+@pytest.mark.parametrize("stage", stages())
+def test_a_stage_declares_every_module_it_imports_and_no_other(stage, imports):
+    module = stage["cmd"].removeprefix("python -m ")
+    # The packages themselves hold no code.
+    needed = {module} | imports.find_upstream_modules(module) - {"cardpose", "stages"}
+    declared = {dep for dep in stage["deps"] if dep.endswith(".py")}
+    assert declared == {module_file(name) for name in needed}
+
+
+@pytest.mark.parametrize("package", ["cardpose", "stages"])
+def test_a_package_itself_holds_no_code(package):
+    text = (ROOT / package / "__init__.py").read_text().strip()
+    assert not text or (text.startswith('"""') and text.count('"""') == 2 and text.endswith('"""'))
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "stages").glob("*.py")), ids=lambda p: p.stem)
+def test_a_stage_is_short(script):
+    assert len(script.read_text().splitlines()) <= 80
