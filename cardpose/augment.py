@@ -8,9 +8,9 @@ import numpy as np
 
 from cardpose.keypoints import FLIP, rename
 
-MAX_TURN = 15.0  # degrees
-SCALE = (0.75, 1.35)
-MAX_SHIFT = 0.10  # share of the picture
+MAX_TURN = 8.0  # degrees
+SCALE = (0.85, 1.2)
+MAX_SHIFT = 0.06  # share of the picture
 
 
 def augment(picture, points, visible, rng):
@@ -60,8 +60,8 @@ def _similarity(rng, width, height):
 def _recolour(picture, rng):
     """Another light, other inks, another cloth: one affine map of the colours; some noise."""
     grey = np.full((3, 3), 1 / 3)
-    hue = _hue_turn(rng.uniform(-np.pi, np.pi) if rng.random() < 0.5 else rng.normal(0, 0.2))
-    saturation = rng.uniform(0.2, 1.3)
+    hue = _hue_turn(rng.normal(0, 0.3))
+    saturation = rng.uniform(0.6, 1.3)
     colour = (grey + (hue - grey) * saturation) * rng.uniform(0.7, 1.3)
     colour = colour * rng.uniform(0.9, 1.1, (3, 1))
     offset = 127 * (1 - colour.sum(axis=1)) * rng.uniform(0, 1) + rng.uniform(-20, 20)

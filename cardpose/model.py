@@ -69,7 +69,6 @@ class CardPose(nn.Module):
         detached = heatmaps.detach().float()
         points, peaks = decode(detached, self.stride, self.sigma)
         looks = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
-        self._p = points
         return heatmaps, *self.head(points, looks)
 
 
@@ -108,7 +107,6 @@ class Head(nn.Module):
         logits = self.visible(looks)
         shape = shape_of(points, logits.detach() > 0, self.image_size)
         estimate = self.geometry(shape).clamp(-0.1, 1.1)
-        self._e = estimate
         correction = self.correction(torch.cat([shape, estimate, looks], dim=1))
         return (estimate + correction)[:, 0], logits
 

@@ -56,7 +56,7 @@ class Training(lightning.LightningModule):
         )
         steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=steps, pct_start=0.1
+            optimizer, self.learning_rate, total_steps=steps, pct_start=0.2
         )
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
