@@ -1,6 +1,6 @@
 """What a rendered recording shows: a cloth, a light, a deck, a packet, a camera's walk round it.
 
-Everything is drawn from one random generator, so a seed fixes a scene to the last bit.
+Everything random is drawn from a seed, which fixes a scene to the last bit.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from cardpose.geometry import (
 TABLE_SCALE = 2.0  # cloth pixels a mm
 TABLE_SIZE = 1536  # cloth pixels along each side; the packet stands in the middle
 BACK_SCALE = 10.0  # pixels a mm of a card's back
+HOUSEHOLD = 13  # decks, and cloths
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,24 @@ class Scene:
     cameras: list  # one Camera a frame
 
 
-def random_scene(rng, cards, frames, width=640, height=480):
-    """Draw the scene of one recording of `cards` cards, `frames` frames long."""
+def random_scene(seed, cards, frames, width=640, height=480):
+    """The scene of one recording of `cards` cards, `frames` frames long.
+
+    There are HOUSEHOLD decks and as many cloths, and they meet in ever new pairs, so that every
+    deck and every cloth is seen with thin and with thick packets: a network that knew each by
+    sight would have learnt nothing about its count.
+    """
+    rng = np.random.default_rng([seed, cards])
+    deck = cards % HOUSEHOLD
+    cloth = (5 * cards + 3 * (cards // HOUSEHOLD)) % HOUSEHOLD
     light_angle = rng.uniform(0, 2 * np.pi)
     light = np.array([np.cos(light_angle), np.sin(light_angle)])
     offsets = _stacking(rng, cards)
-    table = _cloth(rng)
+    table = _cloth(np.random.default_rng([seed, 0, cloth]))
     table = _lit(rng, table, cards * CARD_THICKNESS, light)
-    paper = np.array([1.0, 1.0, 1.0]) * rng.uniform(205, 245) - [rng.uniform(0, 40), 8, 0]
+    deck_rng = np.random.default_rng([seed, 1, deck])
+    paper = np.array([1.0, 1.0, 1.0]) * deck_rng.uniform(205, 245)
+    paper -= [deck_rng.uniform(0, 40), 8, 0]
     edges = paper * rng.uniform(0.75, 1.0)
     # Light catches some cards and not others; every few cards a gap shows as a dark line.
     shade = rng.normal(1, rng.uniform(0.02, 0.06), cards)
@@ -59,7 +70,7 @@ def random_scene(rng, cards, frames, width=640, height=480):
     return Scene(
         cards=cards,
         table=table,
-        back=_card_back(rng, paper),
+        back=_card_back(deck_rng, paper),
         offsets=offsets,
         edge_colours=np.clip(edges * shade[:, None], 30, 255),
         light=light,

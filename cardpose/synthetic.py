@@ -55,7 +55,7 @@ def _file_name(cards):
 def _render(path, cards, frames, seed):
     """Render one video; returns the corners (frames, 8, 2) as fractions and their visibility."""
     cv2.setNumThreads(1)
-    renderer = Renderer(random_scene(np.random.default_rng([seed, cards]), cards, frames))
+    renderer = Renderer(random_scene(seed, cards, frames))
     points, visible = np.empty((frames, 8, 2)), np.empty((frames, 8), bool)
     codec = cv2.VideoWriter_fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, FRAME_RATE, (WIDTH, HEIGHT))

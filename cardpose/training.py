@@ -1,6 +1,8 @@
 """Training, on Lightning: the loop, the schedule, what is logged, which network is kept."""
 
+import logging
 import math
+import warnings
 
 import lightning
 import numpy as np
@@ -138,6 +140,9 @@ def train(tensors, role, params, log):
             last epoch where no frame validates).
         about: what `prediction.save_network` stores with them.
     """
+    # Advice on loaders and add-ons, which would bury the progress bar.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
     lightning.seed_everything(params.seed, verbose=False)
     rows = {name: np.flatnonzero(role == name) for name in ("train", "validation")}
     model, options = params.model, params.train

@@ -103,7 +103,7 @@ def test_corners_are_renamed_where_a_turn_passes_one_over_another():
 
 
 def test_a_keypoint_is_visible_where_it_was_and_is_still_in_the_picture():
-    spread = (POINTS - [160, 120]) * 1.2 + [160, 120]  # near the edges: many are cut off
+    spread = (POINTS - [160, 120]) * 1.5 + [160, 120]  # near the edges: many are cut off
     blank = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     left = 0
     for seed in SEEDS:
@@ -153,8 +153,8 @@ def test_a_packet_is_neither_stretched_nor_sheared():
         ratios = distances(points) / distances(POINTS)
         assert np.ptp(ratios) < 1e-4
         scales.append(ratios.mean())
-    assert 0.74 < min(scales) < 0.85
-    assert 1.2 < max(scales) < 1.36
+    assert 0.84 < min(scales) < 0.9
+    assert 1.12 < max(scales) < 1.21
 
 
 def test_shapes_and_types_stay(picture):
@@ -194,8 +194,8 @@ def test_a_margin_that_opens_has_the_mean_colour_of_the_picture():
     for seed in SEEDS:
         moved, points, _ = augment(framed, POINTS, VISIBLE, np.random.default_rng(seed))
         colour = np.median(augment(flat, POINTS, VISIBLE, np.random.default_rng(seed))[0], (0, 1))
-        if np.linalg.norm(points[2] - points[3]) < 0.8 * np.linalg.norm(POINTS[2] - POINTS[3]):
-            # Shrunk that much and moved by a tenth at most, it leaves one of its corners empty.
+        if np.linalg.norm(points[2] - points[3]) < 0.9 * np.linalg.norm(POINTS[2] - POINTS[3]):
+            # Shrunk that much and moved by 6 % at most, it leaves one of its corners empty.
             tips = [
                 moved[y, x]
                 for y in (slice(4), slice(-4, None))

@@ -72,7 +72,7 @@ def test_one_step_down_the_whole_loss_lowers_it(network):
     seen = torch.rand(8, 8) > 0.3
     target = encode(points, seen, (12, 16), 4, 1.5), torch.rand(8), seen.float()
     weights = load_params().loss
-    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=1e-3)
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=1e-6)
     before = losses(network(batch), target, weights)["total"]
     before.backward()
     optimizer.step()

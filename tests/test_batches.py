@@ -1,0 +1,71 @@
+"""Batches for training, from tensors made by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from cardpose.batches import Order, loader
+
+N = 9
+
+
+@pytest.fixture
+def tensors():
+    rng = np.random.default_rng(0)
+    return SimpleNamespace(
+        pictures=rng.integers(0, 256, (N, 48, 64, 3), dtype=np.uint8),
+        heatmaps=rng.random((N, 8, 12, 16)).astype(np.float16),
+        points=(rng.random((N, 8, 2)) * [64, 48]).astype(np.float32),
+        visible=rng.random((N, 8)) > 0.3,
+        cards=(np.arange(N) / N).astype(np.float32),
+        stride=4,
+        sigma=1.5,
+    )
+
+
+def test_a_batch_is_the_tensors_as_they_are(tensors):
+    batch = next(iter(loader(tensors, [4, 2], 2)))
+    assert np.array_equal(batch["pictures"].permute(0, 2, 3, 1), tensors.pictures[[4, 2]])
+    assert np.array_equal(batch["heatmaps"], tensors.heatmaps[[4, 2]].astype(np.float32))
+    assert np.array_equal(batch["visible"], tensors.visible[[4, 2]])
+    assert np.array_equal(batch["cards"], tensors.cards[[4, 2]])
+
+
+def test_every_frame_comes_once_an_epoch_in_another_order_each_time():
+    order = Order(np.arange(50), shuffled=True, seed=0)
+    first = list(order)
+    order.set_epoch(1)
+    second = list(order)
+    assert sorted(row for _, row in first) == sorted(row for _, row in second) == list(range(50))
+    assert [row for _, row in first] != [row for _, row in second]
+    assert {epoch for epoch, _ in second} == {1}
+
+
+def test_augmented_heatmaps_are_zero_where_the_keypoint_is_not_visible(tensors):
+    batch = next(iter(loader(tensors, range(N), N, augmented=True)))
+    peaks = batch["heatmaps"].amax(dim=(2, 3))
+    assert torch.equal(peaks > 0, batch["visible"] > 0)
+
+
+def test_the_number_of_workers_changes_nothing(tensors):
+    def batches(workers):
+        return list(
+            loader(tensors, range(N), 4, shuffled=True, augmented=True, seed=3, workers=workers)
+        )
+
+    for alone, shared in zip(batches(0), batches(2), strict=True):
+        assert all(torch.equal(alone[name], shared[name]) for name in alone)
+
+
+def test_an_augmented_frame_is_another_in_each_epoch(tensors):
+    batches = loader(tensors, range(N), N, augmented=True)
+    first = next(iter(batches))["pictures"]
+    batches.sampler.set_epoch(1)
+    assert not torch.equal(first, next(iter(batches))["pictures"])
+
+
+def test_a_last_batch_of_one_is_dropped_where_batch_norm_would_need_more(tensors):
+    assert [len(b["cards"]) for b in loader(tensors, range(N), 4, shuffled=True)] == [4, 4]
+    assert [len(b["cards"]) for b in loader(tensors, range(N), 4)] == [4, 4, 1]

@@ -1,0 +1,71 @@
+"""What training keeps, and what it learns before it sees a picture."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cardpose.model import SHAPE, shape_of
+from cardpose.simulation import simulate
+from cardpose.training import Keep, learn_geometry
+
+SIZE = (320, 240)
+
+
+@pytest.fixture(scope="module")
+def packets():
+    return simulate(np.random.default_rng(0), 3000, 52, SIZE)
+
+
+def test_simulated_packets_are_of_every_count_and_their_visible_corners_in_the_picture(packets):
+    points, visible, cards = packets
+    assert set(np.round(cards * 52).astype(int)) == set(range(1, 53))
+    assert ((points[visible] >= 0) & (points[visible] <= SIZE)).all()
+    # A convex box never shows all eight corners to a camera above it, nor fewer than its back's.
+    whole = visible[:, [2, 3, 6, 7]].all(axis=1)
+    assert set(visible[whole].sum(axis=1)) <= {4, 5, 6, 7}
+    assert whole.mean() > 0.4
+
+
+def test_a_thicker_packet_shows_longer_uprights(packets):
+    points, visible, cards = packets
+    both = visible[:, 4] & visible[:, 6]
+    length = np.linalg.norm(points[both, 4] - points[both, 6], axis=1)
+    thick = cards[both] > 0.5
+    assert length[thick].mean() > 2 * length[~thick].mean()
+
+
+def test_geometry_learns_to_count_from_corners_alone(packets):
+    torch.manual_seed(0)
+    geometry = nn.Sequential(nn.Linear(SHAPE, 64), nn.ReLU(), nn.Linear(64, 1))
+    learn_geometry(geometry, packets, SIZE, steps=600)
+    points, visible, cards = (
+        torch.from_numpy(a) for a in simulate(np.random.default_rng(1), 500, 52, SIZE)
+    )
+    with torch.no_grad():
+        predicted = geometry(shape_of(points, visible, SIZE))[:, 0]
+    error = 52 * (predicted - cards).abs().mean()
+    constant = 52 * (cards - cards.mean()).abs().mean()
+    assert error < constant / 2
+    assert not any(parameter.requires_grad for parameter in geometry.parameters())
+
+
+def epochs(keep, values):
+    """Show `keep` one epoch a value, the network's only weight being the epoch's number."""
+    for epoch, value in enumerate(values):
+        module = SimpleNamespace(network=nn.Linear(1, 1, bias=False))
+        nn.init.constant_(module.network.weight, epoch)
+        metrics = {"validation/total": torch.tensor(value)}
+        keep.on_train_epoch_end(
+            SimpleNamespace(callback_metrics=metrics, current_epoch=epoch), module
+        )
+
+
+@pytest.mark.parametrize(("monitor", "kept"), [("validation/total", 1), (None, 3)])
+def test_the_best_epoch_is_kept_or_the_last_where_nothing_validates(monitor, kept):
+    keep = Keep(monitor)
+    epochs(keep, [3.0, 1.0, 2.0, 1.5])
+    assert keep.epoch == kept
+    assert keep.weights["weight"].item() == kept
