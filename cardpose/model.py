@@ -66,10 +66,13 @@ class CardPose(nn.Module):
             x = F.interpolate(narrow(x), size=skip.shape[2:], mode="nearest")
             x = level(torch.cat([x, skip], dim=1))
         heatmaps = self.heatmaps(x)
-        detached = heatmaps.detach().float()
-        points, peaks = decode(detached, self.stride, self.sigma)
-        looks = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
-        return heatmaps, *self.head(points, looks)
+        # In full precision: half a card is less than bfloat16 resolves in a packet's shape.
+        with torch.autocast(pictures.device.type, enabled=False):
+            detached = heatmaps.detach().float()
+            points, peaks = decode(detached, self.stride, self.sigma)
+            looks = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
+            cards, visible = self.head(points, looks)
+        return heatmaps, cards, visible
 
 
 class Head(nn.Module):

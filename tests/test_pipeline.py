@@ -60,6 +60,12 @@ class Clone:
         self("git", "add", "-A")
         self("git", "commit", "-q", "-m", "state")
 
+    def restore(self):
+        """Put everything back as it was committed, what DVC keeps included."""
+        self("git", "checkout", "-q", ".")
+        # By name: the real set, which nobody downloaded, has nothing to check out.
+        self("dvc", "checkout", "-q", "-f", "extract_frames", "make_heatmaps", "train", "evaluate")
+
     def params(self):
         return yaml.safe_load((self.folder / "params.yaml").read_text())
 
@@ -151,8 +157,7 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
     changed = difference["metrics/evaluate.json"]
     assert "diff" in changed["cards.mse"]
     assert "diff" in changed["keypoints.median_px"]
-    clone("git", "checkout", "-q", ".")
-    clone("dvc", "checkout", "-q")
+    clone.restore()
 
 
 def test_queued_folds_run_on_the_code_and_parameters_of_the_clone(clone, done):
@@ -173,8 +178,7 @@ def test_held_out_recordings_can_be_named(clone, done):
     clone("dvc", "exp", "run", "-S", "split.test_videos=[packet_03,packet_08]")
     frames = pd.read_csv(clone.folder / "metrics/predictions.csv")
     assert set(frames["recording"]) == {"packet_03", "packet_08"}
-    clone("git", "checkout", "-q", ".")
-    clone("dvc", "checkout", "-q")
+    clone.restore()
 
 
 @pytest.mark.parametrize(
@@ -191,8 +195,7 @@ def test_a_mistake_is_one_clear_line_and_loses_nothing(clone, done, setting, wor
     said = failed.stdout + failed.stderr
     assert words in said
     assert "Traceback" not in said
-    clone("git", "checkout", "-q", ".")
-    clone("dvc", "checkout", "-q")
+    clone.restore()
     assert before == {name: (clone.folder / name).read_bytes() for name in OUTPUTS}
 
 
