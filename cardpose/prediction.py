@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from cardpose.errors import InputError
 from cardpose.heatmaps import decode
+from cardpose.keypoints import FLIP
 from cardpose.model import CardPose, network_shape
 
 
@@ -43,8 +44,19 @@ def load_network(path):
     return network.eval().to(memory_format=torch.channels_last), about
 
 
+def both_ways(network, pictures):
+    """What a network says of pictures and of their mirror images, averaged.
+
+    Arguments and results as of `CardPose.forward`.
+    """
+    heatmaps, cards, logits = network(pictures)
+    mirrored, other_cards, other_logits = network(pictures.flip(3))
+    heatmaps = (heatmaps + mirrored.flip(3)[:, list(FLIP)]) / 2
+    return heatmaps, (cards + other_cards) / 2, (logits + other_logits[:, list(FLIP)]) / 2
+
+
 def predict(network, loader, about, precision="32-true", device="cpu"):
-    """Run a network over a loader's batches.
+    """Run a network over a loader's batches, as they are and mirrored.
 
     Returns:
         cards (n,) in cards, not rounded; points (n, 8, 2) in pixels of the network's picture;
@@ -57,7 +69,7 @@ def predict(network, loader, about, precision="32-true", device="cpu"):
     network = network.to(device)
     with torch.inference_mode(), mixed:
         for batch in loader:
-            heatmaps, share, logits = network(batch["pictures"].to(device))
+            heatmaps, share, logits = both_ways(network, batch["pictures"].to(device))
             cards.append(share.float().cpu() * about["deck"])
             points.append(decode(heatmaps.float(), about["stride"], about["sigma"])[0].cpu())
             visible.append(logits.float().cpu() > 0)

@@ -8,7 +8,7 @@ from cardpose.heatmaps import encode
 from cardpose.loss import losses
 from cardpose.model import SHAPE, CardPose, at_corners, shape_of
 from cardpose.params import load_params
-from cardpose.prediction import load_network, save_network
+from cardpose.prediction import both_ways, load_network, save_network
 
 ABOUT = {
     "widths": [8, 8, 16, 16],
@@ -156,3 +156,15 @@ def test_a_file_that_holds_no_network_is_named(tmp_path, network, how):
     spoil(path, how)
     with pytest.raises(InputError, match=r"n\.safetensors"):
         load_network(path)
+
+
+def test_a_picture_and_its_mirror_image_get_the_same_count_and_mirrored_corners(network):
+    network.eval()
+    batch = pictures()
+    heatmaps, cards, logits = both_ways(network, batch)
+    flipped_heatmaps, flipped_cards, flipped_logits = both_ways(network, batch.flip(3))
+    assert torch.allclose(cards, flipped_cards, atol=1e-6)
+    # Left and right change names: keypoint 0 is keypoint 1 of the mirror image, and so on.
+    swapped = [1, 0, 3, 2, 5, 4, 7, 6]
+    assert torch.allclose(logits[:, swapped], flipped_logits, atol=1e-5)
+    assert torch.allclose(heatmaps[:, swapped].flip(3), flipped_heatmaps, atol=1e-6)
