@@ -34,7 +34,7 @@ def load_network(path):
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["cardpose"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # noqa: SIM118 (no dict)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         network = CardPose(**network_shape(about))
         network.load_state_dict(weights)
     except FileNotFoundError:
