@@ -1,5 +1,6 @@
 """Batches of tensors for training, the same whatever the number of loader workers."""
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -9,19 +10,27 @@ from cardpose.heatmaps import encode
 
 
 class Frames(Dataset):
-    """Frames of a `Tensors`, by (epoch, row): an augmented frame is another in each epoch."""
+    """Frames of a `Tensors`, by (epoch, row): an augmented frame is another in each epoch, and of
+    half the size in the first `small_epochs`."""
 
-    def __init__(self, tensors, augmented, seed):
+    def __init__(self, tensors, augmented, seed, small_epochs):
         self.tensors, self.augmented, self.seed = tensors, augmented, seed
+        self.small_epochs = small_epochs
+        self.redrawn = augmented or small_epochs > 0  # heatmaps that the tensors do not hold
 
     def __getitem__(self, key):
         epoch, row = key
         t = self.tensors
         picture, points, visible = t.pictures[row], t.points[row], t.visible[row]
-        if not self.augmented:
+        if not self.redrawn:
             return picture, t.heatmaps[row], visible, t.cards[row]
-        rng = np.random.default_rng([self.seed, epoch, row])
-        picture, points, visible = augment(picture, points, visible, rng)
+        if self.augmented:
+            rng = np.random.default_rng([self.seed, epoch, row])
+            picture, points, visible = augment(picture, points, visible, rng)
+        if epoch < self.small_epochs:
+            height, width = picture.shape[:2]
+            picture = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+            points = points / 2
         return picture, points, visible, t.cards[row]
 
 
@@ -44,19 +53,22 @@ class Order(Sampler):
         return ((self.epoch, int(row)) for row in rows)
 
 
-def loader(tensors, rows, batch_size, *, shuffled=False, augmented=False, seed=0, workers=0):
+def loader(
+    tensors, rows, batch_size, *, shuffled=False, augmented=False, seed=0, workers=0, small_epochs=0
+):
     """A DataLoader of {"pictures", "heatmaps", "cards", "visible"} over some rows of `tensors`.
 
     pictures (n, 3, height, width) uint8 RGB, heatmaps (n, 8, h, w) float32, cards (n,) as a share
     of the deck, visible (n, 8) float32. Shuffled loaders drop a last batch of one, which batch
-    norm cannot take.
+    norm cannot take. In the first `small_epochs` pictures and heatmaps have half the size.
     """
+    frames = Frames(tensors, augmented, seed, small_epochs)
 
     def collate(items):
         pictures, second, visible, cards = (np.stack(column) for column in zip(*items, strict=True))
         second, visible = torch.from_numpy(second), torch.from_numpy(visible)
-        if augmented:
-            size = tensors.heatmaps.shape[2:]
+        if frames.redrawn:
+            size = [side // tensors.stride for side in pictures.shape[1:3]]
             second = encode(second, visible, size, tensors.stride, tensors.sigma)
         return {
             "pictures": torch.from_numpy(pictures).permute(0, 3, 1, 2),
@@ -66,7 +78,7 @@ def loader(tensors, rows, batch_size, *, shuffled=False, augmented=False, seed=0
         }
 
     return DataLoader(
-        Frames(tensors, augmented, seed),
+        frames,
         batch_size=batch_size,
         sampler=Order(rows, shuffled, seed),
         num_workers=workers,

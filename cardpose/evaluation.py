@@ -11,10 +11,16 @@ from tqdm import tqdm
 
 from cardpose.batches import loader
 from cardpose.drawing import captioned, draw_packet, heatmap_rows, sheet
-from cardpose.metrics import count_metrics, keypoint_metrics, visibility_metrics
+from cardpose.metrics import (
+    count_metrics,
+    interval_metrics,
+    keypoint_metrics,
+    visibility_metrics,
+)
+from cardpose.model import COUNTS
 from cardpose.pictures import to_original
 from cardpose.plots import plot_counts, plot_losses
-from cardpose.prediction import predict
+from cardpose.prediction import interval, predict
 from cardpose.recordings import read_picture
 
 _BATCH = 32
@@ -31,15 +37,24 @@ class Results:
     visible: np.ndarray
 
 
-def evaluate(network, about, tensors, role):
+def evaluate(network, about, tensors, role, count):
     """Metrics on the frames whose role is "test".
+
+    Args:
+        network, about: as `prediction.load_network` returns them.
+        tensors: a `Tensors`.
+        role: (n,) "train", "validation" or "test", a frame.
+        count: the way of counting, one of `model.COUNTS`; the others are measured beside it.
 
     Returns:
         the report as a dict (see README.md, "Read the results") and the `Results`.
     """
     rows = np.flatnonzero(role == "test")
     batches = loader(tensors, rows, _BATCH)
-    cards, points, visible = predict(network, tqdm(batches, "evaluate", unit="batch"), about)
+    counts, points, visible = predict(network, tqdm(batches, "evaluate", unit="batch"), about)
+    counts = dict(zip(COUNTS, counts.T, strict=True))
+    cards = counts[count]
+    low, high = interval(cards, about["margins"] and about["margins"][count])
     frames = tensors.frames.iloc[rows].reset_index(drop=True)
     sizes = frames[["width", "height"]].to_numpy()
     points = to_original(points, sizes, tensors.image_size)
@@ -47,14 +62,25 @@ def evaluate(network, about, tensors, role):
     true_visible = tensors.visible[rows]
     true_cards = frames["cards_counted"].to_numpy(float)
     guess = tensors.frames["cards_counted"].to_numpy()[role == "train"].mean()
+    ways = {
+        way: count_metrics(values, true_cards, frames["recording"], guess)
+        for way, values in counts.items()
+    }
     report = {
-        "cards": count_metrics(cards, true_cards, frames["recording"], guess),
+        "cards": ways[count],
+        "ways": {
+            way: {name: values[name] for name in ("mse", "mae", "mae_per_video")}
+            for way, values in ways.items()
+        },
+        "interval": interval_metrics(low, high, true_cards),
         "keypoints": keypoint_metrics(points, true_points, true_visible),
         "visibility": visibility_metrics(visible, true_visible),
         "data": {"recordings": int(frames["recording"].nunique()), "frames": len(frames)},
     }
     frames.insert(3, "cards_predicted", cards)
-    frames.insert(4, "error", cards - true_cards)
+    frames.insert(4, "low", low)
+    frames.insert(5, "high", high)
+    frames.insert(6, "error", cards - true_cards)
     return _rounded(report), Results(frames, rows, points, visible)
 
 
@@ -72,7 +98,7 @@ def write_report(predictions, plots, results, network, tensors, *, extracted, lo
     plots.mkdir(parents=True)
     frames = results.frames
     by_count = frames.sort_values(["cards_counted", "frame"], kind="stable")
-    columns = ["frame", "recording", "cards_counted", "cards_predicted", "error"]
+    columns = ["frame", "recording", "cards_counted", "cards_predicted", "low", "high", "error"]
     by_count[columns].round(4).to_csv(predictions, index=False, lineterminator="\n")
     plot_counts(plots / "counts.png", frames)
     plot_losses(plots / "losses.png", log)

@@ -15,6 +15,7 @@ CARD_WIDTH = 63.0  # mm, poker size
 CARD_LENGTH = 88.0  # mm
 CARD_THICKNESS = 0.30  # mm
 CORNER_RADIUS = 3.0  # mm
+CORNER_INSET = CORNER_RADIUS * (1 - np.sqrt(0.5))  # mm, from a rounded corner to both sides
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,12 @@ def card_outline(inset=0.0, arc_points=7):
     return np.concatenate(corners)
 
 
-def card_corners():
+def card_corners(width=CARD_WIDTH, length=CARD_LENGTH):
     """(4, 2) corners of a card in mm: where the rounded outline reaches furthest out.
 
     Corners 0-1 and 2-3 are the short edges.
     """
-    inset = CORNER_RADIUS * (1 - np.sqrt(0.5))
-    x, y = CARD_WIDTH / 2 - inset, CARD_LENGTH / 2 - inset
+    x, y = width / 2 - CORNER_INSET, length / 2 - CORNER_INSET
     return np.array([[-x, y], [x, y], [-x, -y], [x, -y]])
 
 
@@ -123,7 +123,8 @@ def packet_keypoints(camera, face, back):
     points = camera.project(np.concatenate([face, back]))
     middle = face[:, :2].mean(axis=0)
     # A side is seen when the camera stands outside its plane.
-    outwards = np.abs(camera.position[:2] - middle) > [CARD_WIDTH / 2, CARD_LENGTH / 2]
+    half = np.ptp(face[:, :2], axis=0) / 2 + CORNER_INSET
+    outwards = np.abs(camera.position[:2] - middle) > half
     side = np.sign(face[:, :2] - middle) == np.sign(camera.position[:2] - middle)
     unhidden = np.concatenate([(side & outwards).any(axis=1), np.ones(4, bool)])
     inside = ((points >= 0) & (points <= [camera.width, camera.height])).all(axis=1)

@@ -7,8 +7,9 @@ def losses(predicted, target, weights):
     """The three losses of a batch and their weighted sum.
 
     Args:
-        predicted, target: (heatmaps (n, 8, h, w), cards (n,) as a share of the deck, visibility
-            (n, 8)); predicted visibility as logits, the target's as 0 or 1.
+        predicted: heatmaps (n, 8, h, w), cards (n, ways) as a share of the deck, one column a way
+            of counting, and visibility (n, 8) as logits.
+        target: heatmaps (n, 8, h, w), cards (n,) and visibility (n, 8) as 0 or 1.
         weights: has `heatmaps`, `cards` and `visibility`.
 
     Returns:
@@ -18,7 +19,8 @@ def losses(predicted, target, weights):
     parts = {
         # The mean over a channel's pixels, then over channels and pictures: all are of one size.
         "heatmaps": F.mse_loss(heatmaps, target[0].float()),
-        "cards": F.mse_loss(cards, target[1].float()),
+        # The mean over the ways of counting: each learns as if it were alone.
+        "cards": F.mse_loss(cards, target[1].float()[:, None].expand_as(cards)),
         "visibility": F.binary_cross_entropy_with_logits(visibility, target[2].float()),
     }
     parts["total"] = sum(getattr(weights, name) * value for name, value in parts.items())

@@ -34,6 +34,22 @@ def count_metrics(predicted, cards, recordings, guess):
     }
 
 
+def interval_metrics(low, high, cards):
+    """How often a count's interval holds the truth, and how wide it is.
+
+    Args:
+        low, high: (n,) ends of the intervals in cards, NaN where there are none.
+        cards: (n,) true counts.
+
+    Returns:
+        coverage, a share of the frames, and mean_width in cards; None where there are none.
+    """
+    if np.isnan(high).any():
+        return {"coverage": None, "mean_width": None}
+    inside = (low <= cards) & (cards <= high)
+    return {"coverage": float(inside.mean()), "mean_width": float((high - low).mean())}
+
+
 def keypoint_metrics(predicted, points, visible):
     """Distances between predicted and labelled places, where the label says visible.
 

@@ -1,7 +1,8 @@
 """The network: a small UNet for the heatmaps, and beside it a head for the count.
 
 The heatmaps reach the head detached from the graph: the count learns from where the corners are,
-but never bends the heatmaps.
+but never bends the heatmaps. The head counts in three ways, so that they can be compared: from the
+picture, from the keypoints alone, and from both.
 """
 
 from itertools import pairwise
@@ -15,6 +16,7 @@ from cardpose.keypoints import EDGES, KEYPOINTS
 
 N = len(KEYPOINTS)
 SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
+COUNTS = ("picture", "keypoints", "both")  # the ways of counting, in the order of the outputs
 
 
 class CardPose(nn.Module):
@@ -26,19 +28,19 @@ class CardPose(nn.Module):
         sigma: of the heatmaps it is trained on, in heatmap pixels.
         hidden: width of the fully connected layers in the count's head.
         image_size: (width, height) of the pictures.
+        encoder: "plain", or "inverted" for MobileNet's blocks (see `inverted_residual`).
     """
 
-    def __init__(self, widths, stride, sigma, hidden, image_size):
+    def __init__(self, widths, stride, sigma, hidden, image_size, encoder="plain"):
         super().__init__()
         self.stride, self.sigma, self.image_size = stride, sigma, image_size
+        level = {"plain": two_convs, "inverted": inverted_residual}[encoder]
         finest = {2: 0, 4: 1, 8: 2}[stride]  # the level that the heatmaps are drawn at
         self.stem = conv(3, widths[0], stride=2)
-        self.down = nn.ModuleList(
-            nn.Sequential(conv(a, b, stride=2), conv(b, b)) for a, b in pairwise(widths)
-        )
+        self.down = nn.ModuleList(level(a, b) for a, b in pairwise(widths))
         steps = [(deep, skip) for skip, deep in pairwise(widths[finest:])][::-1]
         self.narrow = nn.ModuleList(nn.Conv2d(deep, skip, 1) for deep, skip in steps)
-        self.up = nn.ModuleList(conv(2 * skip, skip) for _, skip in steps)
+        self.up = nn.ModuleList(conv(skip, skip) for _, skip in steps)
         self.heatmaps = nn.Conv2d(widths[finest], N, 1)
         # Near zero, or the first steps crush every heatmap to nothing, and learning stalls.
         nn.init.normal_(self.heatmaps.weight, std=1e-3)
@@ -49,11 +51,12 @@ class CardPose(nn.Module):
         """Find the corners, count the cards.
 
         Args:
-            pictures: (n, 3, height, width) RGB, 0 to 255, uint8 or float.
+            pictures: (n, 3, height, width) RGB, 0 to 255, uint8 or float; of `image_size`, or
+                all of it made smaller.
 
         Returns:
-            heatmaps (n, 8, height / stride, width / stride), cards (n,) as a share of the deck,
-            and visibility (n, 8) as logits.
+            heatmaps (n, 8, height / stride, width / stride); cards (n, 3) as a share of the deck,
+            counted in each of the ways in COUNTS; visibility (n, 8) as logits.
         """
         x = self.stem(pictures.float() / 127.5 - 1)
         features = [x]
@@ -64,12 +67,13 @@ class CardPose(nn.Module):
         for narrow, level in zip(self.narrow, self.up, strict=True):
             skip = features.pop()
             x = F.interpolate(narrow(x), size=skip.shape[2:], mode="nearest")
-            x = level(torch.cat([x, skip], dim=1))
+            x = level(x + skip)
         heatmaps = self.heatmaps(x)
         # In full precision: half a card is less than bfloat16 resolves in a packet's shape.
         with torch.autocast(pictures.device.type, enabled=False):
             detached = heatmaps.detach().float()
             points, peaks = decode(detached, self.stride, self.sigma)
+            points = points * (self.image_size[0] / pictures.shape[3])
             looks = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
             cards, visible = self.head(points, looks)
         return heatmaps, cards, visible
@@ -79,8 +83,8 @@ class Head(nn.Module):
     """From the corners' places and the picture's features to the count and the visibility.
 
     `geometry` counts from the packet's shape alone (see `shape_of`): it is taught on simulated
-    packets (`training.learn_geometry`) and left as it is when pictures come. Two fully connected
-    layers, which see the features too, correct it.
+    packets (`training.learn_geometry`) and left as it is when pictures come. `picture` counts from
+    the features alone. `correction` sees both, and corrects the geometry's count.
 
     Args:
         n_looks: how many features of the picture there are.
@@ -98,25 +102,25 @@ class Head(nn.Module):
             nn.ReLU(),
             nn.Linear(hidden, 1),
         ).requires_grad_(False)
-        self.visible = nn.Sequential(nn.Linear(n_looks, hidden), nn.ReLU(), nn.Linear(hidden, N))
-        self.correction = nn.Sequential(
-            nn.Linear(SHAPE + 1 + n_looks, hidden), nn.ReLU(), nn.Linear(hidden, 1)
-        )
+        self.visible = two_layers(n_looks, hidden, N)
+        self.picture = two_layers(n_looks, hidden, 1)
+        self.correction = two_layers(SHAPE + 1 + n_looks, hidden, 1)
         nn.init.normal_(self.correction[-1].weight, std=1e-3)
         nn.init.zeros_(self.correction[-1].bias)
 
     def forward(self, points, looks):
-        """(n,) cards as a share of the deck and (n, 8) visibility as logits."""
+        """(n, 3) cards as a share of the deck and (n, 8) visibility as logits."""
         logits = self.visible(looks)
         shape = shape_of(points, logits.detach() > 0, self.image_size)
         estimate = self.geometry(shape).clamp(-0.1, 1.1)
         correction = self.correction(torch.cat([shape, estimate, looks], dim=1))
-        return (estimate + correction)[:, 0], logits
+        return torch.cat([self.picture(looks), estimate, estimate + correction], dim=1), logits
 
 
 def network_shape(about):
     """The arguments of `CardPose` in what is stored with its weights."""
-    return {name: about[name] for name in ("widths", "stride", "sigma", "hidden", "image_size")}
+    names = ("widths", "stride", "sigma", "hidden", "image_size", "encoder")
+    return {name: about[name] for name in names}
 
 
 def shape_of(points, seen, image_size):
@@ -167,10 +171,35 @@ def at_corners(features, heatmaps):
     return torch.bmm(weights, features.flatten(2).transpose(1, 2)).flatten(1)
 
 
-def conv(inputs, outputs, stride=1):
-    """3 x 3 convolution, batch norm, ReLU."""
+def conv(inputs, outputs, stride=1, kernel=3, groups=1):
+    """Convolution, batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
+
+
+def two_convs(inputs, outputs):
+    """A level of the plain encoder, which halves the size: two 3 x 3 convolutions."""
+    return nn.Sequential(conv(inputs, outputs, stride=2), conv(outputs, outputs))
+
+
+def inverted_residual(inputs, outputs):
+    """A level of the encoder, which halves the size: a convolution channel by channel between two
+    1 x 1 convolutions, the first of which widens; after M. Sandler et al., "MobileNetV2: Inverted
+    Residuals and Linear Bottlenecks", CVPR 2018, with 5 x 5 in the middle. A block that halves the
+    size has no shortcut.
+    """
+    wide = 3 * inputs
+    return nn.Sequential(
+        conv(inputs, wide, kernel=1),
+        conv(wide, wide, stride=2, kernel=5, groups=wide),
+        nn.Conv2d(wide, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+
+
+def two_layers(inputs, hidden, outputs):
+    """Two fully connected layers, ReLU between them."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))

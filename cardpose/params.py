@@ -24,7 +24,17 @@ class Split(Section):
     validation: Annotated[float, Field(ge=0, le=0.5)]
 
 
+class Count(Section):
+    source: Literal["picture", "keypoints", "both"] = Field(alias="from")
+
+
+class Geometry(Section):
+    focal: Annotated[float, Field(ge=0.3, le=5)]
+    card: Annotated[list[Annotated[float, Field(gt=0, le=300)]], Field(min_length=3, max_length=3)]
+
+
 class Model(Section):
+    encoder: Literal["plain", "inverted"]
     widths: Annotated[list[Positive], Field(min_length=3, max_length=7)]
     hidden: Positive
 
@@ -37,6 +47,7 @@ class Loss(Section):
 
 class Train(Section):
     epochs: Positive
+    small_epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Weight
@@ -64,6 +75,8 @@ class Params(Section):
     heatmap_stride: Literal[2, 4, 8]
     sigma: Annotated[float, Field(ge=0.5, le=100)]
     split: Split
+    count: Count
+    geometry: Geometry
     model: Model
     loss: Loss
     train: Train
@@ -98,6 +111,11 @@ def load_params(path="params.yaml"):
         raise InputError(
             f"{path}: split.fold: should be below split.folds, {params.split.folds}"
             f" (got {params.split.fold})"
+        )
+    if params.train.small_epochs > params.train.epochs:
+        raise InputError(
+            f"{path}: train.small_epochs: should be at most train.epochs, {params.train.epochs}"
+            f" (got {params.train.small_epochs})"
         )
     for side, pixels in zip(("width", "height"), params.image_size, strict=True):
         if pixels % params.heatmap_stride:

@@ -1,7 +1,6 @@
 """What a network says of frames, in the units people use: cards, pixels, visible or not."""
 
 import json
-from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -10,7 +9,6 @@ from safetensors.torch import save_file
 
 from cardpose.errors import InputError
 from cardpose.heatmaps import decode
-from cardpose.keypoints import FLIP
 from cardpose.model import CardPose, network_shape
 
 
@@ -19,7 +17,8 @@ def save_network(path, weights, about):
 
     Args:
         weights: a CardPose's state_dict.
-        about: {"widths", "stride", "hidden", "image_size", "sigma", "deck"}.
+        about: {"encoder", "widths", "stride", "hidden", "image_size", "sigma", "deck", "margins"};
+            the last a `margin` for each way of counting, or None.
     """
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
     save_file(weights, path, metadata={"cardpose": json.dumps(about)})
@@ -44,36 +43,46 @@ def load_network(path):
     return network.eval().to(memory_format=torch.channels_last), about
 
 
-def both_ways(network, pictures):
-    """What a network says of pictures and of their mirror images, averaged.
-
-    Arguments and results as of `CardPose.forward`.
-    """
-    heatmaps, cards, logits = network(pictures)
-    mirrored, other_cards, other_logits = network(pictures.flip(3))
-    heatmaps = (heatmaps + mirrored.flip(3)[:, list(FLIP)]) / 2
-    return heatmaps, (cards + other_cards) / 2, (logits + other_logits[:, list(FLIP)]) / 2
-
-
-def predict(network, loader, about, precision="32-true", device="cpu"):
-    """Run a network over a loader's batches, as they are and mirrored.
+def predict(network, loader, about, device="cpu"):
+    """Run a network over a loader's batches.
 
     Returns:
-        cards (n,) in cards, not rounded; points (n, 8, 2) in pixels of the network's picture;
-        visible (n, 8) bool.
+        cards (n, 3) in cards, not rounded, counted in each of the ways in `model.COUNTS`;
+        points (n, 8, 2) in pixels of the network's picture; visible (n, 8) bool.
     """
     cards, points, visible = [], [], []
-    mixed = nullcontext()
-    if precision == "bf16-mixed":
-        mixed = torch.autocast(device, torch.bfloat16)
     network = network.to(device)
-    with torch.inference_mode(), mixed:
+    with torch.inference_mode():
         for batch in loader:
-            heatmaps, share, logits = both_ways(network, batch["pictures"].to(device))
-            cards.append(share.float().cpu() * about["deck"])
-            points.append(decode(heatmaps.float(), about["stride"], about["sigma"])[0].cpu())
-            visible.append(logits.float().cpu() > 0)
+            heatmaps, share, logits = network(batch["pictures"].to(device))
+            cards.append(share.cpu() * about["deck"])
+            points.append(decode(heatmaps, about["stride"], about["sigma"])[0].cpu())
+            visible.append(logits.cpu() > 0)
     return tuple(
         torch.cat(column).numpy().astype(kind)
         for column, kind in ((cards, np.float64), (points, np.float64), (visible, bool))
     )
+
+
+def margin(predicted, cards):
+    """How wide the 90 % interval has to be: split conformal prediction with a scale, after V. Vovk
+    et al., "Algorithmic Learning in a Random World", 2005.
+
+    Args:
+        predicted, cards: (n,) counts of frames that did not train the network.
+
+    Returns:
+        the smallest number with which `interval` holds at least 90 % of the true counts.
+    """
+    return float(np.quantile(abs(predicted - cards) / _scale(predicted), 0.9, method="higher"))
+
+
+def interval(predicted, margin):
+    """(n,) lowest and (n,) highest count that a 90 % interval holds; NaN where `margin` is None."""
+    half = np.nan if margin is None else margin * _scale(predicted)
+    return np.maximum(predicted - half, 0), predicted + half
+
+
+def _scale(predicted):
+    """Errors grow with the count, at 20 cards to about twice those at none."""
+    return 1 + np.maximum(predicted, 0) / 20

@@ -13,10 +13,11 @@ from tqdm import trange
 
 from cardpose.batches import loader
 from cardpose.loss import losses
-from cardpose.model import CardPose, network_shape, shape_of
+from cardpose.model import COUNTS, CardPose, network_shape, shape_of
+from cardpose.prediction import margin, predict
 from cardpose.simulation import simulate
 
-_PACKETS = 20_000  # simulated, to learn geometry from
+_PACKETS = 25_000  # simulated, to learn geometry from
 
 
 class Training(lightning.LightningModule):
@@ -41,7 +42,7 @@ class Training(lightning.LightningModule):
         n = len(batch["cards"])
         logged = {f"{split}/{name}": value.detach() for name, value in parts.items()}
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=n)
-        error = (predicted[1].float() - batch["cards"]).abs().mean() * self.deck
+        error = (predicted[1][:, COUNTS.index("both")] - batch["cards"]).abs().mean() * self.deck
         self.log(
             f"{split}/mae_cards",
             error.detach(),
@@ -63,7 +64,7 @@ class Training(lightning.LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
-def learn_geometry(geometry, packets, image_size, steps=4000, n=128):
+def learn_geometry(geometry, packets, image_size, steps=7000, n=256):
     """Teach a network's `head.geometry` to count simulated packets from their corners.
 
     The corners are seen as well as the network sees them: a little off, now and then far off, now
@@ -80,7 +81,7 @@ def learn_geometry(geometry, packets, image_size, steps=4000, n=128):
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     for _ in trange(steps, desc="learn geometry", unit="step"):
         chosen = torch.randint(len(cards), (n,))
-        blur = 4 * pixel * torch.rand(n, 1, 1)
+        blur = 2 * pixel * torch.rand(n, 1, 1)
         stray = torch.rand(n, 8, 1) < 0.01
         noise = torch.randn(n, 8, 2) * torch.where(stray, 40 * pixel, blur)
         seen = visible[chosen] & (torch.rand(n, 8) > 0.05)
@@ -147,16 +148,23 @@ def train(tensors, role, params, log):
     rows = {name: np.flatnonzero(role == name) for name in ("train", "validation")}
     model, options = params.model, params.train
     about = {
+        "encoder": model.encoder,
         "widths": model.widths,
         "stride": tensors.stride,
         "hidden": model.hidden,
         "image_size": list(tensors.image_size),
         "sigma": tensors.sigma,
         "deck": tensors.deck,
+        "margins": None,
     }
     network = CardPose(**network_shape(about))
     packets = simulate(
-        np.random.default_rng(params.seed), _PACKETS, tensors.deck, tensors.image_size
+        np.random.default_rng(params.seed),
+        _PACKETS,
+        tensors.deck,
+        tensors.image_size,
+        params.geometry.focal,
+        params.geometry.card,
     )
     learn_geometry(network.head.geometry, packets, tensors.image_size)
     module = Training(
@@ -169,6 +177,7 @@ def train(tensors, role, params, log):
         shuffled=True,
         augmented=options.augment,
         seed=params.seed,
+        small_epochs=options.small_epochs,
         **reading,
     )
     validation = loader(tensors, rows["validation"], **reading) if len(rows["validation"]) else None
@@ -191,4 +200,11 @@ def train(tensors, role, params, log):
         )
         trainer.fit(module, batches, validation)
         live.summary["best_epoch"] = keep.epoch
+    network.load_state_dict(keep.weights)
+    if validation:
+        cards, _, _ = predict(network.eval(), validation, about)
+        true = tensors.cards[rows["validation"]] * tensors.deck
+        about["margins"] = {
+            way: margin(column, true) for way, column in zip(COUNTS, cards.T, strict=True)
+        }
     return keep.weights, about

@@ -17,7 +17,7 @@ def main():
     frames = tensors.frames
     role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
     network, about = load_network("models/cardpose.safetensors")
-    report, results = evaluate(network, about, tensors, role)
+    report, results = evaluate(network, about, tensors, role, params.count.source)
     with (
         replacing("metrics/evaluate.json") as metrics,
         replacing("metrics/predictions.csv") as predictions,

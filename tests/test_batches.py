@@ -69,3 +69,21 @@ def test_an_augmented_frame_is_another_in_each_epoch(tensors):
 def test_a_last_batch_of_one_is_dropped_where_batch_norm_would_need_more(tensors):
     assert [len(b["cards"]) for b in loader(tensors, range(N), 4, shuffled=True)] == [4, 4]
     assert [len(b["cards"]) for b in loader(tensors, range(N), 4)] == [4, 4, 1]
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_the_first_epochs_see_half_the_size(tensors, augmented):
+    tensors.points[:] = [30.0, 20.0]
+    tensors.visible[:] = True
+    batches = loader(tensors, [0], 1, augmented=augmented, small_epochs=1)
+    small = next(iter(batches))
+    assert small["pictures"].shape == (1, 3, 24, 32)
+    assert small["heatmaps"].shape == (1, 8, 6, 8)
+    batches.sampler.set_epoch(1)
+    large = next(iter(batches))
+    assert large["pictures"].shape == (1, 3, 48, 64)
+    assert large["heatmaps"].shape == (1, 8, 12, 16)
+    if not augmented:
+        # (30, 20) is (15, 10) at half the size: in heatmap pixels of 4, column 3 and row 2.
+        assert divmod(int(small["heatmaps"][0, 0].argmax()), 8) == (2, 3)
+        assert divmod(int(large["heatmaps"][0, 0].argmax()), 16) in {(4, 7), (5, 7)}

@@ -16,7 +16,7 @@ def weights(heatmaps=1, cards=1, visibility=1):
 def perfect():
     """Target of two pictures with heatmaps of 2 x 2, and a prediction that is all but right."""
     target = (torch.zeros(2, 8, 2, 2), torch.tensor([0.5, 0.25]), torch.ones(2, 8))
-    predicted = (target[0].clone(), target[1].clone(), torch.full((2, 8), 100.0))
+    predicted = (target[0].clone(), target[1][:, None].repeat(1, 1), torch.full((2, 8), 100.0))
     return predicted, target
 
 
@@ -36,9 +36,17 @@ def test_heatmaps_are_mean_squared_over_all_pixels():
 
 def test_cards_are_mean_squared_shares():
     predicted, target = perfect()
-    predicted[1][:] = torch.tensor([0.3, 0.35])
+    predicted[1][:, 0] = torch.tensor([0.3, 0.35])
     # (0.2^2 + 0.1^2) / 2
     assert losses(predicted, target, weights())["cards"].item() == pytest.approx(0.025)
+
+
+def test_every_way_of_counting_has_the_same_weight():
+    predicted, target = perfect()
+    ways = torch.tensor([[0.5, 0.7, 0.5], [0.25, 0.25, 0.65]])
+    # (0.2^2 + 0.4^2) / (2 pictures x 3 ways)
+    found = losses((predicted[0], ways, predicted[2]), target, weights())["cards"]
+    assert found.item() == pytest.approx(0.2 / 6)
 
 
 def test_visibility_is_cross_entropy_of_logits():

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from cardpose.metrics import count_metrics, keypoint_metrics, visibility_metrics
+from cardpose.metrics import (
+    count_metrics,
+    interval_metrics,
+    keypoint_metrics,
+    visibility_metrics,
+)
 
 
 def test_count_metrics():
@@ -79,3 +84,11 @@ def test_visibility_metrics():
 def test_visibility_metrics_where_nothing_is_visible():
     nothing = np.zeros((2, 8), bool)
     assert visibility_metrics(nothing, nothing) == {"accuracy": 1.0, "f1": 0.0}
+
+
+def test_interval_metrics():
+    low, high, cards = np.array([3.0, 5, 8, 1]), np.array([5.0, 9, 9, 2]), np.array([4, 5, 10, 0])
+    # Inside: yes, just, no, no. Widths 2, 4, 1 and 1.
+    assert interval_metrics(low, high, cards) == {"coverage": 0.5, "mean_width": 2.0}
+    unknown = np.full(4, np.nan)
+    assert interval_metrics(unknown, unknown, cards) == {"coverage": None, "mean_width": None}

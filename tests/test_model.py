@@ -6,37 +6,39 @@ from torch.nn import functional as F
 from cardpose.errors import InputError
 from cardpose.heatmaps import encode
 from cardpose.loss import losses
-from cardpose.model import SHAPE, CardPose, at_corners, shape_of
+from cardpose.model import COUNTS, SHAPE, CardPose, at_corners, network_shape, shape_of
 from cardpose.params import load_params
-from cardpose.prediction import both_ways, load_network, save_network
+from cardpose.prediction import interval, load_network, margin, save_network
 
 ABOUT = {
+    "encoder": "plain",
     "widths": [8, 8, 16, 16],
     "stride": 4,
     "sigma": 1.5,
     "hidden": 16,
     "image_size": [64, 48],
     "deck": 52,
+    "margins": None,
 }
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    shape = {name: value for name, value in ABOUT.items() if name != "deck"}
-    return CardPose(**shape)
+    return CardPose(**network_shape(ABOUT))
 
 
 def pictures(n=3):
     return torch.randint(0, 256, (n, 3, 48, 64), dtype=torch.uint8)
 
 
+@pytest.mark.parametrize("encoder", ["plain", "inverted"])
 @pytest.mark.parametrize("stride", [2, 4, 8])
-def test_outputs_have_the_promised_shapes(stride):
-    network = CardPose([8, 8, 16, 16], stride, 1.5, 16, (64, 48))
+def test_outputs_have_the_promised_shapes(stride, encoder):
+    network = CardPose([8, 8, 16, 16], stride, 1.5, 16, (64, 48), encoder)
     heatmaps, cards, visible = network(pictures())
     assert heatmaps.shape == (3, 8, 48 // stride, 64 // stride)
-    assert cards.shape == (3,)
+    assert cards.shape == (3, len(COUNTS))
     assert visible.shape == (3, 8)
 
 
@@ -60,10 +62,45 @@ def test_the_heatmaps_loss_reaches_the_encoder_but_not_the_head(network):
     assert all(parameter.grad is None for parameter in network.head.parameters())
 
 
-def test_the_count_reaches_the_encoder(network):
+@pytest.mark.parametrize("way", ["picture", "both"])
+def test_the_count_reaches_the_encoder(network, way):
     torch.nn.init.normal_(network.head.correction[-1].weight)
-    network(pictures())[1].sum().backward()
+    network(pictures())[1][:, COUNTS.index(way)].sum().backward()
     assert network.stem[0].weight.grad.abs().sum() > 0
+
+
+def test_the_count_from_keypoints_knows_nothing_of_the_picture_but_the_corners(network):
+    network.eval()
+    looks = torch.rand(2, network.head.picture[0].in_features)
+    points = torch.rand(1, 8, 2).expand(2, 8, 2) * 48
+    torch.nn.init.zeros_(network.head.visible[-1].weight)  # the same corners are seen in both
+    torch.nn.init.normal_(network.head.correction[-1].weight)
+    cards, _ = network.head(points, looks)
+    keypoints = COUNTS.index("keypoints")
+    difference = (cards[0] - cards[1]).abs()
+    assert difference[keypoints] < 1e-6
+    assert (difference > 1e-4).sum() == len(COUNTS) - 1
+
+
+def test_a_picture_of_half_the_size_has_its_corners_told_in_the_whole_one(network):
+    """The head always sees places in pictures of `image_size`."""
+    seen = []
+    network.head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    network.heatmaps = Spot()
+    network.eval()(pictures(1))
+    network(F.interpolate(pictures(1).float(), scale_factor=0.5))
+    # Row 2, column 3 of the heatmaps: x = 3.5 x 4 and y = 2.5 x 4 pixels, then twice as many.
+    assert torch.allclose(seen[0], torch.tensor([14.0, 10.0]).expand(1, 8, 2), atol=1e-3)
+    assert torch.allclose(seen[1], torch.tensor([28.0, 20.0]).expand(1, 8, 2), atol=1e-3)
+
+
+class Spot(torch.nn.Module):
+    """Heatmaps with one bright pixel."""
+
+    def forward(self, x):
+        heatmaps = torch.zeros(len(x), 8, *x.shape[2:])
+        heatmaps[:, :, 2, 3] = 1
+        return heatmaps
 
 
 def test_one_step_down_the_whole_loss_lowers_it(network):
@@ -158,13 +195,18 @@ def test_a_file_that_holds_no_network_is_named(tmp_path, network, how):
         load_network(path)
 
 
-def test_a_picture_and_its_mirror_image_get_the_same_count_and_mirrored_corners(network):
-    network.eval()
-    batch = pictures()
-    heatmaps, cards, logits = both_ways(network, batch)
-    flipped_heatmaps, flipped_cards, flipped_logits = both_ways(network, batch.flip(3))
-    assert torch.allclose(cards, flipped_cards, atol=1e-6)
-    # Left and right change names: keypoint 0 is keypoint 1 of the mirror image, and so on.
-    swapped = [1, 0, 3, 2, 5, 4, 7, 6]
-    assert torch.allclose(logits[:, swapped], flipped_logits, atol=1e-5)
-    assert torch.allclose(heatmaps[:, swapped].flip(3), flipped_heatmaps, atol=1e-6)
+def test_a_margin_makes_the_interval_hold_nine_in_ten():
+    predicted = np.full(20, 20.0)  # errors count half there
+    cards = 20.0 + np.arange(20)
+    # The smallest share of at least 0.9 is at rank ceil(0.9 x 19) = 18 of 0 ... 19: 18 / 2.
+    assert margin(predicted, cards) == pytest.approx(9)
+    low, high = interval(predicted, 9.0)
+    assert ((low <= cards) & (cards <= high)).mean() == pytest.approx(0.95)
+    assert (low[0], high[0]) == (pytest.approx(2), pytest.approx(38))
+
+
+def test_an_interval_never_goes_below_nothing_and_is_unknown_without_a_margin():
+    low, high = interval(np.array([1.0, 10.0]), 2.0)
+    assert low.tolist() == pytest.approx([0, 7])
+    assert high.tolist() == pytest.approx([3.1, 13])
+    assert np.isnan(interval(np.array([1.0]), None)).all()

@@ -30,7 +30,7 @@ def write(folder, changes):
 
 def test_the_repositorys_own_file_is_valid():
     params, values = load_params(ORIGINAL), yaml.safe_load(ORIGINAL.read_text())
-    assert params.model_dump() == values
+    assert params.model_dump(by_alias=True) == values
 
 
 def test_whole_numbers_do_for_numbers(tmp_path):

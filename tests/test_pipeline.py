@@ -15,9 +15,10 @@ ROOT = Path(__file__).parents[1]
 SMALL = {
     "image_size": [96, 72],
     "split": {"by": "video", "folds": 3, "fold": 0, "test_videos": [], "validation": 0.2},
-    "model": {"widths": [8, 8, 8, 8], "hidden": 8},
+    "model": {"encoder": "plain", "widths": [8, 8, 8, 8], "hidden": 8},
     "synthetic": {"videos": 9, "frames": 41},
 }
+ONE_EPOCH = ("-S", "train.epochs=1", "-S", "train.small_epochs=0")
 OUTPUTS = ["models/cardpose.safetensors", "metrics/evaluate.json", "metrics/predictions.csv"]
 
 
@@ -34,7 +35,7 @@ class Clone:
         (folder / "data/synthetic/dvc.lock").unlink(missing_ok=True)
         params = self.params()
         params.update(SMALL)
-        params["train"].update(epochs=2, batch_size=4)
+        params["train"].update(epochs=2, small_epochs=1, batch_size=4)
         self.write_params(params)
         self("git", "init", "-q", "-b", "main")
         self.commit()
@@ -102,7 +103,9 @@ def test_repro_runs_all_stages_in_sequence(clone, done):
 
 def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
     report = json.loads((clone.folder / "metrics/evaluate.json").read_text())
-    assert list(report) == ["cards", "keypoints", "visibility", "data"]
+    assert list(report) == ["cards", "ways", "interval", "keypoints", "visibility", "data"]
+    assert list(report["ways"]) == ["picture", "keypoints", "both"]
+    assert report["ways"]["both"]["mae"] == report["cards"]["mae"]
     assert set(report["cards"]) == {
         "mse",
         "mae",
@@ -160,8 +163,16 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
     clone.restore()
 
 
+def test_another_way_of_counting_only_evaluates_again(clone, done):
+    output = clone("dvc", "exp", "run", "-S", "count.from=keypoints").stdout
+    assert ran(output) == ["evaluate"]
+    report = json.loads((clone.folder / "metrics/evaluate.json").read_text())
+    assert report["cards"]["mae"] == report["ways"]["keypoints"]["mae"]
+    clone.restore()
+
+
 def test_queued_folds_run_on_the_code_and_parameters_of_the_clone(clone, done):
-    clone("dvc", "exp", "run", "--queue", "-S", "split.fold=range(0,2)", "-S", "train.epochs=1")
+    clone("dvc", "exp", "run", "--queue", "-S", "split.fold=range(0,2)", *ONE_EPOCH)
     clone("dvc", "exp", "run", "--run-all", "--jobs", "1")
     shown = json.loads(clone("dvc", "exp", "show", "--json").stdout)
     folds = {}

@@ -12,11 +12,12 @@ from cardpose.simulation import simulate
 from cardpose.training import Keep, learn_geometry
 
 SIZE = (320, 240)
+FOCAL, CARD = 1.06, (63.0, 88.0, 0.3)
 
 
 @pytest.fixture(scope="module")
 def packets():
-    return simulate(np.random.default_rng(0), 3000, 52, SIZE)
+    return simulate(np.random.default_rng(0), 3000, 52, SIZE, FOCAL, CARD)
 
 
 def test_simulated_packets_are_of_every_count_and_their_visible_corners_in_the_picture(packets):
@@ -37,12 +38,28 @@ def test_a_thicker_packet_shows_longer_uprights(packets):
     assert length[thick].mean() > 2 * length[~thick].mean()
 
 
+def test_cards_twice_the_size_at_a_focal_length_of_half_look_about_the_same():
+    """What the camera's and the deck's numbers are for: sizes in the picture follow them."""
+    small, large = (
+        simulate(np.random.default_rng(0), 300, 52, SIZE, focal, card)
+        for focal, card in ((1.0, CARD), (0.5, (126.0, 176.0, 0.6)))
+    )
+
+    def spread(packets):
+        points, visible, _ = packets
+        whole = visible[:, [2, 3, 6, 7]].all(axis=1)
+        return np.median(np.ptp(points[whole][:, [2, 3, 6, 7]], axis=1))
+
+    # Nearer than they are large, the larger ones lose to perspective.
+    assert 0.8 < spread(large) / spread(small) < 1.3
+
+
 def test_geometry_learns_to_count_from_corners_alone(packets):
     torch.manual_seed(0)
     geometry = nn.Sequential(nn.Linear(SHAPE, 64), nn.ReLU(), nn.Linear(64, 1))
     learn_geometry(geometry, packets, SIZE, steps=600)
     points, visible, cards = (
-        torch.from_numpy(a) for a in simulate(np.random.default_rng(1), 500, 52, SIZE)
+        torch.from_numpy(a) for a in simulate(np.random.default_rng(1), 500, 52, SIZE, FOCAL, CARD)
     )
     with torch.no_grad():
         predicted = geometry(shape_of(points, visible, SIZE))[:, 0]
