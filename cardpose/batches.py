@@ -10,13 +10,11 @@ from cardpose.heatmaps import encode
 
 
 class Frames(Dataset):
-    """Frames of a `Tensors`, by (epoch, row): an augmented frame is another in each epoch, and of
-    half the size in the first `small_epochs`."""
+    """Frames of a `Tensors`, by (epoch, row): an augmented frame is another in each epoch."""
 
-    def __init__(self, tensors, augmented, seed, small_epochs):
-        self.tensors, self.augmented, self.seed = tensors, augmented, seed
-        self.small_epochs = small_epochs
-        self.redrawn = augmented or small_epochs > 0  # heatmaps that the tensors do not hold
+    def __init__(self, tensors, augmented, seed, half):
+        self.tensors, self.augmented, self.seed, self.half = tensors, augmented, seed, half
+        self.redrawn = augmented or half  # with heatmaps that the tensors do not hold
 
     def __getitem__(self, key):
         epoch, row = key
@@ -27,7 +25,7 @@ class Frames(Dataset):
         if self.augmented:
             rng = np.random.default_rng([self.seed, epoch, row])
             picture, points, visible = augment(picture, points, visible, rng)
-        if epoch < self.small_epochs:
+        if self.half:
             height, width = picture.shape[:2]
             picture = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
             points = points / 2
@@ -54,15 +52,15 @@ class Order(Sampler):
 
 
 def loader(
-    tensors, rows, batch_size, *, shuffled=False, augmented=False, seed=0, workers=0, small_epochs=0
+    tensors, rows, batch_size, *, shuffled=False, augmented=False, seed=0, workers=0, half=False
 ):
     """A DataLoader of {"pictures", "heatmaps", "cards", "visible"} over some rows of `tensors`.
 
     pictures (n, 3, height, width) uint8 RGB, heatmaps (n, 8, h, w) float32, cards (n,) as a share
     of the deck, visible (n, 8) float32. Shuffled loaders drop a last batch of one, which batch
-    norm cannot take. In the first `small_epochs` pictures and heatmaps have half the size.
+    norm cannot take. `half`: pictures and heatmaps of half the size.
     """
-    frames = Frames(tensors, augmented, seed, small_epochs)
+    frames = Frames(tensors, augmented, seed, half)
 
     def collate(items):
         pictures, second, visible, cards = (np.stack(column) for column in zip(*items, strict=True))

@@ -45,9 +45,13 @@ class Loss(Section):
     visibility: Weight
 
 
+class Pretrain(Section):
+    epochs: Annotated[int, Field(ge=0)]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+
+
 class Train(Section):
     epochs: Positive
-    small_epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Weight
@@ -79,6 +83,7 @@ class Params(Section):
     geometry: Geometry
     model: Model
     loss: Loss
+    pretrain: Pretrain
     train: Train
     evaluate: Evaluate
     synthetic: Synthetic
@@ -111,11 +116,6 @@ def load_params(path="params.yaml"):
         raise InputError(
             f"{path}: split.fold: should be below split.folds, {params.split.folds}"
             f" (got {params.split.fold})"
-        )
-    if params.train.small_epochs > params.train.epochs:
-        raise InputError(
-            f"{path}: train.small_epochs: should be at most train.epochs, {params.train.epochs}"
-            f" (got {params.train.small_epochs})"
         )
     for side, pixels in zip(("width", "height"), params.image_size, strict=True):
         if pixels % params.heatmap_stride:

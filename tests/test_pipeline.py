@@ -18,7 +18,7 @@ SMALL = {
     "model": {"encoder": "plain", "widths": [8, 8, 8, 8], "hidden": 8},
     "synthetic": {"videos": 9, "frames": 41},
 }
-ONE_EPOCH = ("-S", "train.epochs=1", "-S", "train.small_epochs=0")
+STAGES = ("extract_frames", "make_heatmaps", "pretrain", "train", "evaluate")
 OUTPUTS = ["models/cardpose.safetensors", "metrics/evaluate.json", "metrics/predictions.csv"]
 
 
@@ -35,7 +35,8 @@ class Clone:
         (folder / "data/synthetic/dvc.lock").unlink(missing_ok=True)
         params = self.params()
         params.update(SMALL)
-        params["train"].update(epochs=2, small_epochs=1, batch_size=4)
+        params["train"].update(epochs=2, batch_size=4)
+        params["pretrain"].update(epochs=1)
         self.write_params(params)
         self("git", "init", "-q", "-b", "main")
         self.commit()
@@ -65,7 +66,7 @@ class Clone:
         """Put everything back as it was committed, what DVC keeps included."""
         self("git", "checkout", "-q", ".")
         # By name: the real set, which nobody downloaded, has nothing to check out.
-        self("dvc", "checkout", "-q", "-f", "extract_frames", "make_heatmaps", "train", "evaluate")
+        self("dvc", "checkout", "-q", "-f", *STAGES)
 
     def params(self):
         return yaml.safe_load((self.folder / "params.yaml").read_text())
@@ -94,7 +95,14 @@ def done(clone):
 
 
 def test_repro_runs_all_stages_in_sequence(clone, done):
-    assert ran(done) == ["render", "extract_frames", "make_heatmaps", "train", "evaluate"]
+    assert ran(done) == [
+        "render",
+        "extract_frames",
+        "make_heatmaps",
+        "pretrain",
+        "train",
+        "evaluate",
+    ]
     for name in OUTPUTS:
         assert (clone.folder / name).stat().st_size > 0
     for name in ("counts", "losses", "examples", "worst", "heatmaps"):
@@ -154,7 +162,7 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
     clone, done
 ):
     output = clone("dvc", "exp", "run", "-S", "sigma=3").stdout
-    assert ran(output) == ["make_heatmaps", "train", "evaluate"]
+    assert ran(output) == ["make_heatmaps", "pretrain", "train", "evaluate"]
     assert clone.params()["sigma"] == 3
     difference = json.loads(clone("dvc", "metrics", "diff", "--json").stdout)
     changed = difference["metrics/evaluate.json"]
@@ -172,7 +180,7 @@ def test_another_way_of_counting_only_evaluates_again(clone, done):
 
 
 def test_queued_folds_run_on_the_code_and_parameters_of_the_clone(clone, done):
-    clone("dvc", "exp", "run", "--queue", "-S", "split.fold=range(0,2)", *ONE_EPOCH)
+    clone("dvc", "exp", "run", "--queue", "-S", "split.fold=range(0,2)", "-S", "train.epochs=1")
     clone("dvc", "exp", "run", "--run-all", "--jobs", "1")
     shown = json.loads(clone("dvc", "exp", "show", "--json").stdout)
     folds = {}

@@ -1,0 +1,119 @@
+"""How fast the network trains: pictures a second, and where the time goes.
+
+    python -m benchmarks.training
+
+Measures, in turn and several times over, each encoder on pictures of the whole and of half the
+size, with the augmentation and the batches of `params.yaml`. The rows of one run compare with each
+other; rows of different runs or machines do not.
+"""
+
+from time import perf_counter
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from cardpose.batches import loader
+from cardpose.loss import losses
+from cardpose.model import CardPose
+from cardpose.params import load_params
+from cardpose.training import best_precision
+
+_STEPS = 6  # measured, in each round
+_ROUNDS = 3
+
+
+def main():
+    params = load_params()
+    torch.manual_seed(0)
+    rows = [(encoder, small) for encoder in ("plain", "inverted") for small in (False, True)]
+    steps = {row: stepper(params, *row) for row in rows}
+    times = {row: [] for row in rows}
+    for _ in range(_ROUNDS):
+        for row in rows:
+            times[row] += [steps[row]() for _ in range(_STEPS)]
+    print(
+        f"{torch.get_num_threads()} threads, {precision()},"
+        f" {params.train.batch_size} pictures a step"
+    )
+    print(
+        f"{'encoder':10}{'size':>10}{'pictures/s':>12}{'ratio':>8}   data, forward, backward, step"
+    )
+    first = np.median(np.sum(times[rows[0]], axis=1))
+    for encoder, small in rows:
+        parts = np.median(times[encoder, small], axis=0)
+        total = parts.sum()
+        size = "x".join(str(side // (2 if small else 1)) for side in params.image_size)
+        shares = ", ".join(f"{share:.0%}" for share in parts / total)
+        rate = params.train.batch_size / total
+        print(f"{encoder:10}{size:>10}{rate:12.1f}{first / total:8.2f}   {shares}")
+
+
+def precision():
+    return best_precision("cpu")
+
+
+def stepper(params, encoder, small):
+    """A function that trains for one step and returns the seconds that each part of it took."""
+    model, options = params.model, params.train
+    tensors = noise(params, 4 * options.batch_size)
+    network = CardPose(
+        model.widths,
+        params.heatmap_stride,
+        params.sigma,
+        model.hidden,
+        params.image_size,
+        encoder,
+    ).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
+    batches = loader(
+        tensors,
+        np.arange(len(tensors.cards)),
+        options.batch_size,
+        shuffled=True,
+        augmented=options.augment,
+        half=small,
+    )
+    waiting = iter(batches)
+
+    def step():
+        nonlocal waiting
+        clock = [perf_counter()]
+        batch = next(waiting, None)
+        if batch is None:
+            waiting = iter(batches)
+            batch = next(waiting)
+        clock.append(perf_counter())
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bf16-mixed"):
+            predicted = network(batch["pictures"])
+        target = batch["heatmaps"], batch["cards"], batch["visible"]
+        loss = losses(predicted, target, params.loss)["total"]
+        clock.append(perf_counter())
+        loss.backward()
+        clock.append(perf_counter())
+        optimizer.step()
+        optimizer.zero_grad()
+        clock.append(perf_counter())
+        return np.diff(clock)
+
+    for _ in range(2):
+        step()
+    return step
+
+
+def noise(params, n):
+    """`n` made-up frames, as `tensors.read_tensors` would return them."""
+    rng = np.random.default_rng(0)
+    width, height = params.image_size
+    return SimpleNamespace(
+        pictures=rng.integers(0, 256, (n, height, width, 3), dtype=np.uint8),
+        points=(rng.random((n, 8, 2)) * [width, height]).astype(np.float32),
+        visible=rng.random((n, 8)) > 0.2,
+        cards=rng.random(n, dtype=np.float32),
+        stride=params.heatmap_stride,
+        sigma=params.sigma,
+    )
+
+
+if __name__ == "__main__":
+    main()

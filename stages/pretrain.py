@@ -1,0 +1,43 @@
+"""Train a network on rendered recordings, for training on the chosen data set to start from."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from cardpose.annotations import read_annotations
+from cardpose.errors import run
+from cardpose.extraction import extract_frames
+from cardpose.files import replacing
+from cardpose.params import load_params
+from cardpose.prediction import save_network
+from cardpose.recordings import read_recordings
+from cardpose.splits import split_frames
+from cardpose.tensors import match_labels, read_tensors, write_tensors
+from cardpose.training import pretrain
+
+RENDERED = Path("data/synthetic")
+
+
+def main():
+    params = load_params()
+    with TemporaryDirectory() as scratch, replacing("models/pretrained.safetensors") as path:
+        extracted, folder = Path(scratch) / "frames", Path(scratch) / "tensors"
+        extract_frames(read_recordings(RENDERED), params.frame_step, extracted)
+        labelled, points, visible = read_annotations(RENDERED / "annotations.csv")
+        frames, rows, _ = match_labels(extracted, labelled, RENDERED / "annotations.csv")
+        size, stride = params.image_size, params.heatmap_stride
+        write_tensors(
+            folder, extracted, frames, points[rows], visible[rows], size, stride, params.sigma
+        )
+        chosen = np.arange(len(frames))
+        if params.dataset == RENDERED.name:  # what is held out stays unseen here, too
+            role = split_frames(
+                frames["recording"], frames["cards_counted"], params.split, params.seed
+            )
+            chosen = np.flatnonzero(role == "train")
+        save_network(path, *pretrain(read_tensors(folder), chosen, params))
+
+
+if __name__ == "__main__":
+    run(main)
