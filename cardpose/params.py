@@ -29,6 +29,7 @@ class Count(Section):
 
 
 class Geometry(Section):
+    steps: Positive
     focal: Annotated[float, Field(ge=0.3, le=5)]
     card: Annotated[list[Annotated[float, Field(gt=0, le=300)]], Field(min_length=3, max_length=3)]
 

@@ -17,7 +17,7 @@ from cardpose.model import COUNTS, CardPose, network_shape, shape_of
 from cardpose.prediction import margin, predict
 from cardpose.simulation import simulate
 
-_PACKETS = 25_000  # simulated, to learn geometry from
+_PACKETS_A_STEP = 4  # simulated, to learn geometry from
 
 
 class Training(lightning.LightningModule):
@@ -64,7 +64,7 @@ class Training(lightning.LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
-def learn_geometry(geometry, packets, image_size, steps=7000, n=256):
+def learn_geometry(geometry, packets, image_size, steps, n=256):
     """Teach a network's `head.geometry` to count simulated packets from their corners.
 
     The corners are seen as well as the network sees them: a little off, now and then far off, now
@@ -74,6 +74,7 @@ def learn_geometry(geometry, packets, image_size, steps=7000, n=256):
         geometry: module from `model.shape_of` to a count.
         packets: what `simulation.simulate` returned.
         image_size: (width, height) of the picture they are in.
+        steps: how often to look at `n` of them.
     """
     points, visible, cards = (torch.from_numpy(array) for array in packets)
     pixel = image_size[0] / 640
@@ -208,8 +209,9 @@ def train(tensors, role, network, about, params, log):
 def _teach_geometry(network, deck, params):
     rng = np.random.default_rng(params.seed)
     known = params.geometry
-    packets = simulate(rng, _PACKETS, deck, params.image_size, known.focal, known.card)
-    learn_geometry(network.head.geometry, packets, params.image_size)
+    n, size = _PACKETS_A_STEP * known.steps, params.image_size
+    packets = simulate(rng, n, deck, size, known.focal, known.card)
+    learn_geometry(network.head.geometry, packets, size, known.steps)
 
 
 def _batches(tensors, rows, params, half=False):

@@ -37,6 +37,7 @@ class Clone:
         params.update(SMALL)
         params["train"].update(epochs=2, batch_size=4)
         params["pretrain"].update(epochs=1)
+        params["geometry"].update(steps=100)
         self.write_params(params)
         self("git", "init", "-q", "-b", "main")
         self.commit()

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from cardpose.model import SHAPE, shape_of
+from cardpose.model import SHAPE, CardPose, network_shape, shape_of
+from cardpose.params import Params
 from cardpose.simulation import simulate
-from cardpose.training import Keep, learn_geometry
+from cardpose.training import Keep, learn_geometry, pretrain, train
 
 SIZE = (320, 240)
 FOCAL, CARD = 1.06, (63.0, 88.0, 0.3)
@@ -86,3 +87,66 @@ def test_the_best_epoch_is_kept_or_the_last_where_nothing_validates(monitor, kep
     epochs(keep, [3.0, 1.0, 2.0, 1.5])
     assert keep.epoch == kept
     assert keep.weights["weight"].item() == kept
+
+
+@pytest.fixture
+def small(params, tmp_path):
+    """Parameters of a tiny network, and tensors of twelve made-up frames of six recordings."""
+    rng = np.random.default_rng(0)
+    values = params.model_dump(by_alias=True)
+    values["image_size"] = [64, 48]
+    values["geometry"]["steps"] = 30
+    values["model"].update(widths=[8, 8, 8, 8], hidden=8)
+    values["pretrain"]["epochs"] = values["train"]["epochs"] = 1
+    values["train"].update(batch_size=4)
+    tensors = SimpleNamespace(
+        pictures=rng.integers(0, 256, (12, 48, 64, 3), dtype=np.uint8),
+        heatmaps=rng.random((12, 8, 12, 16)).astype(np.float16),
+        points=(rng.random((12, 8, 2)) * [64, 48]).astype(np.float32),
+        visible=rng.random((12, 8)) > 0.3,
+        cards=(np.arange(12) // 2 / 52).astype(np.float32),
+        image_size=(64, 48),
+        stride=4,
+        sigma=1.5,
+        deck=52,
+    )
+    return Params(**values), tensors
+
+
+def network_of(weights, about):
+    network = CardPose(**network_shape(about))
+    network.load_state_dict(weights)
+    return network
+
+
+def test_training_goes_on_from_the_pretrained_network_and_leaves_its_geometry(small, tmp_path):
+    params, tensors = small
+    weights, about = pretrain(tensors, np.arange(12), params)
+    before = {name: value.clone() for name, value in weights.items()}
+    role = np.array(["train"] * 8 + ["validation"] * 4)
+    after, trained = train(tensors, role, network_of(weights, about), about, params, tmp_path / "l")
+    assert trained["margins"].keys() == {"picture", "keypoints", "both"}
+    assert all(margin > 0 for margin in trained["margins"].values())
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert {name for name in before if name.startswith("head.geometry")} <= same
+    assert "stem.0.weight" not in same
+
+
+def test_another_deck_has_its_geometry_taught_anew(small, tmp_path):
+    params, tensors = small
+    weights, about = pretrain(tensors, np.arange(12), params)
+    before = weights["head.geometry.0.weight"].clone()
+    tensors.deck = 32
+    role = np.array(["train"] * 12)
+    after, trained = train(tensors, role, network_of(weights, about), about, params, tmp_path / "l")
+    assert (trained["deck"], trained["margins"]) == (32, None)
+    assert not torch.equal(before, after["head.geometry.0.weight"])
+
+
+def test_no_epochs_of_pretraining_start_from_nothing_but_geometry(small):
+    params, tensors = small
+    none = params.model_copy(update={"pretrain": params.pretrain.model_copy(update={"epochs": 0})})
+    new, _ = pretrain(tensors, np.arange(12), none)
+    trained, _ = pretrain(tensors, np.arange(12), params)
+    assert torch.equal(new["head.geometry.0.weight"], trained["head.geometry.0.weight"])
+    assert not torch.equal(new["stem.0.weight"], trained["stem.0.weight"])
