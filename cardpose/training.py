@@ -58,8 +58,9 @@ class Training(lightning.LightningModule):
             self.parameters(), self.learning_rate, weight_decay=self.weight_decay
         )
         steps = self.trainer.estimated_stepping_batches
+        # A fifth, but not quite: OneCycleLR divides by pct_start * steps - 1.
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=steps, pct_start=0.2
+            optimizer, self.learning_rate, total_steps=steps, pct_start=0.201
         )
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 

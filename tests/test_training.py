@@ -150,3 +150,12 @@ def test_no_epochs_of_pretraining_start_from_nothing_but_geometry(small):
     trained, _ = pretrain(tensors, np.arange(12), params)
     assert torch.equal(new["head.geometry.0.weight"], trained["head.geometry.0.weight"])
     assert not torch.equal(new["stem.0.weight"], trained["stem.0.weight"])
+
+
+@pytest.mark.parametrize("frames", [4, 8, 20])
+def test_a_handful_of_frames_and_a_single_epoch_are_no_trouble(small, frames):
+    params, tensors = small
+    rows = np.arange(frames) % 12
+    quick = params.pretrain.model_copy(update={"epochs": 1})
+    weights, _ = pretrain(tensors, rows, params.model_copy(update={"pretrain": quick}))
+    assert all(torch.isfinite(value).all() for value in weights.values())
