@@ -130,7 +130,7 @@ class Log(lightning.Callback):
 
 
 def pretrain(tensors, rows, params):
-    """Train a new network on pictures of half the size, nearly three times as fast as on whole ones.
+    """Train a new network on pictures of half the size, nearly three times as fast as whole ones.
 
     Where a packet's corners are and what they are called takes a view of the whole packet to learn,
     not its details.
