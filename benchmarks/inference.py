@@ -11,8 +11,8 @@ from time import perf_counter
 import numpy as np
 import torch
 
+from benchmarks.training import untrained
 from cardpose.heatmaps import decode
-from cardpose.model import CardPose
 from cardpose.params import load_params
 
 _ROUNDS = 30
@@ -20,21 +20,9 @@ _ROUNDS = 30
 
 def main():
     params = load_params()
-    model, (width, height) = params.model, params.image_size
+    width, height = params.image_size
     picture = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
-    networks = {
-        encoder: CardPose(
-            model.widths,
-            params.heatmap_stride,
-            params.sigma,
-            model.hidden,
-            params.image_size,
-            encoder,
-        )
-        .eval()
-        .to(memory_format=torch.channels_last)
-        for encoder in ("plain", "inverted")
-    }
+    networks = {encoder: untrained(params, encoder).eval() for encoder in ("plain", "inverted")}
     rows = [(encoder, threads) for encoder in networks for threads in (1, 2)]
     times = {row: [] for row in rows}
     with torch.inference_mode():

@@ -53,11 +53,10 @@ def precision():
     return best_precision("cpu")
 
 
-def stepper(params, encoder, small):
-    """A function that trains for one step and returns the seconds that each part of it took."""
-    model, options = params.model, params.train
-    tensors = noise(params, 4 * options.batch_size)
-    network = CardPose(
+def untrained(params, encoder):
+    """A new network as `params.yaml` has it, but for its encoder."""
+    model = params.model
+    return CardPose(
         model.widths,
         params.heatmap_stride,
         params.sigma,
@@ -65,6 +64,13 @@ def stepper(params, encoder, small):
         params.image_size,
         encoder,
     ).to(memory_format=torch.channels_last)
+
+
+def stepper(params, encoder, small):
+    """A function that trains for one step and returns the seconds that each part of it took."""
+    options = params.train
+    tensors = noise(params, 4 * options.batch_size)
+    network = untrained(params, encoder)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
     batches = loader(
         tensors,

@@ -55,6 +55,33 @@ def test_cards_twice_the_size_at_a_focal_length_of_half_look_about_the_same():
     assert 0.8 < spread(large) / spread(small) < 1.3
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_every_number_of_the_deck_and_the_camera_shows_in_the_picture(number):
+    """Each of the three alone, so that none can be ignored."""
+    focal, card, same = [
+        (0.53, CARD, "focal"),
+        (FOCAL, (126.0, 88.0, 0.3), "width"),
+        (FOCAL, (63.0, 88.0, 0.6), "thickness"),
+    ][number]
+    usual, changed = (
+        simulate(np.random.default_rng(0), 500, 52, SIZE, *each)[0]
+        for each in ((FOCAL, CARD), (focal, card))
+    )
+
+    def length(points, a, b):
+        return np.median(np.linalg.norm(points[:, a] - points[:, b], axis=1))
+
+    back, upright = (length(changed, *p) / length(usual, *p) for p in ((2, 3), (4, 6)))
+    if same == "focal":  # everything at half the size
+        assert back == pytest.approx(0.5, abs=0.1)
+        assert upright == pytest.approx(0.5, abs=0.1)
+    elif same == "width":  # 2, 3: the short edge of the back
+        assert back > 1.4
+    else:
+        assert upright > 1.4
+        assert back == pytest.approx(1, abs=0.1)
+
+
 def test_geometry_learns_to_count_from_corners_alone(packets):
     torch.manual_seed(0)
     geometry = nn.Sequential(nn.Linear(SHAPE, 64), nn.ReLU(), nn.Linear(64, 1))
@@ -90,7 +117,7 @@ def test_the_best_epoch_is_kept_or_the_last_where_nothing_validates(monitor, kep
 
 
 @pytest.fixture
-def small(params, tmp_path):
+def small(params):
     """Parameters of a tiny network, and tensors of twelve made-up frames of six recordings."""
     rng = np.random.default_rng(0)
     values = params.model_dump(by_alias=True)
