@@ -47,6 +47,7 @@ class Loss(Section):
 
 
 class Pretrain(Section):
+    half_size_epochs: Annotated[int, Field(ge=0)]
     epochs: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
 

@@ -157,9 +157,11 @@ def pretrain(tensors, rows, params):
     }
     network = CardPose(**network_shape(about))
     _teach_geometry(network, tensors.deck, params)
-    if params.pretrain.epochs:
-        batches = _batches(tensors, rows, params, half=True)
-        _fit(network, batches, None, params, params.pretrain, tensors.deck, [])
+    for epochs, half in ((params.pretrain.half_size_epochs, True), (params.pretrain.epochs, False)):
+        if epochs:
+            batches = _batches(tensors, rows, params, half=half)
+            rate = params.pretrain.learning_rate
+            _fit(network, batches, None, params, epochs, rate, tensors.deck, [])
     return network.state_dict(), about
 
 
@@ -195,7 +197,8 @@ def train(tensors, role, network, about, params, log):
     keep = Keep("validation/total" if validation else None)
     with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
         callbacks = [keep, Log(live)]
-        _fit(network.train(), batches, validation, params, params.train, tensors.deck, callbacks)
+        epochs, rate = params.train.epochs, params.train.learning_rate
+        _fit(network.train(), batches, validation, params, epochs, rate, tensors.deck, callbacks)
         live.summary["best_epoch"] = keep.epoch
     network.load_state_dict(keep.weights)
     if validation:
@@ -229,12 +232,12 @@ def _batches(tensors, rows, params, half=False):
     )
 
 
-def _fit(network, batches, validation, params, schedule, deck, callbacks):
-    """Train `network` for `schedule.epochs`, up to `schedule.learning_rate`."""
+def _fit(network, batches, validation, params, epochs, learning_rate, deck, callbacks):
+    """Train `network` for `epochs`, the learning rate rising to `learning_rate` and falling."""
     # Advice on loaders and add-ons, which would bury the progress bar.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
-    module = Training(network, params.loss, schedule.learning_rate, params.train.weight_decay, deck)
+    module = Training(network, params.loss, learning_rate, params.train.weight_decay, deck)
     precision = params.train.precision
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     if precision == "auto":
@@ -243,7 +246,7 @@ def _fit(network, batches, validation, params, schedule, deck, callbacks):
         accelerator=accelerator,
         devices=1,
         precision=precision,
-        max_epochs=schedule.epochs,
+        max_epochs=epochs,
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
