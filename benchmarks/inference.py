@@ -1,4 +1,4 @@
-"""How long a picture takes, from pixels to corners between pixels and a count.
+"""How long a picture takes, from pixels to corners looked at twice and a count.
 
     python -m benchmarks.inference
 
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from benchmarks.training import untrained
-from cardpose.heatmaps import decode
 from cardpose.params import load_params
+from cardpose.pictures import DETAIL
 
 _ROUNDS = 30
 
@@ -22,6 +22,8 @@ def main():
     params = load_params()
     width, height = params.image_size
     picture = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
+    larger = (1, 3, DETAIL * height, DETAIL * width)
+    details = torch.randint(0, 256, larger, dtype=torch.uint8)
     networks = {encoder: untrained(params, encoder).eval() for encoder in ("plain", "inverted")}
     rows = [(encoder, threads) for encoder in networks for threads in (1, 2)]
     times = {row: [] for row in rows}
@@ -30,8 +32,7 @@ def main():
             for encoder, threads in rows:
                 torch.set_num_threads(threads)
                 start = perf_counter()
-                heatmaps, _, _ = networks[encoder](picture)
-                decode(heatmaps, params.heatmap_stride, params.sigma)
+                networks[encoder].look(picture, details)
                 times[encoder, threads].append(perf_counter() - start)
     first = np.median(times[rows[0]])
     print(f"{'encoder':10}{'parameters':>12}{'threads':>9}{'ms':>8}{'ratio':>8}")

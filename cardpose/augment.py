@@ -40,7 +40,7 @@ def augment(picture, points, visible, rng):
     matrix = (np.linalg.inv(to_centre) @ matrix @ to_centre)[:2]
     cloth = cv2.mean(picture)[:3]  # what a margin that opens is filled with
     picture = cv2.warpAffine(picture, matrix, (width, height), borderValue=cloth)
-    return _recolour(picture, rng), points.astype(np.float32), visible
+    return recolour(picture, rng), points.astype(np.float32), visible
 
 
 def _similarity(rng, width, height):
@@ -57,7 +57,7 @@ def _similarity(rng, width, height):
     return matrix
 
 
-def _recolour(picture, rng):
+def recolour(picture, rng):
     """Another light, other inks, another cloth: one affine map of the colours; some noise."""
     grey = np.full((3, 3), 1 / 3)
     hue = _hue_turn(rng.normal(0, 0.3))

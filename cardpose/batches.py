@@ -6,6 +6,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cardpose.augment import augment
+from cardpose.closeups import Closeups
 from cardpose.heatmaps import encode
 
 
@@ -30,6 +31,18 @@ class Frames(Dataset):
             picture = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
             points = points / 2
         return picture, points, visible, t.cards[row]
+
+
+class Pairs(Dataset):
+    """Frames of a `Tensors`, by (epoch, row), to be looked at twice: "pictures" and "details"."""
+
+    def __init__(self, tensors):
+        self.tensors = tensors
+
+    def __getitem__(self, key):
+        t, (_, row) = self.tensors, key
+        arrays = {"pictures": t.pictures[row], "details": t.details[row]}
+        return {name: array.transpose(2, 0, 1).copy() for name, array in arrays.items()}
 
 
 class Order(Sampler):
@@ -75,8 +88,23 @@ def loader(
             "visible": visible.float(),
         }
 
+    return _loader(frames, rows, batch_size, shuffled, seed, workers, collate)
+
+
+def pairs(tensors, rows, batch_size):
+    """A DataLoader of {"pictures", "details"} over some rows of `tensors`: uint8 RGB, (n, 3,
+    height, width) and (n, 3, DETAIL height, DETAIL width)."""
+    return _loader(Pairs(tensors), rows, batch_size)
+
+
+def closeups(tensors, starts, rows, batch_size, seed, workers):
+    """A shuffled DataLoader of close-ups, see `closeups.Closeups`, over some rows of `tensors`."""
+    return _loader(Closeups(tensors, starts, seed), rows, batch_size, True, seed, workers)
+
+
+def _loader(dataset, rows, batch_size, shuffled=False, seed=0, workers=0, collate=None):
     return DataLoader(
-        frames,
+        dataset,
         batch_size=batch_size,
         sampler=Order(rows, shuffled, seed),
         num_workers=workers,

@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from cardpose.batches import loader
+from cardpose.batches import loader, pairs
+from cardpose.box import fit_box
 from cardpose.drawing import captioned, draw_packet, heatmap_rows, sheet
 from cardpose.metrics import (
     count_metrics,
@@ -50,8 +51,9 @@ def evaluate(network, about, tensors, role, count):
         the report as a dict (see README.md, "Read the results") and the `Results`.
     """
     rows = np.flatnonzero(role == "test")
-    batches = loader(tensors, rows, _BATCH)
+    batches = pairs(tensors, rows, _BATCH)
     counts, points, visible = predict(network, tqdm(batches, "evaluate", unit="batch"), about)
+    by_box = count_recordings(tensors.frames["recording"].to_numpy()[rows], points, visible, about)
     counts = dict(zip(COUNTS, counts.T, strict=True))
     cards = counts[count]
     low, high = interval(cards, about["margins"] and about["margins"][count])
@@ -63,7 +65,9 @@ def evaluate(network, about, tensors, role, count):
     true_cards = frames["cards_counted"].to_numpy(float)
     guess = tensors.frames["cards_counted"].to_numpy()[role == "train"].mean()
     ways = {
-        way: count_metrics(values, true_cards, frames["recording"], guess)
+        way: count_metrics(
+            values, true_cards, frames["recording"], guess, by_box if way == "both" else None
+        )
         for way, values in counts.items()
     }
     report = {
@@ -82,6 +86,23 @@ def evaluate(network, about, tensors, role, count):
     frames.insert(5, "high", high)
     frames.insert(6, "error", cards - true_cards)
     return _rounded(report), Results(frames, rows, points, visible)
+
+
+def count_recordings(recordings, points, visible, about):
+    """{recording: count} of those whose frames show enough for `box.fit_box`.
+
+    Args:
+        recordings: (n,) the recording of each frame, its frames in the order they were taken.
+        points, visible, about: as `prediction.predict` returns and takes them.
+    """
+    counts = {}
+    for recording in np.unique(recordings):
+        rows = recordings == recording
+        size, focal, card = about["image_size"], about["focal"], about["card"]
+        box = fit_box(points[rows], visible[rows], size, focal, card)
+        if box:
+            counts[recording] = box.thickness / card[2]
+    return counts
 
 
 def write_report(predictions, plots, results, network, tensors, *, extracted, log, count):

@@ -1,8 +1,9 @@
 """The network: a small UNet for the heatmaps, and beside it a head for the count.
 
 The heatmaps reach the head detached from the graph: the count learns from where the corners are,
-but never bends the heatmaps. The head counts in three ways, so that they can be compared: from the
-picture, from the keypoints alone, and from both.
+but never bends the heatmaps. A third part looks at each corner again, close up, and moves it to
+where the count and the labels say it should be. So there are three ways of counting, which can be
+compared: from the picture, from the keypoints alone, and from both.
 """
 
 from itertools import pairwise
@@ -11,16 +12,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from cardpose.closeups import SIDE, sample
 from cardpose.heatmaps import decode
 from cardpose.keypoints import EDGES, KEYPOINTS
+from cardpose.pictures import DETAIL
 
 N = len(KEYPOINTS)
 SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
-COUNTS = ("picture", "keypoints", "both")  # the ways of counting, in the order of the outputs
+_LOOKS = 2  # close-ups are taken anew round the corners found in the first
+COUNTS = ("picture", "keypoints", "both")  # the ways of counting
 
 
 class CardPose(nn.Module):
-    """UNet with a second head.
+    """UNet with a second head, and a second look.
 
     Args:
         widths: channels at 1/2, 1/4, 1/8, ... of the picture.
@@ -46,17 +50,37 @@ class CardPose(nn.Module):
         nn.init.normal_(self.heatmaps.weight, std=1e-3)
         nn.init.zeros_(self.heatmaps.bias)
         self.head = Head(widths[-1] + N * (widths[finest] + 1), hidden, image_size)
+        self.closer = Closer(hidden, image_size)
+
+    def look(self, pictures, details):
+        """Find the corners, look at them again, and count the cards in every way.
+
+        Args:
+            pictures: as in `forward`, of `image_size`.
+            details: (n, 3, DETAIL height, DETAIL width), the same larger.
+
+        Returns:
+            cards (n, 3) as a share of the deck, one column each of COUNTS; points (n, 8, 2) in
+            pixels of `image_size`; visibility (n, 8) as logits.
+        """
+        heatmaps, cards, visible = self(pictures)
+        with torch.autocast(pictures.device.type, enabled=False):
+            points, _ = decode(heatmaps.float(), self.stride, self.sigma)
+            for _ in range(_LOOKS):
+                points = points + self.closer(sample(details, points)) / DETAIL
+            both = self.closer.count(points, visible > 0)
+        return torch.cat([cards, both[:, None]], dim=1), points, visible
 
     def forward(self, pictures):
-        """Find the corners, count the cards.
+        """Find the corners, count the cards: the first look.
 
         Args:
             pictures: (n, 3, height, width) RGB, 0 to 255, uint8 or float; of `image_size`, or
                 all of it made smaller.
 
         Returns:
-            heatmaps (n, 8, height / stride, width / stride); cards (n, 3) as a share of the deck,
-            counted in each of the ways in COUNTS; visibility (n, 8) as logits.
+            heatmaps (n, 8, height / stride, width / stride); cards (n, 2) as a share of the deck,
+            counted in the first two of the ways in COUNTS; visibility (n, 8) as logits.
         """
         x = self.stem(pictures.float() / 127.5 - 1)
         features = [x]
@@ -82,9 +106,9 @@ class CardPose(nn.Module):
 class Head(nn.Module):
     """From the corners' places and the picture's features to the count and the visibility.
 
-    `geometry` counts from the packet's shape alone (see `shape_of`): it is taught on simulated
-    packets (`training.learn_geometry`) and left as it is when pictures come. `picture` counts from
-    the features alone. `correction` sees both, and corrects the geometry's count.
+    `picture` counts from the features; `geometry` from the packet's shape alone (see `shape_of`):
+    it is taught on simulated packets (`training.learn_geometry`) and left as it is when pictures
+    come.
 
     Args:
         n_looks: how many features of the picture there are.
@@ -95,26 +119,56 @@ class Head(nn.Module):
     def __init__(self, n_looks, hidden, image_size):
         super().__init__()
         self.image_size = image_size
-        self.geometry = nn.Sequential(
-            nn.Linear(SHAPE, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, 1),
-        ).requires_grad_(False)
+        self.geometry = geometry(hidden).requires_grad_(False)
         self.visible = two_layers(n_looks, hidden, N)
         self.picture = two_layers(n_looks, hidden, 1)
-        self.correction = two_layers(SHAPE + 1 + n_looks, hidden, 1)
-        nn.init.normal_(self.correction[-1].weight, std=1e-3)
-        nn.init.zeros_(self.correction[-1].bias)
 
     def forward(self, points, looks):
-        """(n, 3) cards as a share of the deck and (n, 8) visibility as logits."""
+        """(n, 2) cards as a share of the deck and (n, 8) visibility as logits."""
         logits = self.visible(looks)
-        shape = shape_of(points, logits.detach() > 0, self.image_size)
-        estimate = self.geometry(shape).clamp(-0.1, 1.1)
-        correction = self.correction(torch.cat([shape, estimate, looks], dim=1))
-        return torch.cat([self.picture(looks), estimate, estimate + correction], dim=1), logits
+        estimate = self.geometry(shape_of(points, logits.detach() > 0, self.image_size))
+        return torch.cat([self.picture(looks), estimate.clamp(-0.1, 1.1)], dim=1), logits
+
+
+class Closer(nn.Module):
+    """Moves corners by what is seen close up, and counts from where they then are.
+
+    A label is a pixel or two off, a count never is: taught with both, this finds the corners that
+    give the right count. It has a geometry of its own, which learns how real packets differ from
+    the simulated ones.
+
+    Args:
+        hidden: width of the fully connected layers.
+        image_size: (width, height) of the network's picture in pixels.
+    """
+
+    def __init__(self, hidden, image_size):
+        super().__init__()
+        self.image_size = image_size
+        self.features = nn.Sequential(conv(3, 24, stride=2), conv(24, 48, stride=2), conv(48, 48))
+        self.join = nn.Linear(48 * (SIDE // 4) ** 2, hidden)
+        self.which = nn.Parameter(torch.zeros(N, hidden))  # the corners look different
+        self.move = nn.Linear(hidden, 2)
+        nn.init.normal_(self.move.weight, std=1e-3)
+        nn.init.zeros_(self.move.bias)
+        self.geometry = geometry(hidden)
+
+    def forward(self, closeups):
+        """How far the corners are from the middle of their close-ups.
+
+        Args:
+            closeups: (n, 8, 3, SIDE, SIDE), 0 to 255, uint8 or float.
+
+        Returns:
+            (n, 8, 2) steps right and down, in pixels of the close-ups.
+        """
+        x = self.features(closeups.flatten(0, 1).float() / 127.5 - 1).flatten(1)
+        x = self.join(x).unflatten(0, (-1, N)) + self.which
+        return self.move(F.relu(x))
+
+    def count(self, points, seen):
+        """(n,) cards as a share of the deck, from corners (n, 8, 2) of which some are seen."""
+        return self.geometry(shape_of(points, seen, self.image_size))[:, 0]
 
 
 def network_shape(about):
@@ -197,6 +251,17 @@ def inverted_residual(inputs, outputs):
         conv(wide, wide, stride=2, kernel=5, groups=wide),
         nn.Conv2d(wide, outputs, 1, bias=False),
         nn.BatchNorm2d(outputs),
+    )
+
+
+def geometry(hidden):
+    """From a packet's shape (see `shape_of`) to a count: three fully connected layers."""
+    return nn.Sequential(
+        nn.Linear(SHAPE, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, 1),
     )
 
 

@@ -49,13 +49,16 @@ class Loss(Section):
 class Pretrain(Section):
     half_size_epochs: Annotated[int, Field(ge=0)]
     epochs: Annotated[int, Field(ge=0)]
+    closeup_epochs: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
 
 
 class Train(Section):
     epochs: Positive
+    closeup_epochs: Positive
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
+    closeup_learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Weight
     augment: bool
     precision: Literal["auto", "32-true", "bf16-mixed"]

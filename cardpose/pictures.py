@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+DETAIL = 2  # how many times larger than the network's picture is what it looks closer at
+
 
 def fit(size, target):
     """How a picture of `size` fits into `target` whole, undistorted, in the middle.
@@ -19,12 +21,14 @@ def fit(size, target):
     return tuple(inner), tuple(margin)
 
 
-def resize_to_fit(picture, target):
-    """A (height, width, 3) picture scaled into `target` (width, height), its rest grey."""
+def resize_to_fit(picture, target, times=1):
+    """A (height, width, 3) picture scaled into `target` (width, height), its rest grey; all of it
+    so many `times` larger."""
     height, width = picture.shape[:2]
-    inner, (left, top) = fit((width, height), target)
+    inner, margin = fit((width, height), target)
+    inner, (left, top) = [times * side for side in inner], [times * side for side in margin]
     method = cv2.INTER_AREA if inner[0] <= width else cv2.INTER_LINEAR
-    fitted = np.full((target[1], target[0], 3), 127, np.uint8)
+    fitted = np.full((times * target[1], times * target[0], 3), 127, np.uint8)
     small = cv2.resize(picture, inner, interpolation=method)
     fitted[top : top + inner[1], left : left + inner[0]] = small
     return fitted

@@ -8,7 +8,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from cardpose.errors import InputError
-from cardpose.heatmaps import decode
 from cardpose.model import CardPose, network_shape
 
 
@@ -17,8 +16,8 @@ def save_network(path, weights, about):
 
     Args:
         weights: a CardPose's state_dict.
-        about: {"encoder", "widths", "stride", "hidden", "image_size", "sigma", "deck", "margins"};
-            the last a `margin` for each way of counting, or None.
+        about: {"encoder", "widths", "stride", "hidden", "image_size", "sigma", "deck", "focal",
+            "card", "margins"}; the last a `margin` for each way of counting, or None.
     """
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
     save_file(weights, path, metadata={"cardpose": json.dumps(about)})
@@ -44,7 +43,7 @@ def load_network(path):
 
 
 def predict(network, loader, about, device="cpu"):
-    """Run a network over a loader's batches.
+    """Run a network over a loader's batches (`batches.pairs`).
 
     Returns:
         cards (n, 3) in cards, not rounded, counted in each of the ways in `model.COUNTS`;
@@ -54,9 +53,11 @@ def predict(network, loader, about, device="cpu"):
     network = network.to(device)
     with torch.inference_mode():
         for batch in loader:
-            heatmaps, share, logits = network(batch["pictures"].to(device))
+            share, places, logits = network.look(
+                batch["pictures"].to(device), batch["details"].to(device)
+            )
             cards.append(share.cpu() * about["deck"])
-            points.append(decode(heatmaps, about["stride"], about["sigma"])[0].cpu())
+            points.append(places.cpu())
             visible.append(logits.cpu() > 0)
     return tuple(
         torch.cat(column).numpy().astype(kind)

@@ -3,6 +3,7 @@
 A folder of tensors holds, for n labelled frames:
 
 - `pictures.npy` (n, height, width, 3) uint8 RGB, fitted into the network's picture
+- `details.npy` (n, 2 height, 2 width, 3) uint8 RGB, the same twice as large, for its second look
 - `heatmaps.npy` (n, 8, height / stride, width / stride) float16
 - `points.npy` (n, 8, 2) float32 pixels of the fitted picture, 0 where not visible
 - `visible.npy` (n, 8) bool
@@ -24,7 +25,7 @@ from tqdm import tqdm
 
 from cardpose.errors import InputError, some
 from cardpose.heatmaps import encode
-from cardpose.pictures import resize_to_fit, to_fitted
+from cardpose.pictures import DETAIL, resize_to_fit, to_fitted
 from cardpose.recordings import read_picture, split_frame_name
 
 _PIECE = 64  # frames in memory at a time
@@ -35,6 +36,7 @@ class Tensors:
     """The folder's contents, memory-mapped; see the module for shapes and units."""
 
     pictures: np.ndarray
+    details: np.ndarray
     heatmaps: np.ndarray
     points: np.ndarray
     visible: np.ndarray
@@ -49,7 +51,7 @@ class Tensors:
         return len(self.frames)
 
 
-_ARRAYS = ("pictures", "heatmaps", "points", "visible", "cards")
+_ARRAYS = ("pictures", "details", "heatmaps", "points", "visible", "cards")
 
 
 def read_tensors(folder):
@@ -129,21 +131,23 @@ def write_tensors(folder, extracted, frames, points, visible, image_size, stride
     np.save(folder / "visible.npy", visible)
     np.save(folder / "cards.npy", (frames["cards_counted"].to_numpy() / deck).astype(np.float32))
     pictures = _create(folder / "pictures.npy", np.uint8, (n, height, width, 3))
+    details = _create(folder / "details.npy", np.uint8, (n, DETAIL * height, DETAIL * width, 3))
     heatmaps = _create(folder / "heatmaps.npy", np.float16, (n, 8, *small))
 
     def fitted(file):
-        picture = resize_to_fit(read_picture(extracted / file), image_size)
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        picture = cv2.cvtColor(read_picture(extracted / file), cv2.COLOR_BGR2RGB)
+        return resize_to_fit(picture, image_size), resize_to_fit(picture, image_size, DETAIL)
 
     cv2.setNumThreads(1)
     with ThreadPoolExecutor() as threads, tqdm(total=n, desc="make heatmaps", unit="frame") as bar:
         for start in range(0, n, _PIECE):
             piece = slice(start, min(start + _PIECE, n))
-            for i, picture in enumerate(threads.map(fitted, frames["file"].iloc[piece])):
-                pictures[start + i] = picture
+            for i, both in enumerate(threads.map(fitted, frames["file"].iloc[piece])):
+                pictures[start + i], details[start + i] = both
             at, seen = torch.from_numpy(points[piece]), torch.from_numpy(visible[piece])
             heatmaps[piece] = encode(at, seen, small, stride, sigma).numpy().astype(np.float16)
             pictures.flush()
+            details.flush()
             heatmaps.flush()
             bar.update(piece.stop - piece.start)
     columns = ["frame", "recording", "cards_counted", "file", "width", "height"]

@@ -11,13 +11,16 @@ from dvclive import Live
 from torch.nn import functional as F
 from tqdm import trange
 
-from cardpose.batches import loader
-from cardpose.loss import losses
-from cardpose.model import COUNTS, CardPose, network_shape, shape_of
+from cardpose.batches import closeups, loader, pairs
+from cardpose.heatmaps import decode
+from cardpose.loss import closer_loss, losses
+from cardpose.model import COUNTS, CardPose, N, network_shape, shape_of
+from cardpose.pictures import DETAIL
 from cardpose.prediction import margin, predict
 from cardpose.simulation import simulate
 
 _PACKETS_A_STEP = 4  # simulated, to learn geometry from
+_BATCH = 32  # where nothing is learnt
 
 
 class Training(lightning.LightningModule):
@@ -42,7 +45,8 @@ class Training(lightning.LightningModule):
         n = len(batch["cards"])
         logged = {f"{split}/{name}": value.detach() for name, value in parts.items()}
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=n)
-        error = (predicted[1][:, COUNTS.index("both")] - batch["cards"]).abs().mean() * self.deck
+        count = predicted[1][:, COUNTS.index("keypoints")]
+        error = (count - batch["cards"]).abs().mean() * self.deck
         self.log(
             f"{split}/mae_cards",
             error.detach(),
@@ -54,15 +58,54 @@ class Training(lightning.LightningModule):
         return parts["total"]
 
     def configure_optimizers(self):
-        optimizer = torch.optim.AdamW(
-            self.parameters(), self.learning_rate, weight_decay=self.weight_decay
-        )
-        steps = self.trainer.estimated_stepping_batches
-        # A fifth, but not quite: OneCycleLR divides by pct_start * steps - 1.
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=steps, pct_start=0.201
-        )
-        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+        groups = [{"params": list(self.parameters()), "lr": self.learning_rate}]
+        return one_cycle(groups, self.weight_decay, self.trainer.estimated_stepping_batches)
+
+
+class CloserTraining(lightning.LightningModule):
+    """Trains a network's second look on close-ups of the corners; logs nothing but to the screen.
+
+    The loss compares places in pixels of the close-ups and counts in cards.
+    """
+
+    def __init__(self, network, learning_rate, weight_decay, deck):
+        super().__init__()
+        self.closer = network.closer
+        self.learning_rate, self.weight_decay, self.deck = learning_rate, weight_decay, deck
+
+    def training_step(self, batch):
+        steps = self.closer(batch["closeups"]).float()
+        # In full precision: half a card is less than bfloat16 resolves in a packet's shape.
+        with torch.autocast(steps.device.type, enabled=False):
+            steps = torch.einsum("nij,nkj->nki", batch["turn"], steps)
+            points = batch["starts"] + steps / DETAIL
+            seen = batch["visible"]
+            cards = self.closer.count(points, seen) * self.deck
+            true_cards = batch["cards"] * self.deck
+            loss = closer_loss(DETAIL * points, DETAIL * batch["points"], seen, cards, true_cards)
+        self.log("closer/mae_cards", (cards - true_cards).abs().mean(), prog_bar=True)
+        return loss
+
+    def configure_optimizers(self):
+        geometry = list(self.closer.geometry.parameters())
+        rest = [p for name, p in self.closer.named_parameters() if "geometry." not in name]
+        groups = [
+            {"params": rest, "lr": self.learning_rate},
+            # It knows nearly all it has to: simulated packets taught it.
+            {"params": geometry, "lr": self.learning_rate / 10},
+        ]
+        return one_cycle(groups, self.weight_decay, self.trainer.estimated_stepping_batches)
+
+
+def one_cycle(groups, weight_decay, steps):
+    """AdamW and its schedule, as Lightning takes them: every group's rate rises to its own `lr`
+    and falls again; after L. N. Smith and N. Topin, "Super-Convergence", 2017."""
+    optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
+    # A fifth, but not quite: OneCycleLR divides by pct_start * steps - 1.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.201
+    )
+    return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
 def learn_geometry(geometry, packets, image_size, steps, n=256):
@@ -153,15 +196,19 @@ def pretrain(tensors, rows, params):
         "image_size": list(tensors.image_size),
         "sigma": tensors.sigma,
         "deck": tensors.deck,
+        "focal": params.geometry.focal,
+        "card": params.geometry.card,
         "margins": None,
     }
     network = CardPose(**network_shape(about))
     _teach_geometry(network, tensors.deck, params)
-    for epochs, half in ((params.pretrain.half_size_epochs, True), (params.pretrain.epochs, False)):
+    plan = params.pretrain
+    for epochs, half in ((plan.half_size_epochs, True), (plan.epochs, False)):
         if epochs:
             batches = _batches(tensors, rows, params, half=half)
-            rate = params.pretrain.learning_rate
-            _fit(network, batches, None, params, epochs, rate, tensors.deck, [])
+            module = _first_look(network, params, plan.learning_rate, tensors.deck)
+            _fit(module, batches, params, epochs)
+    _look_closer(network, tensors, rows, params, plan.closeup_epochs)
     return network.state_dict(), about
 
 
@@ -176,8 +223,8 @@ def train(tensors, role, network, about, params, log):
         log: folder for DVCLive, to be made.
 
     Returns:
-        weights: state_dict of the network after the epoch with the smallest validation loss (the
-            last epoch where no frame validates).
+        weights: state_dict of the network; its first look as it was after the epoch with the
+            smallest validation loss (the last epoch where no frame validates).
         about: what `prediction.save_network` stores with them.
     """
     lightning.seed_everything(params.seed, verbose=False)
@@ -197,17 +244,19 @@ def train(tensors, role, network, about, params, log):
     keep = Keep("validation/total" if validation else None)
     with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
         callbacks = [keep, Log(live)]
-        epochs, rate = params.train.epochs, params.train.learning_rate
-        _fit(network.train(), batches, validation, params, epochs, rate, tensors.deck, callbacks)
+        module = _first_look(network, params, params.train.learning_rate, tensors.deck)
+        _fit(module, batches, params, params.train.epochs, validation, callbacks)
         live.summary["best_epoch"] = keep.epoch
     network.load_state_dict(keep.weights)
+    _look_closer(network, tensors, rows["train"], params, params.train.closeup_epochs)
     if validation:
-        cards, _, _ = predict(network.eval(), validation, about)
+        unseen = pairs(tensors, rows["validation"], _BATCH)
+        cards, _, _ = predict(network.eval(), unseen, about)
         true = tensors.cards[rows["validation"]] * tensors.deck
         about["margins"] = {
             way: margin(column, true) for way, column in zip(COUNTS, cards.T, strict=True)
         }
-    return keep.weights, about
+    return network.state_dict(), about
 
 
 def _teach_geometry(network, deck, params):
@@ -216,6 +265,28 @@ def _teach_geometry(network, deck, params):
     n, size = _PACKETS_A_STEP * known.steps, params.image_size
     packets = simulate(rng, n, deck, size, known.focal, known.card)
     learn_geometry(network.head.geometry, packets, size, known.steps)
+    network.closer.geometry.load_state_dict(network.head.geometry.state_dict())
+
+
+def _look_closer(network, tensors, rows, params, epochs):
+    """Train the second look, from the corners that the first one finds."""
+    if not epochs:
+        return
+    starts = np.zeros((len(tensors.points), N, 2))
+    with torch.inference_mode():
+        found = [
+            decode(network.eval()(batch["pictures"])[0], network.stride, network.sigma)[0]
+            for batch in pairs(tensors, rows, _BATCH)
+        ]
+    starts[rows] = torch.cat(found).numpy()
+    options = params.train
+    batches = closeups(
+        tensors, starts, rows, options.batch_size, params.seed, options.loader_workers
+    )
+    rate = options.closeup_learning_rate
+    module = CloserTraining(network, rate, options.weight_decay, tensors.deck)
+    _fit(module.train(), batches, params, epochs)
+    network.eval()
 
 
 def _batches(tensors, rows, params, half=False):
@@ -232,12 +303,16 @@ def _batches(tensors, rows, params, half=False):
     )
 
 
-def _fit(network, batches, validation, params, epochs, learning_rate, deck, callbacks):
-    """Train `network` for `epochs`, the learning rate rising to `learning_rate` and falling."""
+def _first_look(network, params, learning_rate, deck):
+    options = params.train
+    return Training(network.train(), params.loss, learning_rate, options.weight_decay, deck)
+
+
+def _fit(module, batches, params, epochs, validation=None, callbacks=()):
+    """Train a Lightning module for some epochs, on what there is to compute with."""
     # Advice on loaders and add-ons, which would bury the progress bar.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
-    module = Training(network, params.loss, learning_rate, params.train.weight_decay, deck)
     precision = params.train.precision
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     if precision == "auto":
@@ -251,6 +326,6 @@ def _fit(network, batches, validation, params, epochs, learning_rate, deck, call
         enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=callbacks,
+        callbacks=list(callbacks),
     )
     trainer.fit(module, batches, validation)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cardpose.batches import Order, loader
+from cardpose.batches import Order, closeups, loader, pairs
 
 N = 9
 
@@ -16,10 +16,12 @@ def tensors():
     rng = np.random.default_rng(0)
     return SimpleNamespace(
         pictures=rng.integers(0, 256, (N, 48, 64, 3), dtype=np.uint8),
+        details=rng.integers(0, 256, (N, 96, 128, 3), dtype=np.uint8),
         heatmaps=rng.random((N, 8, 12, 16)).astype(np.float16),
         points=(rng.random((N, 8, 2)) * [64, 48]).astype(np.float32),
         visible=rng.random((N, 8)) > 0.3,
         cards=(np.arange(N) / N).astype(np.float32),
+        image_size=(64, 48),
         stride=4,
         sigma=1.5,
     )
@@ -81,3 +83,17 @@ def test_half_the_size_has_the_keypoints_at_half_the_place(tensors, augmented):
     if not augmented:
         # (30, 20) is (15, 10) at half the size: in heatmap pixels of 4, column 3 and row 2.
         assert divmod(int(batch["heatmaps"][0, 0].argmax()), 8) == (2, 3)
+
+
+def test_pairs_are_the_tensors_as_they_are(tensors):
+    batch = next(iter(pairs(tensors, [4, 2], 2)))
+    for name in ("pictures", "details"):
+        assert np.array_equal(batch[name].permute(0, 2, 3, 1), getattr(tensors, name)[[4, 2]])
+
+
+def test_the_number_of_workers_changes_no_close_up(tensors):
+    alone, shared = (
+        list(closeups(tensors, tensors.points, range(N), 4, 3, workers)) for workers in (0, 2)
+    )
+    for one, other in zip(alone, shared, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)

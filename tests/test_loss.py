@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cardpose.loss import losses
+from cardpose.loss import closer_loss, losses
 
 
 def weights(heatmaps=1, cards=1, visibility=1):
@@ -91,3 +91,23 @@ def test_gradients_reach_all_three_outputs():
     outputs = (*predicted[:2], torch.zeros(2, 8, requires_grad=True))
     losses(outputs, target, weights())["total"].backward()
     assert torch.allclose(outputs[2].grad, torch.full((2, 8), -0.5 / 16))
+
+
+def test_the_closer_pays_for_places_and_counts_as_huber_does():
+    true = torch.zeros(1, 8, 2)
+    visible = torch.tensor([[True, True] + [False] * 6])
+    points = true.clone()
+    points[0, 0] = torch.tensor([1.0, 10.0])
+    points[0, 5] = 1000  # not visible
+    # Below 2 px d^2 / 4, beyond it d - 1; four coordinates are compared. Half as much for cards.
+    place = (1 / 4 + 9 + 0 + 0) / 4
+    cards = (1 / 4 + 4) / 2 / 2
+    found = closer_loss(points, true, visible, torch.tensor([7.0, 15.0]), torch.tensor([8.0, 10.0]))
+    assert found.item() == pytest.approx(place + cards)
+
+
+def test_pictures_in_which_nothing_is_labelled_teach_the_closer_the_count_alone():
+    places = torch.rand(2, 8, 2)
+    hidden = torch.zeros(2, 8, dtype=torch.bool)
+    cards = torch.tensor([5.0, 5.0])
+    assert closer_loss(places, places + 9, hidden, cards, cards).item() == 0

@@ -43,6 +43,12 @@ def test_recordings_weigh_the_same_however_many_frames_they_have():
     assert found["mae"] == pytest.approx(2 / 10)
 
 
+def test_a_recording_counted_from_all_its_frames_is_not_counted_by_their_median():
+    predicted, cards = np.array([1.0, 1.0, 6.0]), np.array([1, 1, 4])
+    found = count_metrics(predicted, cards, ["a", "a", "b"], guess=1, by_box={"b": 4.5})
+    assert found["mae_per_video"] == pytest.approx((0 + 0.5) / 2)
+
+
 def test_keypoint_metrics():
     points, visible = np.full((2, 8, 2), 100.0), np.zeros((2, 8), bool)
     predicted = points + 500  # far off, where nothing is visible

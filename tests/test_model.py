@@ -18,6 +18,8 @@ ABOUT = {
     "hidden": 16,
     "image_size": [64, 48],
     "deck": 52,
+    "focal": 1.06,
+    "card": [63.0, 88.0, 0.3],
     "margins": None,
 }
 
@@ -38,7 +40,7 @@ def test_outputs_have_the_promised_shapes(stride, encoder):
     network = CardPose([8, 8, 16, 16], stride, 1.5, 16, (64, 48), encoder)
     heatmaps, cards, visible = network(pictures())
     assert heatmaps.shape == (3, 8, 48 // stride, 64 // stride)
-    assert cards.shape == (3, len(COUNTS))
+    assert cards.shape == (3, 2)
     assert visible.shape == (3, 8)
 
 
@@ -62,10 +64,8 @@ def test_the_heatmaps_loss_reaches_the_encoder_but_not_the_head(network):
     assert all(parameter.grad is None for parameter in network.head.parameters())
 
 
-@pytest.mark.parametrize("way", ["picture", "both"])
-def test_the_count_reaches_the_encoder(network, way):
-    torch.nn.init.normal_(network.head.correction[-1].weight)
-    network(pictures())[1][:, COUNTS.index(way)].sum().backward()
+def test_the_count_from_the_picture_reaches_the_encoder(network):
+    network(pictures())[1][:, COUNTS.index("picture")].sum().backward()
     assert network.stem[0].weight.grad.abs().sum() > 0
 
 
@@ -74,12 +74,51 @@ def test_the_count_from_keypoints_knows_nothing_of_the_picture_but_the_corners(n
     looks = torch.rand(2, network.head.picture[0].in_features)
     points = torch.rand(1, 8, 2).expand(2, 8, 2) * 48
     torch.nn.init.zeros_(network.head.visible[-1].weight)  # the same corners are seen in both
-    torch.nn.init.normal_(network.head.correction[-1].weight)
     cards, _ = network.head(points, looks)
-    keypoints = COUNTS.index("keypoints")
     difference = (cards[0] - cards[1]).abs()
-    assert difference[keypoints] < 1e-6
-    assert (difference > 1e-4).sum() == len(COUNTS) - 1
+    assert difference[COUNTS.index("keypoints")] < 1e-6
+    assert difference[COUNTS.index("picture")] > 1e-4
+
+
+def details(n=3):
+    return torch.randint(0, 256, (n, 3, 96, 128), dtype=torch.uint8)
+
+
+def test_both_looks_together_give_every_count_and_the_places(network):
+    with torch.inference_mode():
+        cards, points, visible = network.eval().look(pictures(), details())
+    assert cards.shape == (3, len(COUNTS))
+    assert (points.shape, visible.shape) == ((3, 8, 2), (3, 8))
+
+
+def test_a_second_look_goes_by_twice_what_the_closer_says(network):
+    """The closer's steps are detail pixels, half as large as the picture's; it looks twice."""
+    network.heatmaps = Spot()
+    network.eval().closer.move = Steps()
+    _, points, _ = network.look(pictures(1), details(1))
+    # From (14, 10), see above: twice 3 pixels to the right, and twice 1 up.
+    assert torch.allclose(points, torch.tensor([20.0, 8.0]).expand(1, 8, 2), atol=1e-3)
+
+
+def test_what_is_counted_from_both_follows_the_corners_that_were_moved(network):
+    network.heatmaps = Spot()
+    torch.nn.init.ones_(network.eval().head.visible[-1].bias)
+    torch.nn.init.zeros_(network.head.visible[-1].weight)
+    batch = pictures(1), details(1)
+    with torch.inference_mode():
+        before = network.look(*batch)[0]
+        torch.nn.init.normal_(network.closer.move.weight)
+        torch.nn.init.normal_(network.closer.which)  # or all corners move alike
+        after = network.look(*batch)[0]
+    assert torch.equal(before[0, :2], after[0, :2])
+    assert abs(before[0, 2] - after[0, 2]) > 1e-4
+
+
+class Steps(torch.nn.Module):
+    """A closer that always says: six to the right, two up."""
+
+    def forward(self, x):
+        return torch.tensor([6.0, -2.0]).expand(*x.shape[:2], 2)
 
 
 def test_a_picture_of_half_the_size_has_its_corners_told_in_the_whole_one(network):

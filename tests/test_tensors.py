@@ -141,9 +141,10 @@ def test_shapes_types_and_settings(write):
     tensors = write([(plain(), {}, 1, 52)] * 3, image_size=(128, 96), stride=8, sigma=1.5)
     assert {
         name: (getattr(tensors, name).shape, getattr(tensors, name).dtype)
-        for name in ("pictures", "heatmaps", "points", "visible", "cards")
+        for name in ("pictures", "details", "heatmaps", "points", "visible", "cards")
     } == {
         "pictures": ((3, 96, 128, 3), np.uint8),
+        "details": ((3, 192, 256, 3), np.uint8),
         "heatmaps": ((3, 8, 12, 16), np.float16),
         "points": ((3, 8, 2), np.float32),
         "visible": ((3, 8), np.bool_),
@@ -221,6 +222,9 @@ def test_pictures_of_another_size_are_scaled_with_their_keypoints(write):
     bright = tensors.pictures[0, :, :, 0] == 255
     assert bright[24:36, 16:32].all()
     assert bright.sum() == 12 * 16
+    bright = tensors.details[0, :, :, 0] == 255
+    assert bright[48:72, 32:64].all()
+    assert bright.sum() == 24 * 32
 
 
 def test_a_portrait_picture_is_put_between_grey_margins(write):
@@ -231,6 +235,9 @@ def test_a_portrait_picture_is_put_between_grey_margins(write):
     assert (picture[:, 14:50] == 255).all()
     assert (picture[:, :14] == 127).all()
     assert (picture[:, 50:] == 127).all()
+    assert (tensors.details[0][:, 28:100] == 255).all()
+    assert (tensors.details[0][:, :28] == 127).all()
+    assert (tensors.details[0][:, 100:] == 127).all()
     assert tensors.points[0, :3].tolist() == [
         pytest.approx([14, 0]),
         pytest.approx([50, 48]),

@@ -124,10 +124,13 @@ def small(params):
     values["image_size"] = [64, 48]
     values["geometry"]["steps"] = 30
     values["model"].update(widths=[8, 8, 8, 8], hidden=8)
-    values["pretrain"]["epochs"] = values["train"]["epochs"] = 1
+    once = {"epochs": 1, "closeup_epochs": 1}
+    values["pretrain"].update(**once, half_size_epochs=1)
+    values["train"].update(once)
     values["train"].update(batch_size=4)
     tensors = SimpleNamespace(
         pictures=rng.integers(0, 256, (12, 48, 64, 3), dtype=np.uint8),
+        details=rng.integers(0, 256, (12, 96, 128, 3), dtype=np.uint8),
         heatmaps=rng.random((12, 8, 12, 16)).astype(np.float16),
         points=(rng.random((12, 8, 2)) * [64, 48]).astype(np.float32),
         visible=rng.random((12, 8)) > 0.3,
@@ -157,12 +160,15 @@ def test_training_goes_on_from_the_pretrained_network_and_leaves_its_geometry(sm
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert {name for name in before if name.startswith("head.geometry")} <= same
     assert "stem.0.weight" not in same
+    learnt = {name for name in before if name.startswith("closer.") and "num_" not in name}
+    assert not learnt & same
 
 
 def test_another_deck_has_its_geometry_taught_anew(small, tmp_path):
     params, tensors = small
     weights, about = pretrain(tensors, np.arange(12), params)
     before = weights["head.geometry.0.weight"].clone()
+    assert about["focal"] == params.geometry.focal
     tensors.deck = 32
     role = np.array(["train"] * 12)
     after, trained = train(tensors, role, network_of(weights, about), about, params, tmp_path / "l")

@@ -1,0 +1,167 @@
+"""A packet as one box seen in many pictures: how thick it is, from all of a recording's corners.
+
+In one picture, a packet whose face lies askew below its back looks like one that is thicker or
+thinner. Its thickness, how far it leans, and how its cards are twisted are the same in every
+picture of a recording, so all pictures together tell them apart: bundle adjustment, after
+B. Triggs et al., "Bundle Adjustment: A Modern Synthesis", 1999.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.sparse import lil_matrix
+from scipy.spatial.transform import Rotation
+
+from cardpose.geometry import card_corners
+from cardpose.keypoints import KEYPOINTS
+
+_FRAMES = 50  # at most this many of a recording, evenly spread
+_CORNERS = 5  # at least this many visible in a frame
+_BLUR = 1 / 320  # how far off a corner is seen, in picture widths
+_LEAN, _TWIST = 2.0, 1.0  # mm, what is usual
+_START = 6.0  # mm, the thickness that the fit starts from
+
+# Which corner of a card, 0 to 3 in `card_corners`, each keypoint is, and whether of the back.
+_CORNER = np.array([2 * name.startswith("lower") + ("right" in name) for name in KEYPOINTS])
+_BACK = np.array([name.endswith("back") for name in KEYPOINTS])
+# The keypoint that each one is when the packet is turned by 180 degrees, or when left and right
+# change names at one of the short edges.
+_TURNED = np.array([5, 4, 7, 6, 1, 0, 3, 2])
+_LOWER_SWAPPED = np.array([0, 1, 2, 3, 5, 4, 7, 6])
+_UPPER_SWAPPED = np.array([1, 0, 3, 2, 4, 5, 6, 7])
+
+
+@dataclass(frozen=True)
+class Box:
+    """`thickness` in mm; `lean` (2,), how far the face lies askew below the back along the short
+    and the long edge, in mm; `twist`, how far the cards' corners rise and fall, in mm; `points`
+    (n, 8, 2), where each picture shows the box's corners, NaN in pictures that were not used."""
+
+    thickness: float
+    lean: np.ndarray
+    twist: float
+    points: np.ndarray
+
+
+def fit_box(points, visible, image_size, focal, card):
+    """The box that explains a recording's keypoints best.
+
+    Args:
+        points: (n, 8, 2) pixels, the pictures in the order they were taken.
+        visible: (n, 8) bool.
+        image_size: (width, height) of the pictures in pixels.
+        focal: focal length in picture widths.
+        card: (width, length, thickness) of a card in mm.
+
+    Returns:
+        a `Box`, or None where no picture shows enough corners.
+    """
+    usable = np.flatnonzero(visible.sum(axis=1) >= _CORNERS)
+    if not len(usable):
+        return None
+    usable = usable[np.unique(np.linspace(0, len(usable) - 1, _FRAMES).round().astype(int))]
+    camera = np.array(
+        [
+            [focal * image_size[0], 0, image_size[0] / 2],
+            [0, focal * image_size[0], image_size[1] / 2],
+            [0, 0, 1],
+        ]
+    )
+    corners = card_corners(*card[:2])
+    orders, poses = _align(points[usable], visible[usable], corners, camera)
+    rows = np.arange(len(usable))[:, None]
+    seen = visible[usable][rows, orders]
+    target = points[usable][rows, orders]
+    n = len(usable)
+
+    def project(x):
+        pose, (thickness, lean_x, lean_y, twist) = x[:-4].reshape(n, 6), x[-4:]
+        world = np.column_stack([corners[_CORNER], _BACK * thickness])
+        world[~_BACK, :2] += [lean_x, lean_y]
+        world[:, 2] += twist * np.array([-1, 1, 1, -1])[_CORNER]
+        turned = np.einsum("nij,kj->nki", Rotation.from_rotvec(pose[:, :3]).as_matrix(), world)
+        at = (turned + pose[:, None, 3:]) @ camera.T
+        return at[..., :2] / at[..., 2:]
+
+    def residuals(x):
+        off = (project(x) - target)[seen] / (_BLUR * image_size[0])
+        return np.concatenate([off.reshape(-1), x[-3:] / [_LEAN, _LEAN, _TWIST]])
+
+    start = np.concatenate([poses.reshape(-1), [_START, 0, 0, 0]])
+    fit = least_squares(
+        residuals,
+        start,
+        loss="soft_l1",
+        x_scale=np.concatenate([np.tile([0.1, 0.1, 0.1, 10, 10, 10], n), [1, 1, 1, 1]]),
+        jac_sparsity=_sparsity(seen),
+        max_nfev=80,
+    )
+    shown = np.full(points.shape, np.nan)
+    shown[usable[:, None], orders] = project(fit.x)
+    thickness, *lean, twist = fit.x[-4:]
+    return Box(float(thickness), np.array(lean), float(twist), shown)
+
+
+def _align(points, visible, corners, camera):
+    """Names that mean the same corner in every picture, and a first pose for each.
+
+    Keypoints are named as the picture shows them: as the camera goes round the packet, upper
+    becomes lower, and for a moment the names of one edge are crossed.
+
+    Returns:
+        (n, 8) order of each picture's keypoints, (n, 6) rotation vectors and translations in mm.
+    """
+    orders, poses, last = [], [], None
+    for places, seen in zip(points, visible, strict=True):
+        order = np.arange(8)
+        back = order[_BACK]
+        if seen[back].all() and _crossed(places[back]):
+            order = order[_LOWER_SWAPPED]
+        if seen[back].all() and _area(places[order][_BACK]) < 0:
+            order = order[_LOWER_SWAPPED][_UPPER_SWAPPED]
+        pose, azimuth = _pose(places[order], seen[order], corners, camera)
+        if last is not None and np.cos(azimuth - last) < 0:
+            order = order[_TURNED]
+            pose, azimuth = _pose(places[order], seen[order], corners, camera)
+        orders.append(order)
+        poses.append(pose)
+        last = azimuth
+    return np.array(orders), np.array(poses)
+
+
+def _crossed(back):
+    """Whether the long edges of a back (4, 2), in the order of `card_corners`, cross."""
+    a, b, c, d = back[0], back[2], back[1], back[3]
+    return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
+
+
+def _side(a, b, c):
+    (x, y), (u, v) = b - a, c - a
+    return x * v - y * u
+
+
+def _area(back):
+    """Positive where a back (4, 2) is seen from above: upper left, upper right, lower left."""
+    return _side(back[0], back[1], back[2])
+
+
+def _pose(places, seen, corners, camera):
+    """Rotation vector and translation (6,), and the camera's azimuth seen from the packet."""
+    world = np.column_stack([corners[_CORNER], _BACK * _START])
+    _, turn, shift = cv2.solvePnP(
+        world[seen], places[seen].astype(float), camera, None, flags=cv2.SOLVEPNP_SQPNP
+    )
+    x, y, _ = -cv2.Rodrigues(turn)[0].T @ shift[:, 0]
+    return np.concatenate([turn[:, 0], shift[:, 0]]), np.arctan2(y, x)
+
+
+def _sparsity(seen):
+    """Which residual depends on which parameter: a picture's on its own pose and on the box."""
+    n, rows = len(seen), 2 * seen.sum(axis=1)
+    pattern = lil_matrix((rows.sum() + 3, 6 * n + 4), dtype=np.int8)
+    for i, end in enumerate(np.cumsum(rows)):
+        pattern[end - rows[i] : end, 6 * i : 6 * i + 6] = 1
+    pattern[:, -4:] = 1
+    return pattern
