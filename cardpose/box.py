@@ -22,6 +22,7 @@ _CORNERS = 5  # at least this many visible in a frame
 _BLUR = 1 / 320  # how far off a corner is seen, in picture widths
 _LEAN, _TWIST = 2.0, 1.0  # mm, what is usual
 _START = 6.0  # mm, the thickness that the fit starts from
+_SOMEWHERE = np.array([0.75 * np.pi, 0, 0, 0, 0, 250])  # seen from 45 degrees above, 250 mm away
 
 # Which corner of a card, 0 to 3 in `card_corners`, each keypoint is, and whether of the back.
 _CORNER = np.array([2 * name.startswith("lower") + ("right" in name) for name in KEYPOINTS])
@@ -83,7 +84,7 @@ def fit_box(points, visible, image_size, focal, card):
         world[:, 2] += twist * np.array([-1, 1, 1, -1])[_CORNER]
         turned = np.einsum("nij,kj->nki", Rotation.from_rotvec(pose[:, :3]).as_matrix(), world)
         at = (turned + pose[:, None, 3:]) @ camera.T
-        return at[..., :2] / at[..., 2:]
+        return at[..., :2] / np.maximum(at[..., 2:], 1.0)  # nothing is nearer than 1 mm
 
     def residuals(x):
         off = (project(x) - target)[seen] / (_BLUR * image_size[0])
@@ -150,9 +151,14 @@ def _area(back):
 def _pose(places, seen, corners, camera):
     """Rotation vector and translation (6,), and the camera's azimuth seen from the packet."""
     world = np.column_stack([corners[_CORNER], _BACK * _START])
-    _, turn, shift = cv2.solvePnP(
-        world[seen], places[seen].astype(float), camera, None, flags=cv2.SOLVEPNP_SQPNP
-    )
+    try:
+        found, turn, shift = cv2.solvePnP(
+            world[seen], places[seen].astype(float), camera, None, flags=cv2.SOLVEPNP_SQPNP
+        )
+    except cv2.error:  # the corners are all in one place
+        found = False
+    if not found:
+        return _SOMEWHERE, -np.pi / 2
     x, y, _ = -cv2.Rodrigues(turn)[0].T @ shift[:, 0]
     return np.concatenate([turn[:, 0], shift[:, 0]]), np.arctan2(y, x)
 

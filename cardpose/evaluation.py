@@ -101,7 +101,7 @@ def count_recordings(recordings, points, visible, about):
         size, focal, card = about["image_size"], about["focal"], about["card"]
         box = fit_box(points[rows], visible[rows], size, focal, card)
         if box:
-            counts[recording] = box.thickness / card[2]
+            counts[recording] = float(np.clip(box.thickness / card[2], 0, about["deck"]))
     return counts
 
 

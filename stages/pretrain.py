@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 
 from cardpose.annotations import read_annotations
 from cardpose.errors import run
@@ -12,7 +13,6 @@ from cardpose.files import replacing
 from cardpose.params import load_params
 from cardpose.prediction import save_network
 from cardpose.recordings import read_recordings
-from cardpose.splits import split_frames
 from cardpose.tensors import match_labels, read_tensors, write_tensors
 from cardpose.training import pretrain
 
@@ -30,12 +30,8 @@ def main():
         write_tensors(
             folder, extracted, frames, points[rows], visible[rows], size, stride, params.sigma
         )
-        chosen = np.arange(len(frames))
-        if params.dataset == RENDERED.name:  # what is held out stays unseen here, too
-            role = split_frames(
-                frames["recording"], frames["cards_counted"], params.split, params.seed
-            )
-            chosen = np.flatnonzero(role == "train")
+        held_out = pd.read_csv("data/held_out.csv", dtype=str)["frame"]
+        chosen = np.flatnonzero(~frames["frame"].isin(held_out))
         save_network(path, *pretrain(read_tensors(folder), chosen, params))
 
 

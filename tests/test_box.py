@@ -89,3 +89,13 @@ def test_a_long_recording_costs_no_more_than_a_short_one():
     box = fit(points, visible)
     assert box.thickness == pytest.approx(9, abs=0.1)
     assert np.isfinite(box.points).all(axis=(1, 2)).sum() == 50
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nonsense_has_a_box_too(seed):
+    """An untrained network's corners: anything may come out, but nothing may break."""
+    rng = np.random.default_rng(seed)
+    points = rng.random((6, 8, 2)) * SIZE
+    points[0] = 7.0
+    points[1, :, 0] = points[1, :, 1]
+    assert np.isfinite(fit(points, np.ones((6, 8), bool)).thickness)

@@ -18,7 +18,7 @@ SMALL = {
     "model": {"encoder": "plain", "widths": [8, 8, 8, 8], "hidden": 8},
     "synthetic": {"videos": 9, "frames": 41},
 }
-STAGES = ("extract_frames", "make_heatmaps", "pretrain", "train", "evaluate")
+STAGES = ("extract_frames", "make_heatmaps", "hold_out", "pretrain", "train", "evaluate")
 OUTPUTS = ["models/cardpose.safetensors", "metrics/evaluate.json", "metrics/predictions.csv"]
 
 
@@ -35,8 +35,8 @@ class Clone:
         (folder / "data/synthetic/dvc.lock").unlink(missing_ok=True)
         params = self.params()
         params.update(SMALL)
-        params["train"].update(epochs=2, batch_size=4)
-        params["pretrain"].update(epochs=1)
+        params["train"].update(epochs=2, closeup_epochs=1, batch_size=4)
+        params["pretrain"].update(half_size_epochs=1, epochs=1, closeup_epochs=1)
         params["geometry"].update(steps=100)
         self.write_params(params)
         self("git", "init", "-q", "-b", "main")
@@ -100,6 +100,7 @@ def test_repro_runs_all_stages_in_sequence(clone, done):
         "render",
         "extract_frames",
         "make_heatmaps",
+        "hold_out",
         "pretrain",
         "train",
         "evaluate",
@@ -135,6 +136,14 @@ def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
     assert report["cards"]["mse"] == pytest.approx((error**2).mean(), abs=1e-2)
 
 
+def test_pretraining_sees_no_frame_that_is_held_out(clone, done):
+    held_out = set(pd.read_csv(clone.folder / "data/held_out.csv")["frame"])
+    tested = set(pd.read_csv(clone.folder / "metrics/predictions.csv")["frame"])
+    assert tested < held_out
+    # Those that validate, too: nine recordings less three, a fifth of which is one.
+    assert len(held_out) == len(tested) + 3
+
+
 def test_the_losses_of_both_splits_are_logged_each_epoch(clone, done):
     for split in ("train", "validation"):
         for loss in ("heatmaps", "cards", "visibility", "total"):
@@ -163,7 +172,7 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
     clone, done
 ):
     output = clone("dvc", "exp", "run", "-S", "sigma=3").stdout
-    assert ran(output) == ["make_heatmaps", "pretrain", "train", "evaluate"]
+    assert ran(output) == ["make_heatmaps", "hold_out", "pretrain", "train", "evaluate"]
     assert clone.params()["sigma"] == 3
     difference = json.loads(clone("dvc", "metrics", "diff", "--json").stdout)
     changed = difference["metrics/evaluate.json"]

@@ -178,7 +178,8 @@ def test_another_deck_has_its_geometry_taught_anew(small, tmp_path):
 
 def test_no_epochs_of_pretraining_start_from_nothing_but_geometry(small):
     params, tensors = small
-    none = params.model_copy(update={"pretrain": params.pretrain.model_copy(update={"epochs": 0})})
+    nothing = dict.fromkeys(("half_size_epochs", "epochs", "closeup_epochs"), 0)
+    none = params.model_copy(update={"pretrain": params.pretrain.model_copy(update=nothing)})
     new, _ = pretrain(tensors, np.arange(12), none)
     trained, _ = pretrain(tensors, np.arange(12), params)
     assert torch.equal(new["head.geometry.0.weight"], trained["head.geometry.0.weight"])
