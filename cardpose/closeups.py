@@ -84,7 +84,7 @@ class Closeups(Dataset):
         epoch, row = key
         rng = np.random.default_rng([self.seed, epoch, row])
         t = self.tensors
-        detail, true, visible = t.details[row], t.points[row], t.visible[row]
+        detail, true, visible = t.details[row], t.points[row], t.visible[row].copy()
         starts = self.starts[row]
         if rng.random() < 0.5:
             detail = np.ascontiguousarray(detail[:, ::-1])

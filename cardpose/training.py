@@ -253,8 +253,10 @@ def train(tensors, role, network, about, params, log):
         unseen = pairs(tensors, rows["validation"], _BATCH)
         cards, _, _ = predict(network.eval(), unseen, about)
         true = tensors.cards[rows["validation"]] * tensors.deck
+        recordings = tensors.frames["recording"].iloc[rows["validation"]]
         about["margins"] = {
-            way: margin(column, true) for way, column in zip(COUNTS, cards.T, strict=True)
+            way: margin(column, true, recordings)
+            for way, column in zip(COUNTS, cards.T, strict=True)
         }
     return network.state_dict(), about
 

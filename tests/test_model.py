@@ -234,18 +234,27 @@ def test_a_file_that_holds_no_network_is_named(tmp_path, network, how):
         load_network(path)
 
 
-def test_a_margin_makes_the_interval_hold_nine_in_ten():
-    predicted = np.full(20, 20.0)  # errors count half there
-    cards = 20.0 + np.arange(20)
-    # The smallest share of at least 0.9 is at rank ceil(0.9 x 19) = 18 of 0 ... 19: 18 / 2.
-    assert margin(predicted, cards) == pytest.approx(9)
-    low, high = interval(predicted, 9.0)
-    assert ((low <= cards) & (cards <= high)).mean() == pytest.approx(0.95)
-    assert (low[0], high[0]) == (pytest.approx(2), pytest.approx(38))
+def test_a_margin_is_students_t_of_as_many_cases_as_there_are_recordings():
+    # Mean squares: (1 + 9) / 2 = 5 in a, 16 in b, 0 in c. 2.3534 is t(0.95) of 3, from a table.
+    found = margin(
+        np.array([11.0, 13.0, 14.0, 5.0]), np.array([10.0, 10.0, 10.0, 5.0]), ["a", "a", "b", "c"]
+    )
+    assert found == pytest.approx(2.3534 * np.sqrt((5 + 16 + 0) / 3), rel=1e-4)
+
+
+def test_a_margin_holds_nine_in_ten_of_new_recordings():
+    """Recordings whose frames all err by the same, drawn three at a time."""
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(2000):
+        error = rng.normal(0, 2, 4)
+        half = margin(np.repeat(error[:3], 5), np.zeros(15), np.repeat([0, 1, 2], 5))
+        held.append(abs(error[3]) <= half)
+    assert np.mean(held) == pytest.approx(0.9, abs=0.02)
 
 
 def test_an_interval_never_goes_below_nothing_and_is_unknown_without_a_margin():
     low, high = interval(np.array([1.0, 10.0]), 2.0)
-    assert low.tolist() == pytest.approx([0, 7])
-    assert high.tolist() == pytest.approx([3.1, 13])
+    assert low.tolist() == pytest.approx([0, 8])
+    assert high.tolist() == pytest.approx([3, 12])
     assert np.isnan(interval(np.array([1.0]), None)).all()

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -134,6 +135,7 @@ def small(params):
         heatmaps=rng.random((12, 8, 12, 16)).astype(np.float16),
         points=(rng.random((12, 8, 2)) * [64, 48]).astype(np.float32),
         visible=rng.random((12, 8)) > 0.3,
+        frames=pd.DataFrame({"recording": [f"film{i // 2}" for i in range(12)]}),
         cards=(np.arange(12) // 2 / 52).astype(np.float32),
         image_size=(64, 48),
         stride=4,
