@@ -8,7 +8,7 @@ from cardpose.heatmaps import encode
 from cardpose.loss import losses
 from cardpose.model import COUNTS, SHAPE, CardPose, at_corners, network_shape, shape_of
 from cardpose.params import load_params
-from cardpose.prediction import interval, load_network, margin, save_network
+from cardpose.prediction import interval, load_network, margin, predict, save_network
 
 ABOUT = {
     "encoder": "plain",
@@ -258,3 +258,23 @@ def test_an_interval_never_goes_below_nothing_and_is_unknown_without_a_margin():
     assert low.tolist() == pytest.approx([0, 8])
     assert high.tolist() == pytest.approx([3, 12])
     assert np.isnan(interval(np.array([1.0]), None)).all()
+
+
+def test_corners_whose_names_contradict_are_not_counted_on(network):
+    """Crossed as no card can be: then the picture alone says how many."""
+    about = {**ABOUT, "image_size": [640, 480]}
+    corners = np.array([[200, 150], [440, 150], [150, 350], [500, 350]], float)
+    points = np.zeros((2, 8, 2))
+    points[:, [2, 3, 6, 7]] = corners
+    points[1, [2, 3, 6, 7]] = corners[[0, 3, 1, 2]]
+    points[:, [0, 1, 4, 5]] = points[:, [2, 3, 6, 7]] + [0, 20]
+    share = torch.tensor([[0.5, 0.25, 0.125]] * 2)
+    network.look = lambda pictures, details: (
+        share.clone(),
+        torch.from_numpy(points),
+        torch.ones(2, 8),
+    )
+    batch = {"pictures": torch.zeros(2), "details": torch.zeros(2)}
+    cards, _, visible = predict(network, [batch], about)
+    assert cards.tolist() == [[26, 13, 6.5], [26, 13, 26]]
+    assert visible.all()
