@@ -53,9 +53,10 @@ def evaluate(network, about, tensors, role, count):
     rows = np.flatnonzero(role == "test")
     batches = pairs(tensors, rows, _BATCH)
     counts, points, visible = predict(network, tqdm(batches, "evaluate", unit="batch"), about)
-    by_box = count_recordings(tensors.frames["recording"].to_numpy()[rows], points, visible, about)
     counts = dict(zip(COUNTS, counts.T, strict=True))
     cards = counts[count]
+    recordings = tensors.frames["recording"].to_numpy()[rows]
+    by_box = count_recordings(recordings, counts["both"], points, visible, about)
     low, high = interval(cards, about["margins"] and about["margins"][count])
     frames = tensors.frames.iloc[rows].reset_index(drop=True)
     sizes = frames[["width", "height"]].to_numpy()
@@ -88,12 +89,19 @@ def evaluate(network, about, tensors, role, count):
     return _rounded(report), Results(frames, rows, points, visible)
 
 
-def count_recordings(recordings, points, visible, about):
-    """{recording: count} of those whose frames show enough for `box.fit_box`.
+def count_recordings(recordings, cards, points, visible, about):
+    """Count recordings from all their frames: the mean of two counts that err differently.
+
+    One is the thickness of the box that fits the corners of all frames, which knows how the packet
+    leans; the other is the median of the frames' counts, which learnt from counts.
 
     Args:
         recordings: (n,) the recording of each frame, its frames in the order they were taken.
+        cards: (n,) the count of each.
         points, visible, about: as `prediction.predict` returns and takes them.
+
+    Returns:
+        {recording: count}, of those whose frames show enough for `box.fit_box`.
     """
     counts = {}
     for recording in np.unique(recordings):
@@ -101,7 +109,8 @@ def count_recordings(recordings, points, visible, about):
         size, focal, card = about["image_size"], about["focal"], about["card"]
         box = fit_box(points[rows], visible[rows], size, focal, card)
         if box:
-            counts[recording] = float(np.clip(box.thickness / card[2], 0, about["deck"]))
+            by_box = np.clip(box.thickness / card[2], 0, about["deck"])
+            counts[recording] = float(by_box + np.median(cards[rows])) / 2
     return counts
 
 
