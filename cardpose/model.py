@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from cardpose.closeups import SIDE, sample
 from cardpose.heatmaps import decode
-from cardpose.keypoints import EDGES, KEYPOINTS
+from cardpose.keypoints import EDGES, FLIP, KEYPOINTS
 from cardpose.pictures import DETAIL
 
 N = len(KEYPOINTS)
@@ -67,8 +67,8 @@ class CardPose(nn.Module):
         with torch.autocast(pictures.device.type, enabled=False):
             points, _ = decode(heatmaps.float(), self.stride, self.sigma)
             for _ in range(_LOOKS):
-                points = points + self.closer(sample(details, points)) / DETAIL
-            both = self.closer.count(points, visible > 0)
+                points = points + self.closer.both_ways(sample(details, points)) / DETAIL
+            both = self.closer.geometry(points, visible > 0)
         return torch.cat([cards, both[:, None]], dim=1), points, visible
 
     def forward(self, pictures):
@@ -106,9 +106,8 @@ class CardPose(nn.Module):
 class Head(nn.Module):
     """From the corners' places and the picture's features to the count and the visibility.
 
-    `picture` counts from the features; `geometry` from the packet's shape alone (see `shape_of`):
-    it is taught on simulated packets (`training.learn_geometry`) and left as it is when pictures
-    come.
+    `picture` counts from the features; `geometry` from the corners alone: it is taught on simulated
+    packets (`training.learn_geometry`) and left as it is when pictures come.
 
     Args:
         n_looks: how many features of the picture there are.
@@ -118,16 +117,46 @@ class Head(nn.Module):
 
     def __init__(self, n_looks, hidden, image_size):
         super().__init__()
-        self.image_size = image_size
-        self.geometry = geometry(hidden).requires_grad_(False)
+        self.geometry = Geometry(hidden, image_size).requires_grad_(False)
         self.visible = two_layers(n_looks, hidden, N)
         self.picture = two_layers(n_looks, hidden, 1)
 
     def forward(self, points, looks):
         """(n, 2) cards as a share of the deck and (n, 8) visibility as logits."""
         logits = self.visible(looks)
-        estimate = self.geometry(shape_of(points, logits.detach() > 0, self.image_size))
-        return torch.cat([self.picture(looks), estimate.clamp(-0.1, 1.1)], dim=1), logits
+        estimate = self.geometry(points, logits.detach() > 0).clamp(-0.1, 1.1)
+        return torch.cat([self.picture(looks), estimate[:, None]], dim=1), logits
+
+
+class Geometry(nn.Module):
+    """From the places of a packet's corners to the number of cards: three fully connected layers.
+
+    A packet's mirror image holds as many cards: the count is the mean of both.
+
+    Args:
+        hidden: width of the layers.
+        image_size: (width, height) of the picture in pixels.
+    """
+
+    def __init__(self, hidden, image_size):
+        super().__init__()
+        self.image_size = image_size
+        self.layers = nn.Sequential(
+            nn.Linear(SHAPE, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, 1),
+        )
+
+    def forward(self, points, seen):
+        """(n,) cards as a share of the deck, from corners (n, 8, 2) of which some are seen."""
+        other = points[:, FLIP] * points.new_tensor([-1, 1]) + points.new_tensor(
+            [self.image_size[0], 0]
+        )
+        shape = shape_of(points, seen, self.image_size)
+        mirrored = shape_of(other, seen[:, FLIP], self.image_size)
+        return (self.layers(shape) + self.layers(mirrored))[:, 0] / 2
 
 
 class Closer(nn.Module):
@@ -144,14 +173,13 @@ class Closer(nn.Module):
 
     def __init__(self, hidden, image_size):
         super().__init__()
-        self.image_size = image_size
         self.features = nn.Sequential(conv(3, 24, stride=2), conv(24, 48, stride=2), conv(48, 48))
         self.join = nn.Linear(48 * (SIDE // 4) ** 2, hidden)
         self.which = nn.Parameter(torch.zeros(N, hidden))  # the corners look different
         self.move = nn.Linear(hidden, 2)
         nn.init.normal_(self.move.weight, std=1e-3)
         nn.init.zeros_(self.move.bias)
-        self.geometry = geometry(hidden)
+        self.geometry = Geometry(hidden, image_size)
 
     def forward(self, closeups):
         """How far the corners are from the middle of their close-ups.
@@ -166,9 +194,10 @@ class Closer(nn.Module):
         x = self.join(x).unflatten(0, (-1, N)) + self.which
         return self.move(F.relu(x))
 
-    def count(self, points, seen):
-        """(n,) cards as a share of the deck, from corners (n, 8, 2) of which some are seen."""
-        return self.geometry(shape_of(points, seen, self.image_size))[:, 0]
+    def both_ways(self, closeups):
+        """The same, the mean of what is seen in the close-ups and in their mirror images."""
+        mirrored = self(closeups[:, FLIP].flip(-1))[:, FLIP]
+        return (self(closeups) + mirrored * mirrored.new_tensor([-1, 1])) / 2
 
 
 def network_shape(about):
@@ -251,17 +280,6 @@ def inverted_residual(inputs, outputs):
         conv(wide, wide, stride=2, kernel=5, groups=wide),
         nn.Conv2d(wide, outputs, 1, bias=False),
         nn.BatchNorm2d(outputs),
-    )
-
-
-def geometry(hidden):
-    """From a packet's shape (see `shape_of`) to a count: three fully connected layers."""
-    return nn.Sequential(
-        nn.Linear(SHAPE, hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, 1),
     )
 
 

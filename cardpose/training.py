@@ -14,7 +14,7 @@ from tqdm import trange
 from cardpose.batches import closeups, loader, pairs
 from cardpose.heatmaps import decode
 from cardpose.loss import closer_loss, losses
-from cardpose.model import COUNTS, CardPose, N, network_shape, shape_of
+from cardpose.model import COUNTS, CardPose, N, network_shape
 from cardpose.pictures import DETAIL
 from cardpose.prediction import margin, predict
 from cardpose.simulation import simulate
@@ -80,7 +80,7 @@ class CloserTraining(lightning.LightningModule):
             steps = torch.einsum("nij,nkj->nki", batch["turn"], steps)
             points = batch["starts"] + steps / DETAIL
             seen = batch["visible"]
-            cards = self.closer.count(points, seen) * self.deck
+            cards = self.closer.geometry(points, seen) * self.deck
             true_cards = batch["cards"] * self.deck
             loss = closer_loss(DETAIL * points, DETAIL * batch["points"], seen, cards, true_cards)
         self.log("closer/mae_cards", (cards - true_cards).abs().mean(), prog_bar=True)
@@ -115,7 +115,7 @@ def learn_geometry(geometry, packets, image_size, steps, n=256):
     and then not at all.
 
     Args:
-        geometry: module from `model.shape_of` to a count.
+        geometry: a `model.Geometry`.
         packets: what `simulation.simulate` returned.
         image_size: (width, height) of the picture they are in.
         steps: how often to look at `n` of them.
@@ -130,8 +130,7 @@ def learn_geometry(geometry, packets, image_size, steps, n=256):
         stray = torch.rand(n, 8, 1) < 0.01
         noise = torch.randn(n, 8, 2) * torch.where(stray, 40 * pixel, blur)
         seen = visible[chosen] & (torch.rand(n, 8) > 0.05)
-        shape = shape_of(points[chosen] + noise, seen, image_size)
-        loss = F.mse_loss(geometry(shape)[:, 0], cards[chosen])
+        loss = F.mse_loss(geometry(points[chosen] + noise, seen), cards[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -3,8 +3,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cardpose.closeups import SIDE
 from cardpose.errors import InputError
 from cardpose.heatmaps import encode
+from cardpose.keypoints import FLIP
 from cardpose.loss import losses
 from cardpose.model import COUNTS, SHAPE, CardPose, at_corners, network_shape, shape_of
 from cardpose.params import load_params
@@ -96,8 +98,8 @@ def test_a_second_look_goes_by_twice_what_the_closer_says(network):
     network.heatmaps = Spot()
     network.eval().closer.move = Steps()
     _, points, _ = network.look(pictures(1), details(1))
-    # From (14, 10), see above: twice 3 pixels to the right, and twice 1 up.
-    assert torch.allclose(points, torch.tensor([20.0, 8.0]).expand(1, 8, 2), atol=1e-3)
+    # From (14, 10), see above: twice 1 up; what is right is left in the mirror image.
+    assert torch.allclose(points, torch.tensor([14.0, 8.0]).expand(1, 8, 2), atol=1e-3)
 
 
 def test_what_is_counted_from_both_follows_the_corners_that_were_moved(network):
@@ -112,6 +114,24 @@ def test_what_is_counted_from_both_follows_the_corners_that_were_moved(network):
         after = network.look(*batch)[0]
     assert torch.equal(before[0, :2], after[0, :2])
     assert abs(before[0, 2] - after[0, 2]) > 1e-4
+
+
+def test_a_mirrored_picture_holds_as_many_cards(network):
+    """And its corners are mirrored: nothing in the second look prefers left to right."""
+    closer = network.eval().closer
+    torch.nn.init.normal_(closer.move.weight)
+    torch.nn.init.normal_(closer.which)
+    closeups, points = torch.rand(2, 8, 3, SIDE, SIDE) * 255, torch.rand(2, 8, 2) * 48
+    seen = torch.rand(2, 8) > 0.3
+    flip, mirror = list(FLIP), torch.tensor([-1.0, 1.0])
+    steps = closer.both_ways(closeups)
+    mirrored = closer.both_ways(closeups.flip(-1)[:, flip])
+    assert torch.allclose(mirrored, steps[:, flip] * mirror, atol=1e-4)
+    assert not torch.allclose(closer(closeups), steps, atol=1e-2)
+    other = points[:, flip] * mirror + torch.tensor([64.0, 0.0])
+    assert torch.allclose(
+        closer.geometry(points, seen), closer.geometry(other, seen[:, flip]), atol=1e-6
+    )
 
 
 class Steps(torch.nn.Module):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cardpose.model import SHAPE, CardPose, network_shape, shape_of
+from cardpose.model import CardPose, Geometry, network_shape
 from cardpose.params import Params
 from cardpose.simulation import simulate
 from cardpose.training import Keep, learn_geometry, pretrain, train
@@ -85,13 +85,13 @@ def test_every_number_of_the_deck_and_the_camera_shows_in_the_picture(number):
 
 def test_geometry_learns_to_count_from_corners_alone(packets):
     torch.manual_seed(0)
-    geometry = nn.Sequential(nn.Linear(SHAPE, 64), nn.ReLU(), nn.Linear(64, 1))
+    geometry = Geometry(64, SIZE)
     learn_geometry(geometry, packets, SIZE, steps=600)
     points, visible, cards = (
         torch.from_numpy(a) for a in simulate(np.random.default_rng(1), 500, 52, SIZE, FOCAL, CARD)
     )
     with torch.no_grad():
-        predicted = geometry(shape_of(points, visible, SIZE))[:, 0]
+        predicted = geometry(points, visible)
     error = 52 * (predicted - cards).abs().mean()
     constant = 52 * (cards - cards.mean()).abs().mean()
     assert error < constant / 2
@@ -169,13 +169,13 @@ def test_training_goes_on_from_the_pretrained_network_and_leaves_its_geometry(sm
 def test_another_deck_has_its_geometry_taught_anew(small, tmp_path):
     params, tensors = small
     weights, about = pretrain(tensors, np.arange(12), params)
-    before = weights["head.geometry.0.weight"].clone()
+    before = weights["head.geometry.layers.0.weight"].clone()
     assert about["focal"] == params.geometry.focal
     tensors.deck = 32
     role = np.array(["train"] * 12)
     after, trained = train(tensors, role, network_of(weights, about), about, params, tmp_path / "l")
     assert (trained["deck"], trained["margins"]) == (32, None)
-    assert not torch.equal(before, after["head.geometry.0.weight"])
+    assert not torch.equal(before, after["head.geometry.layers.0.weight"])
 
 
 def test_no_epochs_of_pretraining_start_from_nothing_but_geometry(small):
@@ -184,7 +184,9 @@ def test_no_epochs_of_pretraining_start_from_nothing_but_geometry(small):
     none = params.model_copy(update={"pretrain": params.pretrain.model_copy(update=nothing)})
     new, _ = pretrain(tensors, np.arange(12), none)
     trained, _ = pretrain(tensors, np.arange(12), params)
-    assert torch.equal(new["head.geometry.0.weight"], trained["head.geometry.0.weight"])
+    assert torch.equal(
+        new["head.geometry.layers.0.weight"], trained["head.geometry.layers.0.weight"]
+    )
     assert not torch.equal(new["stem.0.weight"], trained["stem.0.weight"])
 
 
