@@ -3,7 +3,8 @@
     python -m benchmarks.training
 
 Measures, in turn and several times over, each encoder on pictures of the whole and of half the
-size, with the augmentation and the batches of `params.yaml`. The rows of one run compare with each
+size, and the second look on close-ups of the corners, with the augmentation and the batches of
+`params.yaml`. The rows of one run compare with each
 other; rows of different runs or machines do not.
 """
 
@@ -13,10 +14,12 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from cardpose.batches import loader
-from cardpose.loss import losses
+from cardpose.batches import closeups, loader
+from cardpose.closeups import SIDE
+from cardpose.loss import closer_loss, losses
 from cardpose.model import CardPose
 from cardpose.params import load_params
+from cardpose.pictures import DETAIL
 from cardpose.training import best_precision
 
 _STEPS = 6  # measured, in each round
@@ -27,7 +30,9 @@ def main():
     params = load_params()
     torch.manual_seed(0)
     rows = [(encoder, small) for encoder in ("plain", "inverted") for small in (False, True)]
-    steps = {row: stepper(params, *row) for row in rows}
+    steps = {row: first_look(params, *row) for row in rows}
+    steps["close-ups", None] = second_look(params)
+    rows.append(("close-ups", None))
     times = {row: [] for row in rows}
     for _ in range(_ROUNDS):
         for row in rows:
@@ -37,16 +42,17 @@ def main():
         f" {params.train.batch_size} pictures a step"
     )
     print(
-        f"{'encoder':10}{'size':>10}{'pictures/s':>12}{'ratio':>8}   data, forward, backward, step"
+        f"{'encoder':10}{'size':>12}{'pictures/s':>12}{'ratio':>8}   data, forward, backward, step"
     )
     first = np.median(np.sum(times[rows[0]], axis=1))
     for encoder, small in rows:
         parts = np.median(times[encoder, small], axis=0)
         total = parts.sum()
         size = "x".join(str(side // (2 if small else 1)) for side in params.image_size)
+        size = f"8 of {SIDE}x{SIDE}" if small is None else size
         shares = ", ".join(f"{share:.0%}" for share in parts / total)
         rate = params.train.batch_size / total
-        print(f"{encoder:10}{size:>10}{rate:12.1f}{first / total:8.2f}   {shares}")
+        print(f"{encoder:10}{size:>12}{rate:12.1f}{first / total:8.2f}   {shares}")
 
 
 def precision():
@@ -66,12 +72,11 @@ def untrained(params, encoder):
     ).to(memory_format=torch.channels_last)
 
 
-def stepper(params, encoder, small):
-    """A function that trains for one step and returns the seconds that each part of it took."""
+def first_look(params, encoder, small):
+    """A function that trains the UNet for one step and returns the seconds that its parts took."""
     options = params.train
     tensors = noise(params, 4 * options.batch_size)
     network = untrained(params, encoder)
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
     batches = loader(
         tensors,
         np.arange(len(tensors.cards)),
@@ -80,6 +85,32 @@ def stepper(params, encoder, small):
         augmented=options.augment,
         half=small,
     )
+
+    def loss(batch, predicted):
+        target = batch["heatmaps"], batch["cards"], batch["visible"]
+        return losses(predicted, target, params.loss)["total"]
+
+    return stepper(network, batches, "pictures", loss)
+
+
+def second_look(params):
+    """The same of the second look."""
+    batch_size = params.train.batch_size
+    tensors = noise(params, 4 * batch_size)
+    rows = np.arange(len(tensors.cards))
+    closer = untrained(params, "plain").closer
+    batches = closeups(tensors, tensors.points.astype(float), rows, batch_size, 0, 0)
+
+    def loss(batch, steps):
+        points = batch["starts"] + steps.float()
+        cards = closer.geometry(points, batch["visible"])
+        return closer_loss(points, batch["points"], batch["visible"], cards, batch["cards"])
+
+    return stepper(closer, batches, "closeups", loss)
+
+
+def stepper(module, batches, name, loss):
+    optimizer = torch.optim.AdamW(module.parameters(), 1e-4)
     waiting = iter(batches)
 
     def step():
@@ -91,11 +122,10 @@ def stepper(params, encoder, small):
             batch = next(waiting)
         clock.append(perf_counter())
         with torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bf16-mixed"):
-            predicted = network(batch["pictures"])
-        target = batch["heatmaps"], batch["cards"], batch["visible"]
-        loss = losses(predicted, target, params.loss)["total"]
+            predicted = module(batch[name])
+        value = loss(batch, predicted)
         clock.append(perf_counter())
-        loss.backward()
+        value.backward()
         clock.append(perf_counter())
         optimizer.step()
         optimizer.zero_grad()
@@ -113,9 +143,11 @@ def noise(params, n):
     width, height = params.image_size
     return SimpleNamespace(
         pictures=rng.integers(0, 256, (n, height, width, 3), dtype=np.uint8),
+        details=rng.integers(0, 256, (n, DETAIL * height, DETAIL * width, 3), dtype=np.uint8),
         points=(rng.random((n, 8, 2)) * [width, height]).astype(np.float32),
         visible=rng.random((n, 8)) > 0.2,
         cards=rng.random(n, dtype=np.float32),
+        image_size=params.image_size,
         stride=params.heatmap_stride,
         sigma=params.sigma,
     )

@@ -16,8 +16,9 @@ from cardpose.pictures import DETAIL
 
 SIDE = 40  # of a close-up, in detail pixels
 
-# How far from the corner a close-up of training is centred, in detail pixels: each corner, all.
-_OFF_ONE, _OFF_ALL = 1.5, 0.6
+# How far from where the first look found the corner a close-up of training is centred, in detail
+# pixels: mostly little, now and then as far as a first look goes wrong.
+_OFF, _OFF_SPREAD = 1.5, 0.8  # median of the standard deviations, and spread of their logs
 _TURN, _SCALE = 0.15, 0.1  # radians and log of the scale, usually
 
 
@@ -90,8 +91,8 @@ class Closeups(Dataset):
             detail = np.ascontiguousarray(detail[:, ::-1])
             true, starts = (_mirrored(points, t.image_size[0]) for points in (true, starts))
             visible = visible[list(FLIP)]
-        off = rng.normal(0, _OFF_ONE, (8, 2)) + rng.normal(0, _OFF_ALL, 2)
-        starts = starts + off / DETAIL
+        off = _OFF * np.exp(rng.normal(0, _OFF_SPREAD, (8, 1)))
+        starts = starts + rng.normal(0, 1, (8, 2)) * np.minimum(off, SIDE / 4) / DETAIL
         angle, scale = rng.normal(0, _TURN), np.exp(rng.normal(0, _SCALE))
         c, s = scale * np.cos(angle), scale * np.sin(angle)
         turn = np.array([[c, -s], [s, c]])
