@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cardpose.augment import augment
 from cardpose.closeups import Closeups
 from cardpose.heatmaps import encode
+from cardpose.strips import Strips
 
 
 class Frames(Dataset):
@@ -100,6 +101,11 @@ def pairs(tensors, rows, batch_size):
 def closeups(tensors, starts, rows, batch_size, seed, workers):
     """A shuffled DataLoader of close-ups, see `closeups.Closeups`, over some rows of `tensors`."""
     return _loader(Closeups(tensors, starts, seed), rows, batch_size, True, seed, workers)
+
+
+def strips(tensors, edges, rows, batch_size, seed, workers):
+    """A shuffled DataLoader of strips, see `strips.Strips`, over some rows of `tensors`."""
+    return _loader(Strips(tensors, edges, seed), rows, batch_size, True, seed, workers)
 
 
 def _loader(dataset, rows, batch_size, shuffled=False, seed=0, workers=0, collate=None):

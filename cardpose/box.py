@@ -15,22 +15,16 @@ from scipy.sparse import lil_matrix
 from scipy.spatial.transform import Rotation
 
 from cardpose.geometry import card_corners
-from cardpose.keypoints import KEYPOINTS, name_corners
+from cardpose.keypoints import BACK, CORNER, TURNED
 
 _FRAMES = 50  # at most this many of a recording, evenly spread
 _CORNERS = 5  # at least this many visible in a frame
 _BLUR = 1 / 320  # how far off a corner is seen, in picture widths
 _LEAN, _TWIST = 2.0, 1.0  # mm, what is usual
 _START = 6.0  # mm, the thickness that the fit starts from
-_CONTRADICTION = 0.02  # picture widths, that no card's corners are off what is seen
 _SOMEWHERE = np.array([0.75 * np.pi, 0, 0, 0, 0, 250])  # seen from 45 degrees above, 250 mm away
 
-# Which corner of a card, 0 to 3 in `card_corners`, each keypoint is, and whether of the back.
-_CORNER = np.array([2 * name.startswith("lower") + ("right" in name) for name in KEYPOINTS])
-_BACK = np.array([name.endswith("back") for name in KEYPOINTS])
-# The keypoint that each one is when the packet is turned by 180 degrees, or when left and right
-# change names at one of the short edges.
-_TURNED = np.array([5, 4, 7, 6, 1, 0, 3, 2])
+# The keypoint that each one is when left and right change names at one of the short edges.
 _LOWER_SWAPPED = np.array([0, 1, 2, 3, 5, 4, 7, 6])
 _UPPER_SWAPPED = np.array([1, 0, 3, 2, 4, 5, 6, 7])
 
@@ -74,9 +68,9 @@ def fit_box(points, visible, image_size, focal, card):
 
     def project(x):
         pose, (thickness, lean_x, lean_y, twist) = x[:-4].reshape(n, 6), x[-4:]
-        world = np.column_stack([corners[_CORNER], _BACK * thickness])
-        world[~_BACK, :2] += [lean_x, lean_y]
-        world[:, 2] += twist * np.array([-1, 1, 1, -1])[_CORNER]
+        world = np.column_stack([corners[CORNER], BACK * thickness])
+        world[~BACK, :2] += [lean_x, lean_y]
+        world[:, 2] += twist * np.array([-1, 1, 1, -1])[CORNER]
         turned = np.einsum("nij,kj->nki", Rotation.from_rotvec(pose[:, :3]).as_matrix(), world)
         at = (turned + pose[:, None, 3:]) @ camera.T
         return at[..., :2] / np.maximum(at[..., 2:], 1.0)  # nothing is nearer than 1 mm
@@ -100,57 +94,6 @@ def fit_box(points, visible, image_size, focal, card):
     return Box(float(thickness), np.array(lean), float(twist), shown)
 
 
-def settle_names(points, visible, image_size, focal, card):
-    """Name corners anew where their names contradict the shape of a card.
-
-    Seen straight from one side, either end of a packet may be the upper one, and a network that
-    cannot tell mixes both namings: then no card has its short edges where the names say.
-
-    Args:
-        points, visible, image_size, focal, card: as in `fit_box`; the pictures in any order.
-
-    Returns:
-        orders (n, 8), for each keypoint which of the given ones it is: 0, 1, ... 7 where names may
-        stay; doubtful (n,) bool, where they contradict, and the keypoints are not to be counted on.
-    """
-    orders = np.tile(np.arange(8), (len(points), 1))
-    doubtful = np.zeros(len(points), bool)
-    camera, corners = _camera(image_size, focal), card_corners(*card[:2])
-    backs = np.flatnonzero(_BACK)
-    for i in np.flatnonzero(visible[:, backs].all(axis=1)):
-        back = points[i, backs]
-        # Where left and right are near a tie, the names of one edge may be exchanged.
-        misfit = min(
-            _misfit(back[names], corners, camera) for names in ([0, 1, 2, 3], [0, 1, 3, 2])
-        )
-        doubtful[i] = misfit > _CONTRADICTION * image_size[0]
-        if not doubtful[i]:
-            continue
-        offset = back - back.mean(axis=0)
-        a, b, c, d = np.argsort(np.arctan2(offset[:, 1], offset[:, 0]))
-        pairings = np.array([[a, b, d, c], [b, c, a, d]])
-        misfits = [_misfit(back[pairing], corners, camera) for pairing in pairings]
-        pairing = pairings[np.argmin(misfits)]
-        if 3 * min(misfits) < misfit:
-            # The face's corners keep to the back's that they were named after.
-            which = name_corners(back[pairing], back[pairing])
-            orders[i] = np.concatenate([np.flatnonzero(~_BACK)[pairing], backs[pairing]])[which]
-    return orders, doubtful
-
-
-def _misfit(back, corners, camera):
-    """How far off, in pixels, a card's corners (4, 2) are at best where a back's are seen."""
-    world = np.column_stack([corners, np.zeros(4)])
-    try:
-        found, turn, shift = cv2.solvePnP(world, back, camera, None, flags=cv2.SOLVEPNP_IPPE)
-    except cv2.error:
-        return np.inf
-    if not found:
-        return np.inf
-    shown = cv2.projectPoints(world, turn, shift, camera, None)[0][:, 0]
-    return float(np.sqrt(((shown - back) ** 2).sum(axis=1).mean()))
-
-
 def _camera(image_size, focal):
     """(3, 3) intrinsic matrix of a camera whose focal length is given in picture widths."""
     width, height = image_size
@@ -169,14 +112,14 @@ def _align(points, visible, corners, camera):
     orders, poses, last = [], [], None
     for places, seen in zip(points, visible, strict=True):
         order = np.arange(8)
-        back = order[_BACK]
+        back = order[BACK]
         if seen[back].all() and _crossed(places[back]):
             order = order[_LOWER_SWAPPED]
-        if seen[back].all() and _area(places[order][_BACK]) < 0:
+        if seen[back].all() and _area(places[order][BACK]) < 0:
             order = order[_LOWER_SWAPPED][_UPPER_SWAPPED]
         pose, azimuth = _pose(places[order], seen[order], corners, camera)
         if last is not None and np.cos(azimuth - last) < 0:
-            order = order[_TURNED]
+            order = order[list(TURNED)]
             pose, azimuth = _pose(places[order], seen[order], corners, camera)
         orders.append(order)
         poses.append(pose)
@@ -202,7 +145,7 @@ def _area(back):
 
 def _pose(places, seen, corners, camera):
     """Rotation vector and translation (6,), and the camera's azimuth seen from the packet."""
-    world = np.column_stack([corners[_CORNER], _BACK * _START])
+    world = np.column_stack([corners[CORNER], BACK * _START])
     try:
         found, turn, shift = cv2.solvePnP(
             world[seen], places[seen].astype(float), camera, None, flags=cv2.SOLVEPNP_SQPNP

@@ -32,14 +32,19 @@ def sample(details, points):
     Returns:
         (n, 8, 3, SIDE, SIDE) float, 0 to 255; beyond its edge a picture goes on as it ends.
     """
-    n, _, height, width = details.shape
     steps = torch.arange(SIDE, device=details.device) + 0.5 - SIDE / 2
     down, right = torch.meshgrid(steps, steps, indexing="ij")
-    at = DETAIL * points[:, :, None, None] + torch.stack([right, down], dim=-1)
-    size = torch.tensor([width, height], device=details.device)
-    at = (2 * at / size - 1).reshape(n, 8 * SIDE, SIDE, 2)
+    return look_up(details, DETAIL * points[:, :, None, None] + torch.stack([right, down], dim=-1))
+
+
+def look_up(details, places):
+    """Colours of `details` at places (n, k, rows, columns, 2) in its pixels, as `sample` does:
+    (n, k, 3, rows, columns)."""
+    n, k, rows, columns, _ = places.shape
+    size = torch.tensor([details.shape[3], details.shape[2]], device=details.device)
+    at = (2 * places / size - 1).reshape(n, k * rows, columns, 2)
     cut = F.grid_sample(details.float(), at, padding_mode="border", align_corners=False)
-    return cut.reshape(n, 3, 8, SIDE, SIDE).transpose(1, 2)
+    return cut.reshape(n, 3, k, rows, columns).transpose(1, 2)
 
 
 def cut(detail, points, turn):

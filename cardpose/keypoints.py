@@ -19,6 +19,13 @@ FLIP = tuple(
     for name in KEYPOINTS
 )
 
+# Keypoint i of a picture is keypoint TURNED[i] of a packet turned by 180 degrees.
+TURNED = (5, 4, 7, 6, 1, 0, 3, 2)
+
+# Which corner of a card, 0 to 3 in `geometry.card_corners`, each keypoint is; whether of the back.
+CORNER = np.array([2 * name.startswith("lower") + ("right" in name) for name in KEYPOINTS])
+BACK = np.array([name.endswith("back") for name in KEYPOINTS])
+
 # The packet's twelve edges, as pairs of keypoint indices: back, face, uprights.
 EDGES = (
     *((2, 3), (3, 7), (7, 6), (6, 2)),

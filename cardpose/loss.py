@@ -44,3 +44,18 @@ def closer_loss(points, true, visible, cards, true_cards):
     off = F.smooth_l1_loss(points[visible], true[visible], beta=2, reduction="sum")
     place = off / (2 * visible.sum()).clamp(min=1)
     return place + F.smooth_l1_loss(cards, true_cards, beta=2) / 2
+
+
+def tracer_loss(places, spreads, true, counts):
+    """What the tracing of edges is taught with: minus the log of Laplace's density, a constant left
+    out, which makes `spreads` say how far off `places` usually are.
+
+    Args:
+        places, spreads: (n, 12, k) as `model.Tracer` returns them; true: as `places`.
+        counts: (n, 12, k) bool, those that are compared.
+
+    Returns:
+        a scalar.
+    """
+    off = (places - true).abs() / spreads.exp() + spreads
+    return off[counts].sum() / counts.sum().clamp(min=1)

@@ -12,14 +12,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from cardpose import strips
 from cardpose.closeups import SIDE, sample
 from cardpose.heatmaps import decode
 from cardpose.keypoints import EDGES, FLIP, KEYPOINTS
 from cardpose.pictures import DETAIL
+from cardpose.pose import KINDS, Edges, Packet
 
 N = len(KEYPOINTS)
 SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
 _LOOKS = 2  # close-ups are taken anew round the corners found in the first
+_TRACES = 2  # and strips anew along the edges
 COUNTS = ("picture", "keypoints", "both")  # the ways of counting
 
 
@@ -33,9 +36,12 @@ class CardPose(nn.Module):
         hidden: width of the fully connected layers in the count's head.
         image_size: (width, height) of the pictures.
         encoder: "plain", or "inverted" for MobileNet's blocks (see `inverted_residual`).
+        focal: focal length of the camera in picture widths.
+        card: (width, length, thickness) of a card in mm.
+        deck: how many cards a whole deck has, of which counts are shares.
     """
 
-    def __init__(self, widths, stride, sigma, hidden, image_size, encoder="plain"):
+    def __init__(self, widths, stride, sigma, hidden, image_size, encoder, focal, card, deck):
         super().__init__()
         self.stride, self.sigma, self.image_size = stride, sigma, image_size
         level = {"plain": two_convs, "inverted": inverted_residual}[encoder]
@@ -51,6 +57,9 @@ class CardPose(nn.Module):
         nn.init.zeros_(self.heatmaps.bias)
         self.head = Head(widths[-1] + N * (widths[finest] + 1), hidden, image_size)
         self.closer = Closer(hidden, image_size)
+        self.packet = Packet(image_size, focal, card, deck)
+        self.tracer = Tracer()
+        self.deck_height = deck * card[2]
 
     def look(self, pictures, details):
         """Find the corners, look at them again, and count the cards in every way.
@@ -68,8 +77,40 @@ class CardPose(nn.Module):
             points, _ = decode(heatmaps.float(), self.stride, self.sigma)
             for _ in range(_LOOKS):
                 points = points + self.closer.both_ways(sample(details, points)) / DETAIL
-            both = self.closer.geometry(points, visible > 0)
+            by_corners = self.closer.geometry(points, visible > 0)
+            pose, names = self.packet.fit(points, visible > 0)
+            points = points.gather(1, names[..., None].expand(-1, -1, 2))
+            visible = visible.gather(1, names)
+            for _ in range(_TRACES):
+                edges = self.trace(details, pose)
+                pose = self.packet.refine(pose, points, visible > 0, edges)
+            # New names follow the rule; given ones may differ from it where it is nearly a tie.
+            given = torch.arange(N, device=names.device)
+            renamed = (names != given).any(dim=1, keepdim=True)
+            order = torch.where(renamed, self.packet.names(pose), given)
+            points = points.gather(1, order[..., None].expand(-1, -1, 2))
+            visible = visible.gather(1, order)
+            by_box = (pose.numbers[:, 3] / self.deck_height).clamp(0, 1).float()
+            both = (by_corners + by_box) / 2
         return torch.cat([cards, both[:, None]], dim=1), points, visible
+
+    def trace(self, details, pose):
+        """Find a packet's edges close to where a pose has them: `pose.Edges`."""
+        starts, ends, kinds, lines = self.packet.edges(pose)
+        across = strips.normals(starts, ends)
+        cut = strips.sample(details, starts, ends, across)
+        off, spread = self.tracer.both_ways(
+            cut, kinds, strips.heights(self.packet.keypoints(pose)).float()
+        )
+        share = torch.as_tensor(strips.shares(strips.POINTS), device=details.device)
+        along = ends - starts
+        at = starts[:, :, None] + along[:, :, None] * share[:, None]
+        size = at.new_tensor(self.image_size)
+        inside = ((at > 1) & (at < size - 1)).all(dim=-1)
+        counts = inside & (kinds.any(dim=-1) & strips.long_enough(starts, ends))[..., None]
+        place = (at * across[:, :, None]).sum(dim=-1) + off.double() / DETAIL
+        weight = torch.where(counts, DETAIL / (spread.double().exp() + 0.05), 0.0)
+        return Edges(share, across, place, weight, lines)
 
     def forward(self, pictures):
         """Find the corners, count the cards: the first look.
@@ -200,10 +241,58 @@ class Closer(nn.Module):
         return (self(closeups) + mirrored * mirrored.new_tensor([-1, 1])) / 2
 
 
+class Tracer(nn.Module):
+    """Finds a packet's edges in the strips along them (see `cardpose.strips`).
+
+    Convolutions only: wherever an edge lies in its strip, it looks the same.
+    """
+
+    def __init__(self, width=24):
+        super().__init__()
+        self.features = nn.Sequential(
+            conv(3 + KINDS + 1, width, stride=(1, 2), kernel=5),
+            conv(width, width),
+            conv(width, width, stride=(1, 2)),
+            conv(width, width),
+            conv(width, width, kernel=5),
+        )
+        self.found = nn.Conv2d(width, 2, 1)
+
+    def forward(self, cut, kinds, heights):
+        """Where edges lie, and how surely.
+
+        Args:
+            cut: (n, 12, 3, 2 REACH + 1, LENGTH) strips, 0 to 255, uint8 or float.
+            kinds: (n, 12, KINDS) bool, see `pose.Packet.edges`.
+            heights: (n,) of the packet's sides in detail pixels: as far apart are its edges.
+
+        Returns:
+            (n, 12, POINTS) detail pixels away from the strip's middle line, and as many logs of
+            how far off that usually is.
+        """
+        height = (heights / 10).clamp(0, 3)[:, None, None].expand(-1, kinds.shape[1], 1)
+        known = torch.cat([kinds.float(), height], dim=2)[..., None, None]
+        x = torch.cat([cut.float() / 127.5 - 1, known.expand(-1, -1, -1, *cut.shape[3:])], dim=2)
+        found = self.found(self.features(x.flatten(0, 1))).float().unflatten(0, cut.shape[:2])
+        score, spread = found.unbind(dim=2)
+        chance = score.softmax(dim=2)
+        out = torch.arange(-strips.REACH, strips.REACH + 1, device=cut.device)[:, None].float()
+        place = (chance * out).sum(dim=2)
+        width = (chance * (out - place[:, :, None]) ** 2).sum(dim=2)
+        spread = spread.mean(dim=2) + (width + 0.05).log() / 2
+        return place, spread.clamp(-4, 4)
+
+    def both_ways(self, cut, kinds, heights):
+        """The same, the mean of what is seen in the strips and in their mirror images."""
+        mirrored = [found.flip(-1) for found in self(cut.flip(-1), kinds, heights)]
+        found = self(cut, kinds, heights)
+        return [(a + b) / 2 for a, b in zip(found, mirrored, strict=True)]
+
+
 def network_shape(about):
     """The arguments of `CardPose` in what is stored with its weights."""
     names = ("widths", "stride", "sigma", "hidden", "image_size", "encoder")
-    return {name: about[name] for name in names}
+    return {name: about[name] for name in (*names, "focal", "card", "deck")}
 
 
 def shape_of(points, seen, image_size):

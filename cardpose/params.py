@@ -50,12 +50,14 @@ class Pretrain(Section):
     half_size_epochs: Annotated[int, Field(ge=0)]
     epochs: Annotated[int, Field(ge=0)]
     closeup_epochs: Annotated[int, Field(ge=0)]
+    edge_epochs: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
 
 
 class Train(Section):
     epochs: Positive
     closeup_epochs: Positive
+    edge_epochs: Positive
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     closeup_learning_rate: Annotated[float, Field(gt=0, le=1)]

@@ -9,9 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from scipy import stats
 
-from cardpose.box import settle_names
 from cardpose.errors import InputError
-from cardpose.model import COUNTS, CardPose, network_shape
+from cardpose.model import CardPose, network_shape
 
 
 def save_network(path, weights, about):
@@ -62,22 +61,8 @@ def predict(network, loader, about, device="cpu"):
             cards.append(share.cpu() * about["deck"])
             points.append(places.cpu())
             visible.append(logits.cpu() > 0)
-    found = (
-        torch.cat(column).numpy().astype(kind)
-        for column, kind in ((cards, np.float64), (points, np.float64), (visible, bool))
-    )
-    return _settle(*found, about)
-
-
-def _settle(cards, points, visible, about):
-    """The same three: corners whose names contradict are named anew where that helps (see
-    `box.settle_names`), and the picture alone counts there."""
-    orders, doubtful = settle_names(
-        points, visible, about["image_size"], about["focal"], about["card"]
-    )
-    cards[doubtful, COUNTS.index("both")] = cards[doubtful, COUNTS.index("picture")]
-    points = np.take_along_axis(points, orders[..., None], axis=1)
-    return cards, points, np.take_along_axis(visible, orders, axis=1)
+    columns = (torch.cat(column).numpy() for column in (cards, points, visible))
+    return tuple(a.astype(k) for a, k in zip(columns, (np.float64, np.float64, bool), strict=True))
 
 
 def margin(predicted, cards, recordings):

@@ -11,16 +11,19 @@ from dvclive import Live
 from torch.nn import functional as F
 from tqdm import trange
 
-from cardpose.batches import closeups, loader, pairs
+from cardpose.batches import closeups, loader, pairs, strips
 from cardpose.heatmaps import decode
-from cardpose.loss import closer_loss, losses
+from cardpose.loss import closer_loss, losses, tracer_loss
 from cardpose.model import COUNTS, CardPose, N, network_shape
 from cardpose.pictures import DETAIL
 from cardpose.prediction import margin, predict
 from cardpose.simulation import simulate
+from cardpose.strips import heights, long_enough
 
 _PACKETS_A_STEP = 4  # simulated, to learn geometry from
 _BATCH = 32  # where nothing is learnt
+_LABELS = 5  # keypoints that a frame has to show for its edges to teach
+_LABEL_OFF = 0.02  # picture widths, how far off the box its labels may be
 
 
 class Training(lightning.LightningModule):
@@ -94,6 +97,25 @@ class CloserTraining(lightning.LightningModule):
             # It knows nearly all it has to: simulated packets taught it.
             {"params": geometry, "lr": self.learning_rate / 10},
         ]
+        return one_cycle(groups, self.weight_decay, self.trainer.estimated_stepping_batches)
+
+
+class TracerTraining(lightning.LightningModule):
+    """Trains a network's tracing of edges on strips along them; logs nothing but to the screen."""
+
+    def __init__(self, network, learning_rate, weight_decay):
+        super().__init__()
+        self.tracer = network.tracer
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+
+    def training_step(self, batch):
+        places, spreads = self.tracer(batch["strips"], batch["kinds"], batch["heights"])
+        true, counts = batch["places"], batch["counts"]
+        self.log("tracer/pixels", (places - true).abs()[counts].mean(), prog_bar=True)
+        return tracer_loss(places, spreads, true, counts)
+
+    def configure_optimizers(self):
+        groups = [{"params": list(self.parameters()), "lr": self.learning_rate}]
         return one_cycle(groups, self.weight_decay, self.trainer.estimated_stepping_batches)
 
 
@@ -208,6 +230,7 @@ def pretrain(tensors, rows, params):
             module = _first_look(network, params, plan.learning_rate, tensors.deck)
             _fit(module, batches, params, epochs)
     _look_closer(network, tensors, rows, params, plan.closeup_epochs)
+    _trace(network, tensors, rows, params, plan.edge_epochs)
     return network.state_dict(), about
 
 
@@ -228,8 +251,10 @@ def train(tensors, role, network, about, params, log):
     """
     lightning.seed_everything(params.seed, verbose=False)
     if about["deck"] != tensors.deck:
+        about = {**about, "deck": tensors.deck}
+        started, network = network, CardPose(**network_shape(about))
+        network.load_state_dict(started.state_dict())
         _teach_geometry(network, tensors.deck, params)
-    about = {**about, "deck": tensors.deck}
     rows = {name: np.flatnonzero(role == name) for name in ("train", "validation")}
     batches = _batches(tensors, rows["train"], params)
     validation = None
@@ -248,6 +273,7 @@ def train(tensors, role, network, about, params, log):
         live.summary["best_epoch"] = keep.epoch
     network.load_state_dict(keep.weights)
     _look_closer(network, tensors, rows["train"], params, params.train.closeup_epochs)
+    _trace(network, tensors, rows["train"], params, params.train.edge_epochs)
     if validation:
         unseen = pairs(tensors, rows["validation"], _BATCH)
         cards, _, _ = predict(network.eval(), unseen, about)
@@ -286,6 +312,38 @@ def _look_closer(network, tensors, rows, params, epochs):
     )
     rate = options.closeup_learning_rate
     module = CloserTraining(network, rate, options.weight_decay, tensors.deck)
+    _fit(module.train(), batches, params, epochs)
+    network.eval()
+
+
+def _trace(network, tensors, rows, params, epochs):
+    """Train the tracing of edges, from where the labels and the true count say that edges are."""
+    if not epochs:
+        return
+    points, seen = torch.from_numpy(tensors.points[rows]), torch.from_numpy(tensors.visible[rows])
+    height = torch.from_numpy(tensors.cards[rows]) * network.deck_height
+    with torch.inference_mode():
+        pose, names = network.packet.fit(points, seen, height)
+        starts, ends, kinds, _ = network.packet.edges(pose)
+        box = network.packet.keypoints(pose)
+    off = (box - points.gather(1, names[..., None].expand(-1, -1, 2))).norm(dim=2)
+    off = torch.where(seen.gather(1, names), off, 0).amax(dim=1)
+    size = torch.tensor(tensors.image_size)
+    inside = ((starts > 0) & (starts < size) & (ends > 0) & (ends < size)).all(dim=2)
+    kinds = kinds & (inside & long_enough(starts, ends))[..., None]
+    # Labels that no box explains teach nothing, nor do those that leave its pose open.
+    good = ((off < _LABEL_OFF * size[0]) & (seen.sum(dim=1) >= _LABELS)).numpy()
+    found = {"starts": starts, "ends": ends, "kinds": kinds, "heights": heights(box)}
+    edges = {}
+    for name, values in found.items():
+        edges[name] = np.zeros((len(tensors.points), *values.shape[1:]), values.numpy().dtype)
+        edges[name][rows] = values.numpy()
+    options = params.train
+    batches = strips(
+        tensors, edges, rows[good], options.batch_size, params.seed, options.loader_workers
+    )
+    rate = options.closeup_learning_rate
+    module = TracerTraining(network, rate, options.weight_decay)
     _fit(module.train(), batches, params, epochs)
     network.eval()
 

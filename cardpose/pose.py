@@ -1,0 +1,337 @@
+"""The pose of a packet in one picture: the box that explains best what is seen of it.
+
+A packet is a box on a table: its corners and its edges are known but for a few numbers, which are
+fitted to the keypoints and to the edges that were traced between them, by the method of
+D. Marquardt, "An Algorithm for Least-Squares Estimation of Nonlinear Parameters", 1963. What no
+picture tells well is held by what is usual: packets lean a little, and phones have lenses alike.
+
+All in double precision and without a branch, so that a network can hold it.
+"""
+
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from cardpose.geometry import CORNER_INSET, CORNER_RADIUS, card_corners
+from cardpose.keypoints import BACK, CORNER, EDGES, TURNED
+
+KINDS = 5  # of edges, see `Packet.edges`
+
+_BLUR = 1.5 / 640  # picture widths, how far off a keypoint is seen
+_STRAY = 2.0  # blurs; a keypoint further off counts less (Huber's pseudo-loss)
+_STRAY_EDGE = 1.0  # the same for a point of an edge
+_LEAN, _LEAN_MORE = 0.3, 0.06  # mm, and mm a mm of thickness: how far a packet leans, usually
+_TWIST = 1.0  # mm
+_ZOOM = 0.03  # how much focal lengths differ
+_RADIUS = 42.0  # mm, how far from their middle keypoints lie in a picture, about
+_FIRST, _THEN = 5, 5  # steps of the fit, from the start and with the edges
+_RENAMED = 4.0  # by how much other names have to fit better
+_TWISTED = np.array([-1.0, 1, 1, -1])[CORNER]  # which corners rise as a card twists
+_TURNED = (3, 2, 1, 0)  # a card's corners when it is turned by 180 degrees
+
+
+class Pose(NamedTuple):
+    """`rotation` (n, 3, 3) from the packet's axes to the camera's (right, down, forward);
+    `numbers` (n, 8): the packet's place before the camera in mm, its thickness in mm, how far the
+    face lies askew below the back along the short and the long edge in mm, its twist in mm, and
+    by what share the focal length differs from the usual."""
+
+    rotation: torch.Tensor
+    numbers: torch.Tensor
+
+
+class Edges(NamedTuple):
+    """Edges that were traced: points on them, `share` (k,) of the way along, at which the edge
+    lies at `place` (n, 12, k) along `normal` (n, 12, 2), in pixels; `weight` (n, 12, k) is one
+    over how far off that is, or 0; `lines` is what `Packet.edges` called them."""
+
+    share: torch.Tensor
+    normal: torch.Tensor
+    place: torch.Tensor
+    weight: torch.Tensor
+    lines: tuple
+
+
+class Packet(nn.Module):
+    """Fits boxes of a card's width and length to what pictures show. Nothing here is learnt.
+
+    Args:
+        image_size: (width, height) of the pictures in pixels.
+        focal: focal length in picture widths.
+        card: (width, length, thickness) of a card in mm.
+        deck: how many cards there may be.
+    """
+
+    def __init__(self, image_size, focal, card, deck):
+        super().__init__()
+        self.size = image_size
+        self.focal = focal * image_size[0]
+        self.thickness = card[2] * deck / 2
+        inset = card_corners(*card[:2])[CORNER]
+        outward = np.sign(inset)
+        # Which permutations of a back's corners are no other's half turn; the first changes none.
+        orders = [p for p in permutations(range(4)) if p < tuple(p[i] for i in _TURNED)]
+        keypoint = {(c, b): i for i, (c, b) in enumerate(zip(CORNER, BACK, strict=True))}
+        names = [[keypoint[p[c], b] for c, b in zip(CORNER, BACK, strict=True)] for p in orders]
+        arrays = {
+            "inset": inset,
+            "outward": outward,
+            "corners": inset + CORNER_INSET * outward,
+            "back": BACK.astype(float),
+            "twisted": _TWISTED,
+            "middle": np.array(image_size) / 2,
+            "start": _seen_from_before(),
+            "namings": np.array(names),
+            "turned": np.array(TURNED),
+            "ends": np.array(EDGES).T.reshape(-1),
+        }
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+
+    def fit(self, points, seen, thickness=None):
+        """The box that explains the keypoints best, whatever they were called.
+
+        Seen straight from one side, either end of a packet may be the upper one, and a network
+        that cannot tell mixes both namings: so all ways to name the corners are tried, and
+        another than the given one has to explain them clearly better.
+
+        Args:
+            points: (n, 8, 2) pixels; seen: (n, 8) bool, what counts.
+            thickness: (n,) mm, where it is known.
+
+        Returns:
+            a `Pose`, and names (n, 8): for each keypoint of the box which of the given ones it is.
+        """
+        n, ways = len(points), len(self.namings)
+        target = points.double()[:, self.namings].flatten(0, 1)
+        counts = seen[:, self.namings].flatten(0, 1)
+        usual = self._usual(None if thickness is None else thickness.repeat_interleave(ways))
+        start = self._start(target, counts)
+        pose, wrong = self._refine(start, target, counts, None, usual, _FIRST)
+        wrong = wrong.unflatten(0, (n, ways))
+        # Nobody sees a packet from below, or from behind.
+        eye = self._eye(pose)[:, 2] - pose.numbers[:, 3]
+        impossible = ((eye < 0) | (pose.numbers[:, 2] < 0)).unflatten(0, (n, ways))
+        wrong = torch.where(impossible, wrong + 1e6, wrong)
+        wrong = torch.cat([wrong[:, :1], wrong[:, 1:] + _RENAMED], dim=1)
+        best = wrong.argmin(dim=1)
+        row = torch.arange(n, device=points.device) * ways + best
+        return Pose(pose.rotation[row], pose.numbers[row]), self.namings[best]
+
+    def refine(self, pose, points, seen, edges):
+        """The same box, fitted to the edges too; the keypoints by the names that `fit` gave."""
+        return self._refine(pose, points.double(), seen, edges, self._usual(), _THEN)[0]
+
+    def keypoints(self, pose):
+        """(n, 8, 2) where the box's keypoints are in the picture, the hidden ones too."""
+        return self._project(pose, self._keypoints(pose))
+
+    def names(self, pose):
+        """(n, 8) the box's keypoints in the order that `keypoints.name_corners` gives."""
+        at = self.keypoints(pose)
+        height = at[..., 1]
+        turn = (height[:, 2:4] - height[:, 6:8]).sum(dim=1, keepdim=True) > 0
+        order = torch.where(turn, self.turned, torch.arange(8, device=at.device))
+        x = at[..., 0].gather(1, order).unflatten(1, (4, 2))
+        crossed = x[..., :1] > x[..., 1:]
+        pairs = order.unflatten(1, (4, 2))
+        return torch.where(crossed, pairs.flip(2), pairs).flatten(1)
+
+    def edges(self, pose):
+        """The box's twelve edges, as `keypoints.EDGES` has them.
+
+        An upright edge is round: what is seen of it is the outline of the corner, or, where both
+        sides that meet there are seen, the corner itself.
+
+        Returns:
+            their two ends, each (n, 12, 2) pixels; which of five kinds they are, (n, 12, KINDS)
+            bool, none where an edge is hidden: of the back above a side that is seen, of the back
+            above one that is hidden, of the face, the outline of a corner, a corner; and `lines`,
+            for `Edges`.
+        """
+        eye = self._eye(pose)[:, None, :2]
+        along = eye * self.outward > (self.corners * self.outward)  # (n, 8, 2) the sides seen
+        middle = self.corners - CORNER_RADIUS * self.outward
+        ray = middle - eye
+        across = torch.stack([-ray[..., 1], ray[..., 0]], dim=-1)
+        across = across / across.square().sum(dim=-1, keepdim=True).clamp(min=1e-6).sqrt()
+        away = (across * middle).sum(dim=-1, keepdim=True)
+        outline = middle + CORNER_RADIUS * torch.where(away < 0, -across, across)
+        both, one = along.all(dim=2), along.any(dim=2)
+        upright = torch.where(both[..., None], self.inset.expand_as(outline), outline)
+        a, b = self.ends[:12], self.ends[12:]
+        flat = self.corners.expand(len(eye), 8, 2)
+        at = [torch.cat([flat[:, e[:8]], upright[:, e[8:]]], dim=1) for e in (a, b)]
+        lines = torch.cat(at, dim=1), self.back[self.ends], self.twisted[self.ends]
+        # A long edge's side faces the eye where both its corners say so.
+        side = (along[:, a] & along[:, b] & (self.outward[a] == self.outward[b])).any(dim=2)
+        back, long = self.back[a] > 0, torch.arange(12, device=a.device) < 8
+        kinds = [
+            long & back & side,
+            long & back & ~side,
+            long & ~back & side,
+            ~long & (one & ~both)[:, a],
+            ~long & both[:, a],
+        ]
+        ends = self._project(pose, lines)
+        return ends[:, :12], ends[:, 12:], torch.stack(kinds, dim=-1), lines
+
+    def _keypoints(self, pose):
+        return self.inset.expand(len(pose.numbers), 8, 2), self.back, self.twisted
+
+    def _eye(self, pose):
+        """(n, 3) the camera's place, seen from the packet, in mm."""
+        return -(pose.rotation * pose.numbers[:, :3, None]).sum(dim=1)
+
+    def _project(self, pose, points, derivatives=False):
+        """Where points of the box are in the picture.
+
+        Args:
+            points: (n, k, 2) places on a card, (k,) 1 for the back and 0 for the face, and (k,)
+                by how many twists they rise.
+
+        Returns:
+            (n, k, 2) pixels; with `derivatives` also (n, k, 2, 11), by a turn about the camera's
+            three axes and by the pose's numbers.
+        """
+        (flat, back, twisted), (rotation, numbers) = points, pose
+        lean = (1 - back)[:, None] * numbers[:, None, 4:6]
+        up = back * numbers[:, 3:4] + twisted * numbers[:, 6:7]
+        turned = torch.cat([flat + lean, up[..., None]], dim=2) @ rotation.transpose(1, 2)
+        x, y, z = (turned + numbers[:, None, :3]).unbind(dim=2)
+        nearness = 1 / z.clamp(min=1.0)  # nothing is nearer than 1 mm
+        focal = (self.focal * (1 + numbers[:, 7:8]) * nearness)[..., None]
+        off = focal * torch.stack([x, y], dim=2)
+        if not derivatives:
+            return off + self.middle
+        p, q, r = turned.unbind(dim=2)
+        zero, one = torch.zeros_like(p), torch.ones_like(p)
+        columns = rotation[:, None].expand(-1, len(back), -1, -1).unbind(dim=3)
+        face = (1 - back)[:, None]
+        moves = [  # of the point before the camera, each (n, k, 3)
+            torch.stack([zero, -r, q], dim=2),
+            torch.stack([r, zero, -p], dim=2),
+            torch.stack([-q, p, zero], dim=2),
+            torch.stack([one, zero, zero], dim=2),
+            torch.stack([zero, one, zero], dim=2),
+            torch.stack([zero, zero, one], dim=2),
+            back[:, None] * columns[2],
+            face * columns[0],
+            face * columns[1],
+            twisted[:, None] * columns[2],
+        ]
+        moves = torch.stack(moves, dim=3)
+        by = focal[..., None] * moves[:, :, :2]
+        by = by - (off * nearness[..., None])[..., None] * moves[:, :, 2:]
+        zoom = off / (1 + numbers[:, 7:8, None])
+        return off + self.middle, torch.cat([by, zoom[..., None]], dim=3)
+
+    def _start(self, points, seen):
+        """A first pose: seen from before and above, as far off as the keypoints are apart."""
+        known = seen.double()[..., None]
+        number = known.sum(dim=1).clamp(min=1)
+        middle = (points * known).sum(dim=1) / number
+        spread = ((points - middle[:, None]) * known).square().sum(dim=(1, 2)) / number[:, 0]
+        distance = _RADIUS * self.focal / spread.sqrt().clamp(min=self.size[0] / 100)[:, None]
+        place = torch.cat([(middle - self.middle) / self.focal * distance, distance], dim=1)
+        rest = torch.zeros_like(place[:, :1]).expand(-1, 5) + self._usual()[0][:, 3:]
+        rotation = self.start.expand(len(points), 3, 3)
+        return Pose(rotation, torch.cat([place, rest], dim=1))
+
+    def _usual(self, thickness=None):
+        """What a pose's numbers usually are, and one over how far off they usually are: (1 or n, 8)
+        each. How far a packet leans goes with its thickness, see `_firmness`."""
+        zero = (
+            self.inset.new_zeros(1) if thickness is None else torch.zeros_like(thickness).double()
+        )
+        if thickness is None:
+            middle, firm = zero + self.thickness, zero + 1.7 / self.thickness
+        else:
+            middle, firm = thickness.double(), 1 / (0.03 + 0.01 * thickness.double())
+        firmness = [zero, zero, zero, firm, zero, zero, zero + 1 / _TWIST, zero + 1 / _ZOOM]
+        usual = [zero, zero, zero, middle, zero, zero, zero, zero]
+        return torch.stack(usual, dim=1), torch.stack(firmness, dim=1)
+
+    def _firmness(self, pose, usual):
+        lean = 1 / (_LEAN + _LEAN_MORE * pose.numbers[:, 3:4].clamp(0, 2 * self.thickness))
+        return usual[1] + lean * lean.new_tensor([0, 0, 0, 0, 1, 1, 0, 0])
+
+    def _residuals(self, pose, points, seen, edges, derivatives=False):
+        """How far off everything is, each in units of how far off it may be: two lists, of the
+        residuals (n, k, d) of d numbers each and of their derivatives (n, k, d, 11)."""
+        weight = seen.double()[..., None] / (_BLUR * self.size[0])
+        at = self._project(pose, self._keypoints(pose), derivatives)
+        at, by = at if derivatives else (at, None)
+        off = [(at - points) * weight]
+        slopes = [by * weight[..., None]] if derivatives else None
+        if edges:
+            at = self._project(pose, edges.lines, derivatives)
+            at, by = at if derivatives else (at, None)
+            share, weight = edges.share, edges.weight
+            a, b = ((edges.normal * ends).sum(dim=2)[..., None] for ends in at.chunk(2, dim=1))
+            off.append(((a + share * (b - a) - edges.place) * weight).flatten(1)[..., None])
+            if derivatives:
+                a, b = (
+                    (edges.normal[..., None] * ends).sum(dim=2)[:, :, None]
+                    for ends in by.chunk(2, dim=1)
+                )
+                slope = (a + share[:, None] * (b - a)) * weight[..., None]
+                slopes.append(slope.flatten(1, 2)[:, :, None])
+        return off, slopes
+
+    def _misfit(self, pose, points, seen, edges, usual):
+        """(n,) the sum of Huber's pseudo-losses and of squares of what is unusual."""
+        off, _ = self._residuals(pose, points, seen, edges)
+        unusual = (pose.numbers - usual[0]) * self._firmness(pose, usual)
+        total = unusual.square().sum(dim=1)
+        for each, stray in zip(off, (_STRAY, _STRAY_EDGE), strict=False):
+            squares = each.square().sum(dim=2) / stray**2
+            total = total + 2 * stray**2 * ((1 + squares).sqrt() - 1).sum(dim=1)
+        return total
+
+    def _refine(self, pose, points, seen, edges, usual, steps):
+        """The pose after some steps, and its misfit."""
+        damping = torch.full_like(pose.numbers[:, 0], 1e-2)
+        misfit = self._misfit(pose, points, seen, edges, usual)
+        for _ in range(steps):
+            firmness = F.pad(self._firmness(pose, usual).square(), (3, 0))
+            gradient = firmness * F.pad(pose.numbers - usual[0], (3, 0))
+            normal = torch.diag_embed(firmness)
+            off, slopes = self._residuals(pose, points, seen, edges, derivatives=True)
+            for each, slope, stray in zip(off, slopes, (_STRAY, _STRAY_EDGE), strict=False):
+                trust = (1 + each.square().sum(dim=2, keepdim=True) / stray**2).rsqrt()
+                heavy = (slope * trust[..., None]).flatten(1, 2).transpose(1, 2)
+                normal = normal + heavy @ slope.flatten(1, 2)
+                gradient = gradient + (heavy @ each.flatten(1, 2)[..., None])[..., 0]
+            diagonal = normal.diagonal(dim1=1, dim2=2) * damping[:, None] + 1e-9
+            step = torch.linalg.solve(normal + torch.diag_embed(diagonal), gradient)
+            tried = Pose(_turn(-step[:, :3]) @ pose.rotation, pose.numbers - step[:, 3:])
+            other = self._misfit(tried, points, seen, edges, usual)
+            better = other < misfit
+            pose = Pose(
+                torch.where(better[:, None, None], tried.rotation, pose.rotation),
+                torch.where(better[:, None], tried.numbers, pose.numbers),
+            )
+            misfit = torch.where(better, other, misfit)
+            damping = torch.where(better, damping / 5, damping * 5)
+        return pose, misfit
+
+
+def _turn(vector):
+    """(n, 3, 3) rotations by about (n, 3) radians, exact rotations by A. Cayley's formula."""
+    x, y, z = (vector / 2).unbind(dim=1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).unflatten(1, (3, 3))
+    share = 2 / (1 + (vector / 2).square().sum(dim=1))
+    unit = torch.eye(3, dtype=vector.dtype, device=vector.device)
+    return unit + share[:, None, None] * (cross + cross @ cross)
+
+
+def _seen_from_before():
+    """(3, 3) rotation from a packet's axes to a camera's that looks down along its long edges."""
+    c, s = np.cos(np.radians(35)), np.sin(np.radians(35))
+    return np.array([[1, 0, 0], [0, -s, -c], [0, c, -s]])
