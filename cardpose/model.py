@@ -21,13 +21,11 @@ from cardpose.pose import KINDS, Edges, Packet
 
 N = len(KEYPOINTS)
 SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
-_LOOKS = 2  # close-ups are taken anew round the corners found in the first
-_TRACES = 2  # and strips anew along the edges
 COUNTS = ("picture", "keypoints", "both")  # the ways of counting
 
 
 class CardPose(nn.Module):
-    """UNet with a second head, and a second look.
+    """UNet with a second head,, a second look, and a box.
 
     Args:
         widths: channels at 1/2, 1/4, 1/8, ... of the picture.
@@ -73,17 +71,16 @@ class CardPose(nn.Module):
             pixels of `image_size`; visibility (n, 8) as logits.
         """
         heatmaps, cards, visible = self(pictures)
+        details = details.float()
         with torch.autocast(pictures.device.type, enabled=False):
             points, _ = decode(heatmaps.float(), self.stride, self.sigma)
-            for _ in range(_LOOKS):
-                points = points + self.closer.both_ways(sample(details, points)) / DETAIL
+            points = points + self.closer.both_ways(sample(details, points)) / DETAIL
             by_corners = self.closer.geometry(points, visible > 0)
             pose, names = self.packet.fit(points, visible > 0)
             points = points.gather(1, names[..., None].expand(-1, -1, 2))
             visible = visible.gather(1, names)
-            for _ in range(_TRACES):
-                edges = self.trace(details, pose)
-                pose = self.packet.refine(pose, points, visible > 0, edges)
+            edges = self.trace(details, pose)
+            pose = self.packet.refine(pose, points, visible > 0, edges)
             # New names follow the rule; given ones may differ from it where it is nearly a tie.
             given = torch.arange(N, device=names.device)
             renamed = (names != given).any(dim=1, keepdim=True)
@@ -99,9 +96,8 @@ class CardPose(nn.Module):
         starts, ends, kinds, lines = self.packet.edges(pose)
         across = strips.normals(starts, ends)
         cut = strips.sample(details, starts, ends, across)
-        off, spread = self.tracer.both_ways(
-            cut, kinds, strips.heights(self.packet.keypoints(pose)).float()
-        )
+        heights = strips.heights(self.packet.keypoints(pose)).float()
+        off, spread = self.tracer(cut, kinds, heights)
         share = torch.as_tensor(strips.shares(strips.POINTS), device=details.device)
         along = ends - starts
         at = starts[:, :, None] + along[:, :, None] * share[:, None]
@@ -251,10 +247,9 @@ class Tracer(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             conv(3 + KINDS + 1, width, stride=(1, 2), kernel=5),
-            conv(width, width),
             conv(width, width, stride=(1, 2)),
             conv(width, width),
-            conv(width, width, kernel=5),
+            conv(width, width),
         )
         self.found = nn.Conv2d(width, 2, 1)
 
@@ -281,12 +276,6 @@ class Tracer(nn.Module):
         width = (chance * (out - place[:, :, None]) ** 2).sum(dim=2)
         spread = spread.mean(dim=2) + (width + 0.05).log() / 2
         return place, spread.clamp(-4, 4)
-
-    def both_ways(self, cut, kinds, heights):
-        """The same, the mean of what is seen in the strips and in their mirror images."""
-        mirrored = [found.flip(-1) for found in self(cut.flip(-1), kinds, heights)]
-        found = self(cut, kinds, heights)
-        return [(a + b) / 2 for a, b in zip(found, mirrored, strict=True)]
 
 
 def network_shape(about):
