@@ -69,6 +69,9 @@ def untrained(params, encoder):
         model.hidden,
         params.image_size,
         encoder,
+        params.geometry.focal,
+        params.geometry.card,
+        52,
     ).to(memory_format=torch.channels_last)
 
 

@@ -2,8 +2,9 @@
 
 The heatmaps reach the head detached from the graph: the count learns from where the corners are,
 but never bends the heatmaps. A third part looks at each corner again, close up, and moves it to
-where the count and the labels say it should be. So there are three ways of counting, which can be
-compared: from the picture, from the keypoints alone, and from both.
+where the count and the labels say it should be. A fourth traces the edges of the box that the
+corners are the corners of. So there are three ways of counting, which can be compared: from the
+picture, from the keypoints of the first look alone, and from all that is seen.
 """
 
 from itertools import pairwise
@@ -25,7 +26,7 @@ COUNTS = ("picture", "keypoints", "both")  # the ways of counting
 
 
 class CardPose(nn.Module):
-    """UNet with a second head,, a second look, and a box.
+    """UNet with a second head, a second look, and a box.
 
     Args:
         widths: channels at 1/2, 1/4, 1/8, ... of the picture.
@@ -60,7 +61,10 @@ class CardPose(nn.Module):
         self.deck_height = deck * card[2]
 
     def look(self, pictures, details):
-        """Find the corners, look at them again, and count the cards in every way.
+        """Find the corners, look closer, fit a box, and count the cards in every way.
+
+        The last way is the mean of two counts that err differently: from the corners seen close up,
+        and from the thickness of the box that fits them and the edges.
 
         Args:
             pictures: as in `forward`, of `image_size`.
@@ -74,7 +78,7 @@ class CardPose(nn.Module):
         details = details.float()
         with torch.autocast(pictures.device.type, enabled=False):
             points, _ = decode(heatmaps.float(), self.stride, self.sigma)
-            points = points + self.closer.both_ways(sample(details, points)) / DETAIL
+            points = points + self.closer(sample(details, points)) / DETAIL
             by_corners = self.closer.geometry(points, visible > 0)
             pose, names = self.packet.fit(points, visible > 0)
             points = points.gather(1, names[..., None].expand(-1, -1, 2))
@@ -230,11 +234,6 @@ class Closer(nn.Module):
         x = self.features(closeups.flatten(0, 1).float() / 127.5 - 1).flatten(1)
         x = self.join(x).unflatten(0, (-1, N)) + self.which
         return self.move(F.relu(x))
-
-    def both_ways(self, closeups):
-        """The same, the mean of what is seen in the close-ups and in their mirror images."""
-        mirrored = self(closeups[:, FLIP].flip(-1))[:, FLIP]
-        return (self(closeups) + mirrored * mirrored.new_tensor([-1, 1])) / 2
 
 
 class Tracer(nn.Module):

@@ -18,14 +18,13 @@ from torch.nn import functional as F
 
 from cardpose.geometry import CORNER_INSET, CORNER_RADIUS, card_corners
 from cardpose.keypoints import BACK, CORNER, EDGES, TURNED
+from cardpose.simulation import LEAN, LEAN_MORE, TWIST
 
 KINDS = 5  # of edges, see `Packet.edges`
 
 _BLUR = 1.5 / 640  # picture widths, how far off a keypoint is seen
 _STRAY = 2.0  # blurs; a keypoint further off counts less (Huber's pseudo-loss)
 _STRAY_EDGE = 1.0  # the same for a point of an edge
-_LEAN, _LEAN_MORE = 0.3, 0.06  # mm, and mm a mm of thickness: how far a packet leans, usually
-_TWIST = 1.0  # mm
 _ZOOM = 0.03  # how much focal lengths differ
 _RADIUS = 42.0  # mm, how far from their middle keypoints lie in a picture, about
 _FIRST, _THEN = 4, 4  # steps of the fit, from the start and with the edges
@@ -255,12 +254,12 @@ class Packet(nn.Module):
             middle, firm = zero + self.thickness, zero + 1.7 / self.thickness
         else:
             middle, firm = thickness.double(), 1 / (0.03 + 0.01 * thickness.double())
-        firmness = [zero, zero, zero, firm, zero, zero, zero + 1 / _TWIST, zero + 1 / _ZOOM]
+        firmness = [zero, zero, zero, firm, zero, zero, zero + 1 / TWIST, zero + 1 / _ZOOM]
         usual = [zero, zero, zero, middle, zero, zero, zero, zero]
         return torch.stack(usual, dim=1), torch.stack(firmness, dim=1)
 
     def _firmness(self, pose, usual):
-        lean = 1 / (_LEAN + _LEAN_MORE * pose.numbers[:, 3:4].clamp(0, 2 * self.thickness))
+        lean = 1 / (LEAN + LEAN_MORE * pose.numbers[:, 3:4].clamp(0, 2 * self.thickness))
         return usual[1] + lean * lean.new_tensor([0, 0, 0, 0, 1, 1, 0, 0])
 
     def _refine(self, pose, points, seen, edges, usual, steps):

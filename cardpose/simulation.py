@@ -8,7 +8,8 @@ import numpy as np
 
 from cardpose.geometry import card_corners, orbit, packet_keypoints
 
-LEAN = 1.2  # mm, how far a packet's face lies askew below its back, usually
+# How far a packet's face lies askew below its back, usually: mm, and mm more a mm of thickness.
+LEAN, LEAN_MORE = 0.3, 0.06
 TWIST = 1.0  # mm, how far a card's corners rise and fall, usually: cards are seldom flat
 
 
@@ -44,7 +45,7 @@ def simulate(rng, n, deck, image_size, focal, card):
             height=height,
         )
         twist = rng.normal(0, TWIST) * np.array([-1, 1, 1, -1])
-        face = np.column_stack([corners + rng.normal(0, LEAN, 2), twist])
+        face = np.column_stack([corners + rng.normal(0, LEAN + LEAN_MORE * thickness, 2), twist])
         back = np.column_stack([corners, thickness + twist])
         points[i], visible[i] = packet_keypoints(camera, face, back)
     return points, visible, (cards / deck).astype(np.float32)

@@ -16,6 +16,7 @@ from cardpose.heatmaps import decode
 from cardpose.loss import closer_loss, losses, tracer_loss
 from cardpose.model import COUNTS, CardPose, N, network_shape
 from cardpose.pictures import DETAIL
+from cardpose.pose import KINDS
 from cardpose.prediction import margin, predict
 from cardpose.simulation import simulate
 from cardpose.strips import heights, long_enough
@@ -317,35 +318,47 @@ def _look_closer(network, tensors, rows, params, epochs):
 
 
 def _trace(network, tensors, rows, params, epochs):
-    """Train the tracing of edges, from where the labels and the true count say that edges are."""
+    """Train the tracing of edges, from where labels and counts say that the edges are."""
     if not epochs:
         return
-    points, seen = torch.from_numpy(tensors.points[rows]), torch.from_numpy(tensors.visible[rows])
-    height = torch.from_numpy(tensors.cards[rows]) * network.deck_height
-    with torch.inference_mode():
-        pose, names = network.packet.fit(points, seen, height)
-        starts, ends, kinds, _ = network.packet.edges(pose)
-        box = network.packet.keypoints(pose)
-    off = (box - points.gather(1, names[..., None].expand(-1, -1, 2))).norm(dim=2)
-    off = torch.where(seen.gather(1, names), off, 0).amax(dim=1)
-    size = torch.tensor(tensors.image_size)
-    inside = ((starts > 0) & (starts < size) & (ends > 0) & (ends < size)).all(dim=2)
-    kinds = kinds & (inside & long_enough(starts, ends))[..., None]
-    # Labels that no box explains teach nothing, nor do those that leave its pose open.
-    good = ((off < _LABEL_OFF * size[0]) & (seen.sum(dim=1) >= _LABELS)).numpy()
-    found = {"starts": starts, "ends": ends, "kinds": kinds, "heights": heights(box)}
-    edges = {}
-    for name, values in found.items():
-        edges[name] = np.zeros((len(tensors.points), *values.shape[1:]), values.numpy().dtype)
-        edges[name][rows] = values.numpy()
+    edges, good = _edges(network.packet, tensors, rows, network.deck_height)
+    if not good.any():
+        return
     options = params.train
     batches = strips(
         tensors, edges, rows[good], options.batch_size, params.seed, options.loader_workers
     )
-    rate = options.closeup_learning_rate
-    module = TracerTraining(network, rate, options.weight_decay)
+    module = TracerTraining(network, options.closeup_learning_rate, options.weight_decay)
     _fit(module.train(), batches, params, epochs)
     network.eval()
+
+
+def _edges(packet, tensors, rows, deck_height):
+    """Where the edges of labelled packets are: what `strips.Strips` takes, and which of the `rows`
+    are good to learn from. Labels that no box explains teach nothing, nor do those too few."""
+    size, n = torch.tensor(tensors.image_size), len(tensors.points)
+    edges = {
+        "starts": np.zeros((n, 12, 2)),
+        "ends": np.zeros((n, 12, 2)),
+        "kinds": np.zeros((n, 12, KINDS), bool),
+        "heights": np.zeros(n),
+    }
+    good = []
+    for some in np.array_split(rows, -(-len(rows) // _BATCH)):
+        points, seen = (torch.from_numpy(a[some]) for a in (tensors.points, tensors.visible))
+        height = torch.from_numpy(tensors.cards[some]) * deck_height
+        pose, names = packet.fit(points, seen, height)
+        starts, ends, kinds, _ = packet.edges(pose)
+        box = packet.keypoints(pose)
+        off = (box - points.gather(1, names[..., None].expand(-1, -1, 2))).norm(dim=2)
+        off = torch.where(seen.gather(1, names), off, 0).amax(dim=1)
+        good.append((off < _LABEL_OFF * size[0]) & (seen.sum(dim=1) >= _LABELS))
+        inside = ((starts > 0) & (starts < size) & (ends > 0) & (ends < size)).all(dim=2)
+        kinds = kinds & (inside & long_enough(starts, ends))[..., None]
+        found = (starts, ends, kinds, heights(box))
+        for name, values in zip(edges, found, strict=True):
+            edges[name][some] = values.numpy()
+    return edges, torch.cat(good).numpy()
 
 
 def _batches(tensors, rows, params, half=False):

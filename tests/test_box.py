@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cardpose.box import fit_box, settle_names
+from cardpose.box import fit_box
 from cardpose.geometry import card_corners, orbit, packet_keypoints
 
 SIZE, FOCAL, CARD = (640, 480), 1.06, (63.0, 88.0, 0.3)
@@ -99,38 +99,3 @@ def test_nonsense_has_a_box_too(seed):
     points[0] = 7.0
     points[1, :, 0] = points[1, :, 1]
     assert np.isfinite(fit(points, np.ones((6, 8), bool)).thickness)
-
-
-def settled(points, visible):
-    return settle_names(points, visible, SIZE, FOCAL, CARD)
-
-
-def test_names_that_fit_a_card_stay_from_wherever_it_is_seen():
-    points, visible = seen(range(0, 360, 5), 9.0)
-    noise = np.random.default_rng(0).normal(0, 2, points.shape)
-    orders, doubtful = settled(points + noise, visible)
-    assert (orders == np.arange(8)).all()
-    assert not doubtful.any()
-
-
-@pytest.mark.parametrize("mixed", [[2, 0, 3, 1], [0, 3, 1, 2], [3, 1, 2, 0]])
-def test_names_that_put_the_short_edges_on_the_long_sides_are_given_anew(mixed):
-    """However the back's corners were mixed up, and the face's with them."""
-    points, visible = seen([-100.0], 9.0)
-    # Corner i of a card is these keypoints: UL, UR, LL, LR.
-    face, back = np.array([0, 1, 4, 5]), np.array([2, 3, 6, 7])
-    spoilt, hidden = points.copy(), visible.copy()
-    for layer in (face, back):
-        spoilt[0, layer], hidden[0, layer] = points[0, layer[mixed]], visible[0, layer[mixed]]
-    (order,), doubtful = settled(spoilt, np.ones((1, 8), bool))
-    assert doubtful.all()
-    assert spoilt[0, order] == pytest.approx(points[0])
-    assert (hidden[0, order] == visible[0]).all()
-
-
-def test_where_a_corner_of_the_back_is_not_seen_names_stay():
-    points, visible = seen([-100.0], 9.0)
-    visible[0, 3] = False
-    orders, doubtful = settled(points[:, ::-1], visible)
-    assert (orders == np.arange(8)).all()
-    assert not doubtful.any()

@@ -39,7 +39,7 @@ def pictures(n=3):
 @pytest.mark.parametrize("encoder", ["plain", "inverted"])
 @pytest.mark.parametrize("stride", [2, 4, 8])
 def test_outputs_have_the_promised_shapes(stride, encoder):
-    network = CardPose([8, 8, 16, 16], stride, 1.5, 16, (64, 48), encoder)
+    network = CardPose(**network_shape({**ABOUT, "stride": stride, "encoder": encoder}))
     heatmaps, cards, visible = network(pictures())
     assert heatmaps.shape == (3, 8, 48 // stride, 64 // stride)
     assert cards.shape == (3, 2)
@@ -47,7 +47,7 @@ def test_outputs_have_the_promised_shapes(stride, encoder):
 
 
 def test_a_size_that_no_level_divides_still_works():
-    network = CardPose([8, 8, 16, 16], 4, 1.5, 16, (100, 76))
+    network = CardPose(**network_shape({**ABOUT, "image_size": (100, 76)}))
     heatmaps, _, _ = network(torch.zeros(1, 3, 76, 100))
     assert heatmaps.shape == (1, 8, 19, 25)
 

@@ -125,7 +125,7 @@ def small(params):
     values["image_size"] = [64, 48]
     values["geometry"]["steps"] = 30
     values["model"].update(widths=[8, 8, 8, 8], hidden=8)
-    once = {"epochs": 1, "closeup_epochs": 1}
+    once = {"epochs": 1, "closeup_epochs": 1, "edge_epochs": 1}
     values["pretrain"].update(**once, half_size_epochs=1)
     values["train"].update(once)
     values["train"].update(batch_size=4)
@@ -180,7 +180,7 @@ def test_another_deck_has_its_geometry_taught_anew(small, tmp_path):
 
 def test_no_epochs_of_pretraining_start_from_nothing_but_geometry(small):
     params, tensors = small
-    nothing = dict.fromkeys(("half_size_epochs", "epochs", "closeup_epochs"), 0)
+    nothing = dict.fromkeys(("half_size_epochs", "epochs", "closeup_epochs", "edge_epochs"), 0)
     none = params.model_copy(update={"pretrain": params.pretrain.model_copy(update=nothing)})
     new, _ = pretrain(tensors, np.arange(12), none)
     trained, _ = pretrain(tensors, np.arange(12), params)
