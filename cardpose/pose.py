@@ -31,6 +31,11 @@ _FIRST, _THEN = 4, 4  # steps of the fit, from the start and with the edges
 _RENAMED = 4.0  # by how much other names have to fit better
 _NAMEABLE = 5  # keypoints that have to be seen for that
 _TWISTED = np.array([-1.0, 1, 1, -1])[CORNER]  # which corners rise as a card twists
+_SHORTENED = np.sin(np.radians(35))  # by how much, from where most pictures are taken
+# From a packet's axes to those of a camera there, which looks along the packet's long edges.
+_ABOVE = np.array(
+    [[1, 0, 0], [0, -_SHORTENED, -np.cos(np.radians(35))], [0, np.cos(np.radians(35)), -_SHORTENED]]
+)
 _TURNED = (3, 2, 1, 0)  # a card's corners when it is turned by 180 degrees
 
 
@@ -84,7 +89,7 @@ class Packet(nn.Module):
             "back": BACK.astype(float),
             "twisted": _TWISTED,
             "middle": np.array(image_size) / 2,
-            "start": _seen_from_before(),
+            "above": _ABOVE,
             "namings": np.array(names),
             "turned": np.array(TURNED),
             "ends": np.array(EDGES).T.reshape(-1),
@@ -233,16 +238,28 @@ class Packet(nn.Module):
         return off + self.middle, torch.cat([by, zoom[..., None]], dim=3)
 
     def _start(self, points, seen):
-        """A first pose: seen from before and above, as far off as the keypoints are apart."""
+        """A first pose: seen from above, turned as the keypoints' names say, and as far off as they
+        are apart."""
         known = seen.double()[..., None]
         number = known.sum(dim=1).clamp(min=1)
         middle = (points * known).sum(dim=1) / number
-        spread = ((points - middle[:, None]) * known).square().sum(dim=(1, 2)) / number[:, 0]
-        distance = _RADIUS * self.focal / spread.sqrt().clamp(min=self.size[0] / 100)[:, None]
+        offset = (points - middle[:, None]) * known
+        spread = (offset.square().sum(dim=(1, 2)) / number[:, 0]).sqrt()
+        distance = _RADIUS * self.focal / spread.clamp(min=self.size[0] / 100)[:, None]
         place = torch.cat([(middle - self.middle) / self.focal * distance, distance], dim=1)
         rest = torch.zeros_like(place[:, :1]).expand(-1, 5) + self._usual()[0][:, 3:]
-        rotation = self.start.expand(len(points), 3, 3)
-        return Pose(rotation, torch.cat([place, rest], dim=1))
+        # Where a card's axes point in the picture; what points up is shortened.
+        right = (offset * self.inset[:, :1]).sum(dim=1) / _SHORTENED
+        up = -(offset * self.inset[:, 1:]).sum(dim=1) / _SHORTENED
+        cosine = right[:, 0] * _SHORTENED + up[:, 1]
+        sine = up[:, 0] * _SHORTENED - right[:, 1]
+        length = (cosine.square() + sine.square()).sqrt()
+        turned = length > 1e-6
+        cosine = torch.where(turned, cosine / length.clamp(min=1e-6), 1.0)
+        sine = torch.where(turned, sine / length.clamp(min=1e-6), 0.0)
+        zero, one = torch.zeros_like(sine), torch.ones_like(sine)
+        turn = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], dim=1)
+        return Pose(self.above @ turn.unflatten(1, (3, 3)), torch.cat([place, rest], dim=1))
 
     def _usual(self, thickness=None):
         """What a pose's numbers usually are, and one over how far off they usually are: (1 or n, 8)
@@ -326,9 +343,3 @@ def _turn(vector):
     share = 2 / (1 + (vector / 2).square().sum(dim=1))
     unit = torch.eye(3, dtype=vector.dtype, device=vector.device)
     return unit + share[:, None, None] * (cross + cross @ cross)
-
-
-def _seen_from_before():
-    """(3, 3) rotation from a packet's axes to a camera's that looks down along its long edges."""
-    c, s = np.cos(np.radians(35)), np.sin(np.radians(35))
-    return np.array([[1, 0, 0], [0, -s, -c], [0, c, -s]])

@@ -1,12 +1,13 @@
 """The loss, against values worked out by hand."""
 
+import math
 from math import log
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from cardpose.loss import closer_loss, losses
+from cardpose.loss import closer_loss, losses, tracer_loss
 
 
 def weights(heatmaps=1, cards=1, visibility=1):
@@ -111,3 +112,15 @@ def test_pictures_in_which_nothing_is_labelled_teach_the_closer_the_count_alone(
     hidden = torch.zeros(2, 8, dtype=torch.bool)
     cards = torch.tensor([5.0, 5.0])
     assert closer_loss(places, places + 9, hidden, cards, cards).item() == 0
+
+
+def test_the_tracer_pays_for_being_off_by_as_much_as_it_was_sure():
+    places = torch.zeros(1, 12, 4)
+    true, spreads, counts = places.clone(), places.clone(), places > 0
+    true[0, 0, 0], counts[0, 0, 0] = 3.0, True
+    true[0, 1, 2], counts[0, 1, 2], spreads[0, 1, 2] = 2.0, True, math.log(2)
+    true[0, 5] = 99  # does not count
+    # |d| / b + log b of Laplace's density of spread b, up to a constant.
+    expected = (3 + (1 + math.log(2))) / 2
+    assert tracer_loss(places, spreads, true, counts).item() == pytest.approx(expected)
+    assert tracer_loss(places, spreads, true, places > 0).item() == 0

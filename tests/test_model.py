@@ -1,16 +1,26 @@
 import numpy as np
 import pytest
 import torch
+from test_box import seen
 from torch.nn import functional as F
 
-from cardpose.closeups import SIDE
+from cardpose import strips
 from cardpose.errors import InputError
 from cardpose.heatmaps import encode
 from cardpose.keypoints import FLIP
-from cardpose.loss import losses
-from cardpose.model import COUNTS, SHAPE, CardPose, at_corners, network_shape, shape_of
+from cardpose.loss import losses, tracer_loss
+from cardpose.model import (
+    COUNTS,
+    SHAPE,
+    CardPose,
+    Tracer,
+    at_corners,
+    network_shape,
+    shape_of,
+)
 from cardpose.params import load_params
-from cardpose.prediction import interval, load_network, margin, predict, save_network
+from cardpose.pose import KINDS
+from cardpose.prediction import interval, load_network, margin, save_network
 
 ABOUT = {
     "encoder": "plain",
@@ -93,13 +103,13 @@ def test_both_looks_together_give_every_count_and_the_places(network):
     assert (points.shape, visible.shape) == ((3, 8, 2), (3, 8))
 
 
-def test_a_second_look_goes_by_twice_what_the_closer_says(network):
-    """The closer's steps are detail pixels, half as large as the picture's; it looks twice."""
+def test_a_second_look_goes_by_what_the_closer_says(network):
+    """The closer's steps are detail pixels, half as large as the picture's."""
     network.heatmaps = Spot()
     network.eval().closer.move = Steps()
     _, points, _ = network.look(pictures(1), details(1))
-    # From (14, 10), see above: twice 1 up; what is right is left in the mirror image.
-    assert torch.allclose(points, torch.tensor([14.0, 8.0]).expand(1, 8, 2), atol=1e-3)
+    # From (14, 10), where the spot is.
+    assert torch.allclose(points, torch.tensor([17.0, 9.0]).expand(1, 8, 2), atol=1e-3)
 
 
 def test_what_is_counted_from_both_follows_the_corners_that_were_moved(network):
@@ -116,22 +126,68 @@ def test_what_is_counted_from_both_follows_the_corners_that_were_moved(network):
     assert abs(before[0, 2] - after[0, 2]) > 1e-4
 
 
-def test_a_mirrored_picture_holds_as_many_cards(network):
-    """And its corners are mirrored: nothing in the second look prefers left to right."""
-    closer = network.eval().closer
-    torch.nn.init.normal_(closer.move.weight)
-    torch.nn.init.normal_(closer.which)
-    closeups, points = torch.rand(2, 8, 3, SIDE, SIDE) * 255, torch.rand(2, 8, 2) * 48
-    seen = torch.rand(2, 8) > 0.3
-    flip, mirror = list(FLIP), torch.tensor([-1.0, 1.0])
-    steps = closer.both_ways(closeups)
-    mirrored = closer.both_ways(closeups.flip(-1)[:, flip])
-    assert torch.allclose(mirrored, steps[:, flip] * mirror, atol=1e-4)
-    assert not torch.allclose(closer(closeups), steps, atol=1e-2)
-    other = points[:, flip] * mirror + torch.tensor([64.0, 0.0])
-    assert torch.allclose(
-        closer.geometry(points, seen), closer.geometry(other, seen[:, flip]), atol=1e-6
-    )
+def test_a_mirrored_packet_holds_as_many_cards(network):
+    points, seen = torch.rand(2, 8, 2) * 48, torch.rand(2, 8) > 0.3
+    flip = list(FLIP)
+    other = points[:, flip] * torch.tensor([-1.0, 1.0]) + torch.tensor([64.0, 0.0])
+    geometry = network.closer.geometry
+    assert torch.allclose(geometry(points, seen), geometry(other, seen[:, flip]), atol=1e-6)
+
+
+class Right(torch.nn.Module):
+    """A tracer that finds every edge just where it lies."""
+
+    def forward(self, cut, kinds, heights):
+        where = torch.zeros(*cut.shape[:2], strips.POINTS)
+        return where, where - 4
+
+
+def test_a_tracer_that_agrees_with_the_box_leaves_it_as_it_is(network):
+    pose, edges = posed(network, Right())
+    points = network.packet.keypoints(pose)
+    again = network.packet.refine(pose, points, torch.ones(1, 8, dtype=torch.bool), edges)
+    assert torch.allclose(network.packet.keypoints(again), points, atol=0.05)
+    assert again.numbers[0, 3] == pytest.approx(9.0, abs=0.05)
+
+
+def test_only_edges_that_are_seen_whole_in_the_picture_are_traced(network):
+    pose, edges = posed(network, Right())
+    _, _, kinds, _ = network.packet.edges(pose)
+    used = (edges.weight > 0).any(dim=2)
+    assert (used == kinds.any(dim=2)).all()
+    beside = pose._replace(numbers=pose.numbers + torch.tensor([300.0] + [0] * 7))
+    assert not network.trace(details(1), beside).weight.any()
+
+
+def posed(network, tracer):
+    """The pose of a packet of 9 mm in the middle of the picture, and its edges."""
+    points, visible = seen([-100.0], 9.0)
+    points = torch.from_numpy(points / 10)
+    network.tracer = tracer
+    pose, _ = network.packet.fit(points, torch.from_numpy(visible), torch.tensor([9.0]))
+    return pose, network.trace(details(1), pose)
+
+
+def test_a_tracer_learns_to_find_edges_and_how_surely():
+    torch.manual_seed(0)
+    tracer, n = Tracer(), 12
+    kinds, heights = torch.zeros(1, n, KINDS, dtype=torch.bool), torch.tensor([10.0])
+    optimizer = torch.optim.AdamW(tracer.parameters(), 1e-2)
+    rows = torch.arange(-strips.REACH, strips.REACH + 1)[:, None]
+    for step in range(61):
+        tracer.train(step < 60)
+        place = 16 * torch.rand(1, n, 1) - 8
+        bright = (0.5 + place[..., None] - rows).clamp(0, 1)  # to the edge, pixels cut by it less
+        cut = (200 * bright)[:, :, None].expand(-1, -1, 3, -1, strips.LENGTH)
+        true = place.expand(-1, -1, strips.POINTS)
+        places, spreads = tracer(cut, kinds, heights)
+        assert places.shape == spreads.shape == (1, n, strips.POINTS)
+        loss = tracer_loss(places, spreads, true, torch.ones_like(true, dtype=torch.bool))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert (places - true).abs().mean() < 1
+    assert spreads.exp().mean() < 2
 
 
 class Steps(torch.nn.Module):
@@ -280,21 +336,31 @@ def test_an_interval_never_goes_below_nothing_and_is_unknown_without_a_margin():
     assert np.isnan(interval(np.array([1.0]), None)).all()
 
 
-def test_corners_whose_names_contradict_are_not_counted_on(network):
-    """Crossed as no card can be: then the picture alone says how many."""
-    about = {**ABOUT, "image_size": [640, 480]}
-    corners = np.array([[200, 150], [440, 150], [150, 350], [500, 350]], float)
-    points = np.zeros((2, 8, 2))
-    points[:, [2, 3, 6, 7]] = corners
-    points[1, [2, 3, 6, 7]] = corners[[0, 3, 1, 2]]
-    points[:, [0, 1, 4, 5]] = points[:, [2, 3, 6, 7]] + [0, 20]
-    share = torch.tensor([[0.5, 0.25, 0.125]] * 2)
-    network.look = lambda pictures, details: (
-        share.clone(),
-        torch.from_numpy(points),
-        torch.ones(2, 8),
-    )
-    batch = {"pictures": torch.zeros(2), "details": torch.zeros(2)}
-    cards, _, visible = predict(network, [batch], about)
-    assert cards.tolist() == [[26, 13, 6.5], [26, 13, 26]]
-    assert visible.all()
+def test_corners_under_mixed_names_come_out_under_the_right_ones():
+    """Each heatmap shows another corner than its own; the box tells which is which."""
+    torch.manual_seed(0)
+    network = CardPose(**network_shape({**ABOUT, "image_size": (640, 480)})).eval()
+    points, _ = seen([-100.0], 9.0)
+    points = torch.from_numpy(points)
+    mixed = [4, 0, 6, 2, 5, 1, 7, 3]  # as if the long sides were the short edges
+    shown = encode(points[:, mixed], torch.ones(1, 8, dtype=torch.bool), (120, 160), 4, 1.5)
+    network.heatmaps = Shown(shown)
+    torch.nn.init.zeros_(network.closer.move.weight)
+    torch.nn.init.zeros_(network.head.visible[-1].weight)
+    torch.nn.init.ones_(network.head.visible[-1].bias)
+    with torch.inference_mode():
+        batch = torch.zeros(1, 3, 480, 640), torch.zeros(1, 3, 960, 1280)
+        _, found, logits = network.look(*batch)
+    assert torch.allclose(found, points.float(), atol=0.1)
+    assert (logits > 0).all()
+
+
+class Shown(torch.nn.Module):
+    """Heatmaps that always show the same."""
+
+    def __init__(self, heatmaps):
+        super().__init__()
+        self.shown = heatmaps
+
+    def forward(self, x):
+        return self.shown
