@@ -99,12 +99,12 @@ def _walk(rng, frames, thickness, width, height):
     azimuth = rng.uniform(0, 2 * np.pi) + rng.choice([-1, 1]) * pace * np.arange(frames)
     azimuth = azimuth + _wander(rng, frames, -0.4, 0.4)
     elevation = np.radians(_wander(rng, frames, 20, 55))
-    usual = rng.uniform(130, 230)
-    distance = usual * np.exp(_wander(rng, frames, -0.31, 0.23))  # within 95 to 290 mm
+    usual = rng.uniform(140, 215)
+    distance = usual * np.exp(_wander(rng, frames, -0.26, 0.2))  # within 105 to 265 mm
     focal = rng.uniform(660, 700)
     # How far the packet may stray from the middle before the picture's edge cuts it, about.
-    span = focal * 95 / distance
-    stray = rng.uniform(0.6, 1.1)
+    span = focal * 105 / distance
+    stray = rng.uniform(0.3, 1.0)
     room_x = np.maximum(0.5 - 0.45 * span / width, 0.02) * stray
     room_y = np.maximum(0.5 - 0.45 * span * np.sin(elevation) / height, 0.02) * stray
     x = width * (0.5 + room_x * _wander(rng, frames, -1, 1))
