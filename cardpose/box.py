@@ -8,25 +8,21 @@ B. Triggs et al., "Bundle Adjustment: A Modern Synthesis", 1999.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+import torch
 from scipy.optimize import least_squares
 from scipy.sparse import lil_matrix
 from scipy.spatial.transform import Rotation
 
 from cardpose.geometry import card_corners
 from cardpose.keypoints import BACK, CORNER, TURNED
+from cardpose.pose import Packet
 
 _FRAMES = 50  # at most this many of a recording, evenly spread
 _CORNERS = 5  # at least this many visible in a frame
 _BLUR = 1 / 320  # how far off a corner is seen, in picture widths
 _LEAN, _TWIST = 2.0, 1.0  # mm, what is usual
-_START = 6.0  # mm, the thickness that the fit starts from
-_SOMEWHERE = np.array([0.75 * np.pi, 0, 0, 0, 0, 250])  # seen from 45 degrees above, 250 mm away
-
-# The keypoint that each one is when left and right change names at one of the short edges.
-_LOWER_SWAPPED = np.array([0, 1, 2, 3, 5, 4, 7, 6])
-_UPPER_SWAPPED = np.array([1, 0, 3, 2, 4, 5, 6, 7])
+_THINNEST = 0.3  # mm, that the fit starts from
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Box:
     points: np.ndarray
 
 
-def fit_box(points, visible, image_size, focal, card):
+def fit_box(points, visible, image_size, focal, card, deck):
     """The box that explains a recording's keypoints best.
 
     Args:
@@ -50,6 +46,7 @@ def fit_box(points, visible, image_size, focal, card):
         image_size: (width, height) of the pictures in pixels.
         focal: focal length in picture widths.
         card: (width, length, thickness) of a card in mm.
+        deck: how many cards there may be.
 
     Returns:
         a `Box`, or None where no picture shows enough corners.
@@ -60,7 +57,8 @@ def fit_box(points, visible, image_size, focal, card):
     usable = usable[np.unique(np.linspace(0, len(usable) - 1, _FRAMES).round().astype(int))]
     camera = _camera(image_size, focal)
     corners = card_corners(*card[:2])
-    orders, poses = _align(points[usable], visible[usable], corners, camera)
+    packet = Packet(image_size, focal, card, deck)
+    orders, poses, thickness = _align(packet, points[usable], visible[usable])
     rows = np.arange(len(usable))[:, None]
     seen = visible[usable][rows, orders]
     target = points[usable][rows, orders]
@@ -79,7 +77,7 @@ def fit_box(points, visible, image_size, focal, card):
         off = (project(x) - target)[seen] / (_BLUR * image_size[0])
         return np.concatenate([off.reshape(-1), x[-3:] / [_LEAN, _LEAN, _TWIST]])
 
-    start = np.concatenate([poses.reshape(-1), [_START, 0, 0, 0]])
+    start = np.concatenate([poses.reshape(-1), [thickness, 0, 0, 0]])
     fit = least_squares(
         residuals,
         start,
@@ -100,62 +98,30 @@ def _camera(image_size, focal):
     return np.array([[focal * width, 0, width / 2], [0, focal * width, height / 2], [0, 0, 1]])
 
 
-def _align(points, visible, corners, camera):
-    """Names that mean the same corner in every picture, and a first pose for each.
+def _align(packet, points, visible):
+    """Names that mean the same corner in every picture, and where to start from.
 
     Keypoints are named as the picture shows them: as the camera goes round the packet, upper
     becomes lower, and for a moment the names of one edge are crossed.
 
     Returns:
-        (n, 8) order of each picture's keypoints, (n, 6) rotation vectors and translations in mm.
+        (n, 8) order of each picture's keypoints, (n, 6) rotation vectors and translations in mm,
+        and a thickness in mm.
     """
-    orders, poses, last = [], [], None
-    for places, seen in zip(points, visible, strict=True):
-        order = np.arange(8)
-        back = order[BACK]
-        if seen[back].all() and _crossed(places[back]):
-            order = order[_LOWER_SWAPPED]
-        if seen[back].all() and _area(places[order][BACK]) < 0:
-            order = order[_LOWER_SWAPPED][_UPPER_SWAPPED]
-        pose, azimuth = _pose(places[order], seen[order], corners, camera)
-        if last is not None and np.cos(azimuth - last) < 0:
-            order = order[list(TURNED)]
-            pose, azimuth = _pose(places[order], seen[order], corners, camera)
-        orders.append(order)
-        poses.append(pose)
-        last = azimuth
-    return np.array(orders), np.array(poses)
-
-
-def _crossed(back):
-    """Whether the long edges of a back (4, 2), in the order of `card_corners`, cross."""
-    a, b, c, d = back[0], back[2], back[1], back[3]
-    return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
-
-
-def _side(a, b, c):
-    (x, y), (u, v) = b - a, c - a
-    return x * v - y * u
-
-
-def _area(back):
-    """Positive where a back (4, 2) is seen from above: upper left, upper right, lower left."""
-    return _side(back[0], back[1], back[2])
-
-
-def _pose(places, seen, corners, camera):
-    """Rotation vector and translation (6,), and the camera's azimuth seen from the packet."""
-    world = np.column_stack([corners[CORNER], BACK * _START])
-    try:
-        found, turn, shift = cv2.solvePnP(
-            world[seen], places[seen].astype(float), camera, None, flags=cv2.SOLVEPNP_SQPNP
-        )
-    except cv2.error:  # the corners are all in one place
-        found = False
-    if not found:
-        return _SOMEWHERE, -np.pi / 2
-    x, y, _ = -cv2.Rodrigues(turn)[0].T @ shift[:, 0]
-    return np.concatenate([turn[:, 0], shift[:, 0]]), np.arctan2(y, x)
+    pose, names = packet.fit(torch.from_numpy(points), torch.from_numpy(visible))
+    rotation, numbers, orders = pose.rotation.numpy(), pose.numbers.numpy(), names.numpy()
+    thickness = float(np.clip(np.median(numbers[:, 3]), _THINNEST, None))
+    rotation, last = rotation.copy(), None
+    for i in range(len(points)):
+        # From the packet, which way the camera is.
+        eye = -rotation[i].T[:2] @ numbers[i, :3]
+        if last is not None and eye @ last < 0:
+            orders[i] = orders[i, list(TURNED)]
+            rotation[i] = rotation[i] @ np.diag([-1, -1, 1])
+            eye = -eye
+        last = eye
+    turns = Rotation.from_matrix(rotation).as_rotvec()
+    return orders, np.column_stack([turns, numbers[:, :3]]), thickness
 
 
 def _sparsity(seen):

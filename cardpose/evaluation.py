@@ -107,7 +107,7 @@ def count_recordings(recordings, cards, points, visible, about):
     for recording in np.unique(recordings):
         rows = recordings == recording
         size, focal, card = about["image_size"], about["focal"], about["card"]
-        box = fit_box(points[rows], visible[rows], size, focal, card)
+        box = fit_box(points[rows], visible[rows], size, focal, card, about["deck"])
         if box:
             by_box = np.clip(box.thickness / card[2], 0, about["deck"])
             counts[recording] = float(by_box + np.median(cards[rows])) / 2

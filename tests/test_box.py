@@ -35,7 +35,7 @@ def seen(azimuths, thickness, lean=(0, 0), twist=0.0):
 
 
 def fit(points, visible):
-    return fit_box(points, visible, SIZE, FOCAL, CARD)
+    return fit_box(points, visible, SIZE, FOCAL, CARD, 52)
 
 
 @pytest.mark.parametrize("thickness", [0.3, 3.0, 15.6])
