@@ -8,6 +8,7 @@ from cardpose.keypoints import EDGES, KEYPOINTS
 BACK, FACE, EDGE = (80, 220, 80), (0, 190, 255), (255, 255, 255)  # BGR
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _SHIFT = 4
+_ACROSS = {4: 5, 5: 4, 6: 7, 7: 6}  # the lower edge's corners, left for right
 
 
 def draw_packet(picture, points, visible):
@@ -15,15 +16,32 @@ def draw_packet(picture, points, visible):
 
     Corners of the back are green, of the face yellow. `points` (8, 2) are pixels of the picture.
     """
+    points, visible = np.asarray(points), np.asarray(visible)
     unit = max(1, round(picture.shape[1] / 400))
-    places = np.round((np.asarray(points) - 0.5) * (1 << _SHIFT)).astype(int)
+    places = np.round((points - 0.5) * (1 << _SHIFT)).astype(int)
+    crossed = _crossed(points, visible)
     for a, b in EDGES:
+        if crossed and (a < 4) != (b < 4):  # from the upper short edge to the lower one
+            a, b = (_ACROSS.get(corner, corner) for corner in (a, b))
         if visible[a] and visible[b]:
             cv2.line(picture, places[a], places[b], EDGE, unit, cv2.LINE_AA, _SHIFT)
     for name, place, shown in zip(KEYPOINTS, places, visible, strict=True):
         if shown:
             colour = BACK if name.endswith("back") else FACE
             cv2.circle(picture, place, (3 * unit) << _SHIFT, colour, unit, cv2.LINE_AA, _SHIFT)
+
+
+def _crossed(points, visible):
+    """Whether a back's long edges cross: seen straight from one side, its short edges lie far from
+    level, and what is left of one may belong to what is right of the other."""
+    if not visible[[2, 3, 6, 7]].all():
+        return False
+    a, b, c, d = points[[2, 6, 3, 7]]
+
+    def side(p, q, r):
+        return np.sign((q - p)[0] * (r - p)[1] - (q - p)[1] * (r - p)[0])
+
+    return side(a, b, c) != side(a, b, d) and side(c, d, a) != side(c, d, b)
 
 
 def captioned(picture, text, width=480):

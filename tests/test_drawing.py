@@ -68,6 +68,15 @@ def test_nothing_is_drawn_at_invisible_corners_nor_along_their_edges():
         assert patch(picture, POINTS[i]).any()
 
 
+def test_long_edges_do_not_cross_where_the_names_of_one_short_edge_do():
+    """A packet seen straight from one side: left and right of its short edges may not match."""
+    usual = drawn(POINTS, np.ones(8, bool))
+    swapped = POINTS[[0, 1, 2, 3, 5, 4, 7, 6]]
+    assert (drawn(swapped, np.ones(8, bool)) == usual).all()
+    middle = POINTS[[2, 3, 6, 7]].mean(axis=0)
+    assert not patch(usual, middle).any()
+
+
 def test_a_picture_without_visible_corners_stays_as_it_is():
     assert not drawn(POINTS, np.zeros(8, bool)).any()
 
