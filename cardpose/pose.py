@@ -28,7 +28,7 @@ _STRAY_EDGE = 1.0  # the same for a point of an edge
 _ZOOM = 0.03  # how much focal lengths differ
 _RADIUS = 42.0  # mm, how far from their middle keypoints lie in a picture, about
 _FIRST, _THEN = 4, 4  # steps of the fit, from the start and with the edges
-_RENAMED = 4.0  # by how much other names have to fit better
+_RENAMED = 3.0  # how many times better other names have to fit
 _NAMEABLE = 5  # keypoints that have to be seen for that
 _TWISTED = np.array([-1.0, 1, 1, -1])[CORNER]  # which corners rise as a card twists
 _SHORTENED = np.sin(np.radians(35))  # by how much, from where most pictures are taken
@@ -123,8 +123,8 @@ class Packet(nn.Module):
         impossible = ((eye < 0) | (pose.numbers[:, 2] < 0)).unflatten(0, (n, ways))
         wrong = torch.where(impossible, wrong + 1e6, wrong)
         # With less seen, a box can be turned to fit nearly any names.
-        few = torch.where(seen.sum(dim=1, keepdim=True) < _NAMEABLE, 1e6, _RENAMED)
-        wrong = torch.cat([wrong[:, :1], wrong[:, 1:] + few], dim=1)
+        worse = torch.where(seen.sum(dim=1, keepdim=True) < _NAMEABLE, 1e6, _RENAMED)
+        wrong = torch.cat([wrong[:, :1], worse * wrong[:, 1:]], dim=1)
         best = wrong.argmin(dim=1)
         row = torch.arange(n, device=points.device) * ways + best
         return Pose(pose.rotation[row], pose.numbers[row]), self.namings[best]
