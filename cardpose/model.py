@@ -79,7 +79,6 @@ class CardPose(nn.Module):
         with torch.autocast(pictures.device.type, enabled=False):
             points, _ = decode(heatmaps.float(), self.stride, self.sigma)
             points = points + self.closer(sample(details, points)) / DETAIL
-            by_corners = self.closer.geometry(points, visible > 0)
             pose, names = self.packet.fit(points, visible > 0)
             points = points.gather(1, names[..., None].expand(-1, -1, 2))
             visible = visible.gather(1, names)
@@ -91,12 +90,14 @@ class CardPose(nn.Module):
             order = torch.where(renamed, self.packet.names(pose), given)
             points = points.gather(1, order[..., None].expand(-1, -1, 2))
             visible = visible.gather(1, order)
+            by_corners = self.closer.geometry(points, visible > 0)
             by_box = (pose.numbers[:, 3] / self.deck_height).clamp(0, 1).float()
             both = (by_corners + by_box) / 2
         return torch.cat([cards, both[:, None]], dim=1), points, visible
 
     def trace(self, details, pose):
-        """Find a packet's edges close to where a pose has them: `pose.Edges`."""
+        """Find a packet's edges close to where a pose has them: `pose.Edges`, without weight where
+        an edge is hidden, short or not in the picture."""
         starts, ends, kinds, lines = self.packet.edges(pose)
         across = strips.normals(starts, ends)
         cut = strips.sample(details, starts, ends, across)
@@ -109,7 +110,8 @@ class CardPose(nn.Module):
         inside = ((at > 1) & (at < size - 1)).all(dim=-1)
         counts = inside & (kinds.any(dim=-1) & strips.long_enough(starts, ends))[..., None]
         place = (at * across[:, :, None]).sum(dim=-1) + off.double() / DETAIL
-        weight = torch.where(counts, DETAIL / (spread.double().exp() + 0.05), 0.0)
+        surely = self.tracer.taught * DETAIL / (spread.double().exp() + 0.05)
+        weight = torch.where(counts, surely, 0.0)
         return Edges(share, across, place, weight, lines)
 
     def forward(self, pictures):
@@ -251,6 +253,7 @@ class Tracer(nn.Module):
             conv(width, width),
         )
         self.found = nn.Conv2d(width, 2, 1)
+        self.register_buffer("taught", torch.zeros(()))  # until it is 1, nobody should listen
 
     def forward(self, cut, kinds, heights):
         """Where edges lie, and how surely.

@@ -25,9 +25,9 @@ KINDS = 5  # of edges, see `Packet.edges`
 _BLUR = 1.5 / 640  # picture widths, how far off a keypoint is seen
 _STRAY = 2.0  # blurs; a keypoint further off counts less (Huber's pseudo-loss)
 _STRAY_EDGE = 1.0  # the same for a point of an edge
+_UNEVEN, _UNEVEN_MORE = 0.03, 0.01  # mm, and mm a mm: how packets of a count differ
 _ZOOM = 0.03  # how much focal lengths differ
-_RADIUS = 42.0  # mm, how far from their middle keypoints lie in a picture, about
-_FIRST, _THEN = 4, 4  # steps of the fit, from the start and with the edges
+_STEPS = 4  # of a fit
 _RENAMED = 3.0  # how many times better other names have to fit
 _NAMEABLE = 5  # keypoints that have to be seen for that
 _TWISTED = np.array([-1.0, 1, 1, -1])[CORNER]  # which corners rise as a card twists
@@ -36,7 +36,7 @@ _SHORTENED = np.sin(np.radians(35))  # by how much, from where most pictures are
 _ABOVE = np.array(
     [[1, 0, 0], [0, -_SHORTENED, -np.cos(np.radians(35))], [0, np.cos(np.radians(35)), -_SHORTENED]]
 )
-_TURNED = (3, 2, 1, 0)  # a card's corners when it is turned by 180 degrees
+_HALF_TURN = (3, 2, 1, 0)  # a card's corners when it is turned by 180 degrees
 
 
 class Pose(NamedTuple):
@@ -78,8 +78,9 @@ class Packet(nn.Module):
         self.thickness = card[2] * deck / 2
         inset = card_corners(*card[:2])[CORNER]
         outward = np.sign(inset)
+        self.radius = 0.8 * np.hypot(*inset[0])  # of keypoints in a picture, in mm, about
         # Which permutations of a back's corners are no other's half turn; the first changes none.
-        orders = [p for p in permutations(range(4)) if p < tuple(p[i] for i in _TURNED)]
+        orders = [p for p in permutations(range(4)) if p < tuple(p[i] for i in _HALF_TURN)]
         keypoint = {(c, b): i for i, (c, b) in enumerate(zip(CORNER, BACK, strict=True))}
         names = [[keypoint[p[c], b] for c, b in zip(CORNER, BACK, strict=True)] for p in orders]
         arrays = {
@@ -116,22 +117,21 @@ class Packet(nn.Module):
         counts = seen[:, self.namings].flatten(0, 1)
         usual = self._usual(None if thickness is None else thickness.repeat_interleave(ways))
         start = self._start(target, counts)
-        pose, wrong = self._refine(start, target, counts, None, usual, _FIRST)
+        pose, wrong = self._refine(start, target, counts, None, usual)
         wrong = wrong.unflatten(0, (n, ways))
         # Nobody sees a packet from below, or from behind.
         eye = self._eye(pose)[:, 2] - pose.numbers[:, 3]
         impossible = ((eye < 0) | (pose.numbers[:, 2] < 0)).unflatten(0, (n, ways))
-        wrong = torch.where(impossible, wrong + 1e6, wrong)
+        wrong = torch.where(impossible, torch.inf, wrong)
+        best = torch.cat([wrong[:, :1], _RENAMED * wrong[:, 1:]], dim=1).argmin(dim=1)
         # With less seen, a box can be turned to fit nearly any names.
-        worse = torch.where(seen.sum(dim=1, keepdim=True) < _NAMEABLE, 1e6, _RENAMED)
-        wrong = torch.cat([wrong[:, :1], worse * wrong[:, 1:]], dim=1)
-        best = wrong.argmin(dim=1)
+        best = torch.where(seen.sum(dim=1) < _NAMEABLE, 0, best)
         row = torch.arange(n, device=points.device) * ways + best
         return Pose(pose.rotation[row], pose.numbers[row]), self.namings[best]
 
     def refine(self, pose, points, seen, edges):
         """The same box, fitted to the edges too; the keypoints by the names that `fit` gave."""
-        return self._refine(pose, points.double(), seen, edges, self._usual(), _THEN)[0]
+        return self._refine(pose, points.double(), seen, edges, self._usual())[0]
 
     def keypoints(self, pose):
         """(n, 8, 2) where the box's keypoints are in the picture, the hidden ones too."""
@@ -245,14 +245,14 @@ class Packet(nn.Module):
         middle = (points * known).sum(dim=1) / number
         offset = (points - middle[:, None]) * known
         spread = (offset.square().sum(dim=(1, 2)) / number[:, 0]).sqrt()
-        distance = _RADIUS * self.focal / spread.clamp(min=self.size[0] / 100)[:, None]
+        distance = self.radius * self.focal / spread.clamp(min=self.size[0] / 100)[:, None]
         place = torch.cat([(middle - self.middle) / self.focal * distance, distance], dim=1)
         rest = torch.zeros_like(place[:, :1]).expand(-1, 5) + self._usual()[0][:, 3:]
         # Where a card's axes point in the picture; what points up is shortened.
-        right = (offset * self.inset[:, :1]).sum(dim=1) / _SHORTENED
-        up = -(offset * self.inset[:, 1:]).sum(dim=1) / _SHORTENED
-        cosine = right[:, 0] * _SHORTENED + up[:, 1]
-        sine = up[:, 0] * _SHORTENED - right[:, 1]
+        right = (offset * self.inset[:, :1]).sum(dim=1)
+        up = -(offset * self.inset[:, 1:]).sum(dim=1)
+        cosine = right[:, 0] + up[:, 1] / _SHORTENED
+        sine = up[:, 0] - right[:, 1] / _SHORTENED
         length = (cosine.square() + sine.square()).sqrt()
         turned = length > 1e-6
         cosine = torch.where(turned, cosine / length.clamp(min=1e-6), 1.0)
@@ -264,13 +264,13 @@ class Packet(nn.Module):
     def _usual(self, thickness=None):
         """What a pose's numbers usually are, and one over how far off they usually are: (1 or n, 8)
         each. How far a packet leans goes with its thickness, see `_firmness`."""
-        zero = (
-            self.inset.new_zeros(1) if thickness is None else torch.zeros_like(thickness).double()
-        )
-        if thickness is None:
-            middle, firm = zero + self.thickness, zero + 1.7 / self.thickness
+        if thickness is None:  # any number of cards is as likely
+            middle = self.inset.new_tensor([self.thickness])
+            firm = np.sqrt(3) / middle
         else:
-            middle, firm = thickness.double(), 1 / (0.03 + 0.01 * thickness.double())
+            middle = thickness.double()
+            firm = 1 / (_UNEVEN + _UNEVEN_MORE * middle)
+        zero = torch.zeros_like(middle)
         firmness = [zero, zero, zero, firm, zero, zero, zero + 1 / TWIST, zero + 1 / _ZOOM]
         usual = [zero, zero, zero, middle, zero, zero, zero, zero]
         return torch.stack(usual, dim=1), torch.stack(firmness, dim=1)
@@ -279,11 +279,11 @@ class Packet(nn.Module):
         lean = 1 / (LEAN + LEAN_MORE * pose.numbers[:, 3:4].clamp(0, 2 * self.thickness))
         return usual[1] + lean * lean.new_tensor([0, 0, 0, 0, 1, 1, 0, 0])
 
-    def _refine(self, pose, points, seen, edges, usual, steps):
+    def _refine(self, pose, points, seen, edges, usual):
         """The pose after some steps, and its misfit."""
         misfit, gradient, normal = self._misfit(pose, points, seen, edges, usual)
         damping = torch.full_like(misfit, 1e-2)
-        for _ in range(steps):
+        for _ in range(_STEPS):
             diagonal = normal.diagonal(dim1=1, dim2=2) * damping[:, None] + 1e-9
             step = torch.linalg.solve(normal + torch.diag_embed(diagonal), gradient)
             tried = Pose(_turn(-step[:, :3]) @ pose.rotation, pose.numbers - step[:, 3:])
@@ -302,7 +302,8 @@ class Packet(nn.Module):
 
     def _misfit(self, pose, points, seen, edges, usual):
         """The sum of Huber's pseudo-losses and of the squares of what is unusual, (n,), half its
-        gradient (n, 11), and about half its second derivatives (n, 11, 11)."""
+        gradient (n, 11), and about half its second derivatives (n, 11, 11). How firmly a lean is
+        held is taken as given in both."""
         unusual = pose.numbers - usual[0]
         firm = F.pad(self._firmness(pose, usual).square(), (3, 0))
         misfit = (firm[:, 3:] * unusual.square()).sum(dim=1)

@@ -99,7 +99,10 @@ class Strips(Dataset):
         rng = np.random.default_rng([self.seed, epoch, row])
         edges = {name: values[row] for name, values in self.edges.items()}
         true = np.stack([edges["starts"], edges["ends"]])  # (2, 12, 2)
-        off = np.minimum(_OFF * np.exp(rng.normal(0, _OFF_SPREAD, (2, 12, 1))), _OFF_MOST)
+        # A short edge keeps its direction, about.
+        length = DETAIL * np.linalg.norm(true[1] - true[0], axis=1, keepdims=True)
+        off = _OFF * np.exp(rng.normal(0, _OFF_SPREAD, (2, 12, 1)))
+        off = np.minimum(off, np.minimum(_OFF_MOST, length / 6))
         moved = rng.normal(0, 1, true.shape) * off
         moved += rng.normal(0, 1, 2) * rng.uniform(0, _TOGETHER)
         starts, ends = (torch.from_numpy(x[None]) for x in true + moved / DETAIL)

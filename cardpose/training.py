@@ -330,6 +330,7 @@ def _trace(network, tensors, rows, params, epochs):
     )
     module = TracerTraining(network, options.closeup_learning_rate, options.weight_decay)
     _fit(module.train(), batches, params, epochs)
+    network.tracer.taught.fill_(1)
     network.eval()
 
 
