@@ -19,6 +19,7 @@ from cardpose.model import (
     shape_of,
 )
 from cardpose.params import load_params
+from cardpose.pictures import DETAIL
 from cardpose.pose import KINDS
 from cardpose.prediction import interval, load_network, margin, save_network
 
@@ -134,18 +135,22 @@ def test_a_mirrored_packet_holds_as_many_cards(network):
     assert torch.allclose(geometry(points, seen), geometry(other, seen[:, flip]), atol=1e-6)
 
 
-class Right(torch.nn.Module):
-    """A tracer that finds every edge just where it lies."""
+class Off(torch.nn.Module):
+    """A tracer that finds every edge so many detail pixels away from the packet."""
 
     taught = 1
 
+    def __init__(self, by=0.0):
+        super().__init__()
+        self.by = by
+
     def forward(self, cut, kinds, heights):
-        where = torch.zeros(*cut.shape[:2], strips.POINTS)
-        return where, where - 4
+        where = torch.full((*cut.shape[:2], strips.POINTS), self.by)
+        return where, torch.full_like(where, -4.0)
 
 
 def test_a_tracer_that_agrees_with_the_box_leaves_it_as_it_is(network):
-    pose, edges = posed(network, Right())
+    pose, edges = posed(network, Off())
     points = network.packet.keypoints(pose)
     again = network.packet.refine(pose, points, torch.ones(1, 8, dtype=torch.bool), edges)
     assert torch.allclose(network.packet.keypoints(again), points, atol=0.05)
@@ -153,12 +158,41 @@ def test_a_tracer_that_agrees_with_the_box_leaves_it_as_it_is(network):
 
 
 def test_only_edges_that_are_seen_whole_in_the_picture_are_traced(network):
-    pose, edges = posed(network, Right())
+    pose, edges = posed(network, Off())
     _, _, kinds, _ = network.packet.edges(pose)
     used = (edges.weight > 0).any(dim=2)
     assert (used == kinds.any(dim=2)).all()
     beside = pose._replace(numbers=pose.numbers + torch.tensor([300.0] + [0] * 7))
     assert not network.trace(details(1), beside).weight.any()
+
+
+def test_an_edge_is_where_the_tracer_says_in_detail_pixels_away_from_the_packet(network):
+    pose, edges = posed(network, Off(3.0))
+    starts, ends, _, _ = network.packet.edges(pose)
+    middle = (starts + ends) / 2
+    moved = (edges.place.mean(dim=2) - (middle * edges.normal).sum(dim=2))[0]
+    assert moved.tolist() == pytest.approx([3 / DETAIL] * 12)
+    outward = ((middle - middle.mean(dim=1, keepdim=True)) * edges.normal).sum(dim=2)[0]
+    assert (outward[[2, 3, 6, 7]] > 0).all()  # the edges of the two sides that are seen
+
+
+def test_a_packet_cut_off_is_traced_where_it_is_seen(network):
+    pose, _ = posed(network, Off())
+    aside = torch.tensor([80.0] + [0] * 7)
+    edges = network.trace(details(1), pose._replace(numbers=pose.numbers + aside))
+    starts, ends, _, _ = network.packet.edges(pose._replace(numbers=pose.numbers + aside))
+    at = starts[:, :, None] + (ends - starts)[:, :, None] * edges.share[:, None]
+    inside = ((at > 1) & (at < torch.tensor([63, 47]))).all(dim=3)
+    used = edges.weight > 0
+    assert used.any()
+    assert not (used & ~inside).any()
+
+
+def test_a_tracer_that_learnt_nothing_is_not_listened_to(network):
+    tracer = Off(5.0)
+    tracer.taught = network.tracer.taught
+    _, edges = posed(network, tracer)
+    assert not edges.weight.any()
 
 
 def posed(network, tracer):
@@ -352,8 +386,11 @@ def test_corners_under_mixed_names_come_out_under_the_right_ones():
     torch.nn.init.ones_(network.head.visible[-1].bias)
     with torch.inference_mode():
         batch = torch.zeros(1, 3, 480, 640), torch.zeros(1, 3, 960, 1280)
-        _, found, logits = network.look(*batch)
+        cards, found, logits = network.look(*batch)
+        network.heatmaps.shown = shown[:, list(np.argsort(mixed))]
+        usual, _, _ = network.look(*batch)
     assert torch.allclose(found, points.float(), atol=0.1)
+    assert cards[0, 2] == pytest.approx(usual[0, 2].item(), abs=0.01)
     assert (logits > 0).all()
 
 

@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from test_box import seen
 from torch import nn
 
+from cardpose.keypoints import EDGES
 from cardpose.model import CardPose, Geometry, network_shape
 from cardpose.params import Params
+from cardpose.pose import Packet
 from cardpose.simulation import simulate
-from cardpose.training import Keep, learn_geometry, pretrain, train
+from cardpose.training import Keep, _edges, learn_geometry, pretrain, train
 
 SIZE = (320, 240)
 FOCAL, CARD = 1.06, (63.0, 88.0, 0.3)
@@ -129,14 +132,15 @@ def small(params):
     values["pretrain"].update(**once, half_size_epochs=1)
     values["train"].update(once)
     values["train"].update(batch_size=4)
+    points, visible, cards = simulate(rng, 12, 52, (64, 48), 1.06, (63.0, 88.0, 0.3))
     tensors = SimpleNamespace(
         pictures=rng.integers(0, 256, (12, 48, 64, 3), dtype=np.uint8),
         details=rng.integers(0, 256, (12, 96, 128, 3), dtype=np.uint8),
         heatmaps=rng.random((12, 8, 12, 16)).astype(np.float16),
-        points=(rng.random((12, 8, 2)) * [64, 48]).astype(np.float32),
-        visible=rng.random((12, 8)) > 0.3,
+        points=points,
+        visible=visible,
         frames=pd.DataFrame({"recording": [f"film{i // 2}" for i in range(12)]}),
-        cards=(np.arange(12) // 2 / 52).astype(np.float32),
+        cards=cards,
         image_size=(64, 48),
         stride=4,
         sigma=1.5,
@@ -162,8 +166,44 @@ def test_training_goes_on_from_the_pretrained_network_and_leaves_its_geometry(sm
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert {name for name in before if name.startswith("head.geometry")} <= same
     assert "stem.0.weight" not in same
-    learnt = {name for name in before if name.startswith("closer.") and "num_" not in name}
-    assert not learnt & same
+    parts = ("closer.", "tracer.found")
+    learnt = {name for name in before if name.startswith(parts) and "num_" not in name}
+    assert learnt & same == set()
+
+
+def test_edges_are_learnt_from_frames_whose_labels_a_box_explains(small):
+    _, tensors = small
+    tensors.visible[:] = True
+    tensors.points = simulated_from_before(12)
+    tensors.cards[:] = 9 / 0.3 / 52
+    tensors.points[3, 2] += 20  # a label far off
+    tensors.visible[4, :4] = False  # too few labels
+    packet = Packet((64, 48), 1.06, (63.0, 88.0, 0.3), 52)
+    edges, good = _edges(packet, tensors, np.arange(2, 12), 52 * 0.3)
+    assert good.tolist() == [True, False, False] + [True] * 7
+    assert not edges["ends"][:2].any()  # of no row that was asked for
+    back = card_corners_of(tensors.points[5])
+    assert edges["starts"][5, :4] == pytest.approx(back, abs=1.5)  # they are rounded off
+    assert edges["kinds"][5].sum() == 9
+    assert edges["heights"].shape == (12,)
+
+
+def simulated_from_before(n):
+    """Keypoints of a packet of 9 mm, all told, from n places nearby."""
+    points, _ = seen(np.linspace(-120, -105, n), 9.0)
+    return (points / 10).astype(np.float32)
+
+
+def card_corners_of(points):
+    return points[[EDGES[i][0] for i in range(4)]]
+
+
+def test_frames_that_no_box_explains_leave_the_tracing_untaught(small):
+    params, tensors = small
+    tensors.points = tensors.points[:, ::-1].copy()
+    tensors.visible[:, 4:] = False
+    weights, _ = pretrain(tensors, np.arange(12), params)
+    assert weights["tracer.taught"] == 0
 
 
 def test_another_deck_has_its_geometry_taught_anew(small, tmp_path):
