@@ -1,4 +1,4 @@
-"""How long a picture takes, from pixels to corners looked at twice and a count.
+"""How long a picture takes, from pixels to corners, edges and a count.
 
     python -m benchmarks.inference
 

@@ -3,9 +3,9 @@
     python -m benchmarks.training
 
 Measures, in turn and several times over, each encoder on pictures of the whole and of half the
-size, and the second look on close-ups of the corners, with the augmentation and the batches of
-`params.yaml`. The rows of one run compare with each
-other; rows of different runs or machines do not.
+size, the second look on close-ups of the corners, and the tracing of edges in strips, with the
+augmentation and the batches of `params.yaml`. The rows of one run compare with each other; rows of
+different runs or machines do not.
 """
 
 from time import perf_counter
@@ -14,12 +14,14 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from cardpose.batches import closeups, loader
+from cardpose.batches import closeups, loader, strips
 from cardpose.closeups import SIDE
-from cardpose.loss import closer_loss, losses
+from cardpose.loss import closer_loss, losses, tracer_loss
 from cardpose.model import CardPose
 from cardpose.params import load_params
 from cardpose.pictures import DETAIL
+from cardpose.pose import KINDS
+from cardpose.strips import LENGTH, REACH
 from cardpose.training import best_precision
 
 _STEPS = 6  # measured, in each round
@@ -31,8 +33,9 @@ def main():
     torch.manual_seed(0)
     rows = [(encoder, small) for encoder in ("plain", "inverted") for small in (False, True)]
     steps = {row: first_look(params, *row) for row in rows}
-    steps["close-ups", None] = second_look(params)
-    rows.append(("close-ups", None))
+    steps["close-ups", f"8 of {SIDE}x{SIDE}"] = second_look(params)
+    steps["strips", f"12 of {LENGTH}x{2 * REACH + 1}"] = tracing(params)
+    rows = list(steps)
     times = {row: [] for row in rows}
     for _ in range(_ROUNDS):
         for row in rows:
@@ -48,8 +51,9 @@ def main():
     for encoder, small in rows:
         parts = np.median(times[encoder, small], axis=0)
         total = parts.sum()
-        size = "x".join(str(side // (2 if small else 1)) for side in params.image_size)
-        size = f"8 of {SIDE}x{SIDE}" if small is None else size
+        size = small
+        if not isinstance(small, str):
+            size = "x".join(str(side // (2 if small else 1)) for side in params.image_size)
         shares = ", ".join(f"{share:.0%}" for share in parts / total)
         rate = params.train.batch_size / total
         print(f"{encoder:10}{size:>12}{rate:12.1f}{first / total:8.2f}   {shares}")
@@ -93,7 +97,7 @@ def first_look(params, encoder, small):
         target = batch["heatmaps"], batch["cards"], batch["visible"]
         return losses(predicted, target, params.loss)["total"]
 
-    return stepper(network, batches, "pictures", loss)
+    return stepper(network, batches, ("pictures",), loss)
 
 
 def second_look(params):
@@ -109,10 +113,29 @@ def second_look(params):
         cards = closer.geometry(points, batch["visible"])
         return closer_loss(points, batch["points"], batch["visible"], cards, batch["cards"])
 
-    return stepper(closer, batches, "closeups", loss)
+    return stepper(closer, batches, ("closeups",), loss)
 
 
-def stepper(module, batches, name, loss):
+def tracing(params):
+    """The same for the tracing of edges."""
+    options = params.train
+    tensors = noise(params, 4 * options.batch_size)
+    n, rng = len(tensors.cards), np.random.default_rng(0)
+    edges = {
+        "starts": rng.random((n, 12, 2)) * params.image_size,
+        "ends": rng.random((n, 12, 2)) * params.image_size,
+        "kinds": rng.random((n, 12, KINDS)) < 0.2,
+        "heights": rng.random(n) * 50,
+    }
+    batches = strips(tensors, edges, np.arange(n), options.batch_size, 0, options.loader_workers)
+
+    def loss(batch, found):
+        return tracer_loss(*found, batch["places"], batch["counts"])
+
+    return stepper(untrained(params, "plain").tracer, batches, ("strips", "kinds", "heights"), loss)
+
+
+def stepper(module, batches, names, loss):
     optimizer = torch.optim.AdamW(module.parameters(), 1e-4)
     waiting = iter(batches)
 
@@ -125,7 +148,7 @@ def stepper(module, batches, name, loss):
             batch = next(waiting)
         clock.append(perf_counter())
         with torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bf16-mixed"):
-            predicted = module(batch[name])
+            predicted = module(*(batch[name] for name in names))
         value = loss(batch, predicted)
         clock.append(perf_counter())
         value.backward()
