@@ -1,4 +1,4 @@
-"""Training, on Lightning: the loop, the schedule, what is logged, which network is kept."""
+"""Training, part after part: what is taught when, what is logged, which network is kept."""
 
 import logging
 import math
@@ -13,9 +13,8 @@ from tqdm import trange
 
 from cardpose.batches import closeups, loader, pairs, strips
 from cardpose.heatmaps import decode
-from cardpose.loss import closer_loss, losses, tracer_loss
+from cardpose.lightning_modules import CloserTraining, TracerTraining, Training
 from cardpose.model import COUNTS, CardPose, N, network_shape
-from cardpose.pictures import DETAIL
 from cardpose.pose import KINDS
 from cardpose.prediction import margin, predict
 from cardpose.simulation import simulate
@@ -25,110 +24,6 @@ _PACKETS_A_STEP = 4  # simulated, to learn geometry from
 _BATCH = 32  # where nothing is learnt
 _LABELS = 5  # keypoints that a frame has to show for its edges to teach
 _LABEL_OFF = 0.02  # picture widths, how far off the box its labels may be
-
-
-class Training(lightning.LightningModule):
-    """Trains a network on the loss L; logs its parts as `train/...` and `validation/...`."""
-
-    def __init__(self, network, weights, learning_rate, weight_decay, deck):
-        super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
-        self.weights, self.deck = weights, deck
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-
-    def training_step(self, batch):
-        return self._step(batch, "train")
-
-    def validation_step(self, batch):
-        self._step(batch, "validation")
-
-    def _step(self, batch, split):
-        predicted = self.network(batch["pictures"])
-        target = batch["heatmaps"], batch["cards"], batch["visible"]
-        parts = losses(predicted, target, self.weights)
-        n = len(batch["cards"])
-        logged = {f"{split}/{name}": value.detach() for name, value in parts.items()}
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=n)
-        count = predicted[1][:, COUNTS.index("keypoints")]
-        error = (count - batch["cards"]).abs().mean() * self.deck
-        self.log(
-            f"{split}/mae_cards",
-            error.detach(),
-            on_step=False,
-            on_epoch=True,
-            batch_size=n,
-            prog_bar=True,
-        )
-        return parts["total"]
-
-    def configure_optimizers(self):
-        groups = [{"params": list(self.parameters()), "lr": self.learning_rate}]
-        return one_cycle(groups, self.weight_decay, self.trainer.estimated_stepping_batches)
-
-
-class CloserTraining(lightning.LightningModule):
-    """Trains a network's second look on close-ups of the corners; logs nothing but to the screen.
-
-    The loss compares places in pixels of the close-ups and counts in cards.
-    """
-
-    def __init__(self, network, learning_rate, weight_decay, deck):
-        super().__init__()
-        self.closer = network.closer
-        self.learning_rate, self.weight_decay, self.deck = learning_rate, weight_decay, deck
-
-    def training_step(self, batch):
-        steps = self.closer(batch["closeups"]).float()
-        # In full precision: half a card is less than bfloat16 resolves in a packet's shape.
-        with torch.autocast(steps.device.type, enabled=False):
-            steps = torch.einsum("nij,nkj->nki", batch["turn"], steps)
-            points = batch["starts"] + steps / DETAIL
-            seen = batch["visible"]
-            cards = self.closer.geometry(points, seen) * self.deck
-            true_cards = batch["cards"] * self.deck
-            loss = closer_loss(DETAIL * points, DETAIL * batch["points"], seen, cards, true_cards)
-        self.log("closer/mae_cards", (cards - true_cards).abs().mean(), prog_bar=True)
-        return loss
-
-    def configure_optimizers(self):
-        geometry = list(self.closer.geometry.parameters())
-        rest = [p for name, p in self.closer.named_parameters() if "geometry." not in name]
-        groups = [
-            {"params": rest, "lr": self.learning_rate},
-            # It knows nearly all it has to: simulated packets taught it.
-            {"params": geometry, "lr": self.learning_rate / 10},
-        ]
-        return one_cycle(groups, self.weight_decay, self.trainer.estimated_stepping_batches)
-
-
-class TracerTraining(lightning.LightningModule):
-    """Trains a network's tracing of edges on strips along them; logs nothing but to the screen."""
-
-    def __init__(self, network, learning_rate, weight_decay):
-        super().__init__()
-        self.tracer = network.tracer
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-
-    def training_step(self, batch):
-        places, spreads = self.tracer(batch["strips"], batch["kinds"], batch["heights"])
-        true, counts = batch["places"], batch["counts"]
-        self.log("tracer/pixels", (places - true).abs()[counts].mean(), prog_bar=True)
-        return tracer_loss(places, spreads, true, counts)
-
-    def configure_optimizers(self):
-        groups = [{"params": list(self.parameters()), "lr": self.learning_rate}]
-        return one_cycle(groups, self.weight_decay, self.trainer.estimated_stepping_batches)
-
-
-def one_cycle(groups, weight_decay, steps):
-    """AdamW and its schedule, as Lightning takes them: every group's rate rises to its own `lr`
-    and falls again; after L. N. Smith and N. Topin, "Super-Convergence", 2017."""
-    optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
-    # A fifth, but not quite: OneCycleLR divides by pct_start * steps - 1.
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [group["lr"] for group in groups], total_steps=steps, pct_start=0.201
-    )
-    return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
 def learn_geometry(geometry, packets, image_size, steps, n=256):
