@@ -1,4 +1,4 @@
-"""What each part of the network is taught with: a step's loss and the optimizer, as Lightning has it."""
+"""What each part of the network is taught with: its loss and its optimizer, as Lightning modules."""
 
 import lightning
 import torch
