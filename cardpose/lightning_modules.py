@@ -1,4 +1,4 @@
-"""What each part of the network is taught with: its loss and its optimizer, as Lightning modules."""
+"""What each part of the network is taught with: loss and optimizer, as Lightning modules."""
 
 import lightning
 import torch
