@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from cardpose.geometry import CORNER_INSET, CORNER_RADIUS, card_corners
 from cardpose.keypoints import BACK, CORNER, EDGES, TURNED
+from cardpose.linear import solve
 from cardpose.simulation import LEAN, LEAN_MORE, TWIST
 
 KINDS = 5  # of edges, see `Packet.edges`
@@ -66,7 +67,7 @@ class Packet(nn.Module):
 
     Args:
         image_size: (width, height) of the pictures in pixels.
-        focal: focal length in picture widths.
+        focal: the usual focal length in picture widths.
         card: (width, length, thickness) of a card in mm.
         deck: how many cards there may be.
     """
@@ -94,11 +95,12 @@ class Packet(nn.Module):
             "namings": np.array(names),
             "turned": np.array(TURNED),
             "ends": np.array(EDGES).T.reshape(-1),
+            "unit": np.eye(11),
         }
         for name, array in arrays.items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
 
-    def fit(self, points, seen, thickness=None):
+    def fit(self, points, seen, thickness=None, focal=None):
         """The box that explains the keypoints best, whatever they were called.
 
         Seen straight from one side, either end of a packet may be the upper one, and a network
@@ -108,15 +110,16 @@ class Packet(nn.Module):
         Args:
             points: (n, 8, 2) pixels; seen: (n, 8) bool, what counts.
             thickness: (n,) mm, where it is known.
+            focal: (n,) focal lengths in pixels, where they are not the usual one.
 
         Returns:
             a `Pose`, and names (n, 8): for each keypoint of the box which of the given ones it is.
         """
-        n, ways = len(points), len(self.namings)
+        n, ways = points.shape[0], len(self.namings)
         target = points.double()[:, self.namings].flatten(0, 1)
         counts = seen[:, self.namings].flatten(0, 1)
-        usual = self._usual(None if thickness is None else thickness.repeat_interleave(ways))
-        start = self._start(target, counts)
+        usual = [part.repeat_interleave(ways, dim=0) for part in self._usual(n, thickness, focal)]
+        start = self._start(target, counts, usual[0])
         pose, wrong = self._refine(start, target, counts, None, usual)
         wrong = wrong.unflatten(0, (n, ways))
         # Nobody sees a packet from below, or from behind.
@@ -129,9 +132,10 @@ class Packet(nn.Module):
         row = torch.arange(n, device=points.device) * ways + best
         return Pose(pose.rotation[row], pose.numbers[row]), self.namings[best]
 
-    def refine(self, pose, points, seen, edges):
+    def refine(self, pose, points, seen, edges, focal=None):
         """The same box, fitted to the edges too; the keypoints by the names that `fit` gave."""
-        return self._refine(pose, points.double(), seen, edges, self._usual())[0]
+        usual = self._usual(points.shape[0], focal=focal)
+        return self._refine(pose, points.double(), seen, edges, usual)[0]
 
     def keypoints(self, pose):
         """(n, 8, 2) where the box's keypoints are in the picture, the hidden ones too."""
@@ -237,7 +241,7 @@ class Packet(nn.Module):
         zoom = off / (1 + numbers[:, 7:8, None])
         return off + self.middle, torch.cat([by, zoom[..., None]], dim=3)
 
-    def _start(self, points, seen):
+    def _start(self, points, seen, usual):
         """A first pose: seen from above, turned as the keypoints' names say, and as far off as they
         are apart."""
         known = seen.double()[..., None]
@@ -245,9 +249,10 @@ class Packet(nn.Module):
         middle = (points * known).sum(dim=1) / number
         offset = (points - middle[:, None]) * known
         spread = (offset.square().sum(dim=(1, 2)) / number[:, 0]).sqrt()
-        distance = self.radius * self.focal / spread.clamp(min=self.size[0] / 100)[:, None]
-        place = torch.cat([(middle - self.middle) / self.focal * distance, distance], dim=1)
-        rest = torch.zeros_like(place[:, :1]).expand(-1, 5) + self._usual()[0][:, 3:]
+        focal = self.focal * (1 + usual[:, 7:])
+        distance = self.radius * focal / spread.clamp(min=self.size[0] / 100)[:, None]
+        place = torch.cat([(middle - self.middle) / focal * distance, distance], dim=1)
+        rest = usual[:, 3:]
         # Where a card's axes point in the picture; what points up is shortened.
         right = (offset * self.inset[:, :1]).sum(dim=1)
         up = -(offset * self.inset[:, 1:]).sum(dim=1)
@@ -261,18 +266,19 @@ class Packet(nn.Module):
         turn = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], dim=1)
         return Pose(self.above @ turn.unflatten(1, (3, 3)), torch.cat([place, rest], dim=1))
 
-    def _usual(self, thickness=None):
-        """What a pose's numbers usually are, and one over how far off they usually are: (1 or n, 8)
+    def _usual(self, n, thickness=None, focal=None):
+        """What a pose's numbers usually are, and one over how far off they usually are: (n, 8)
         each. How far a packet leans goes with its thickness, see `_firmness`."""
+        zero = self.inset.new_zeros(n)
         if thickness is None:  # any number of cards is as likely
-            middle = self.inset.new_tensor([self.thickness])
+            middle = zero + self.thickness
             firm = np.sqrt(3) / middle
         else:
             middle = thickness.double()
             firm = 1 / (_UNEVEN + _UNEVEN_MORE * middle)
-        zero = torch.zeros_like(middle)
-        firmness = [zero, zero, zero, firm, zero, zero, zero + 1 / TWIST, zero + 1 / _ZOOM]
-        usual = [zero, zero, zero, middle, zero, zero, zero, zero]
+        zoom = zero if focal is None else focal.double() / self.focal - 1
+        firmness = [zero, zero, zero, firm, zero, zero, zero + 1 / TWIST, 1 / (_ZOOM * (1 + zoom))]
+        usual = [zero, zero, zero, middle, zero, zero, zero, zoom]
         return torch.stack(usual, dim=1), torch.stack(firmness, dim=1)
 
     def _firmness(self, pose, usual):
@@ -284,8 +290,8 @@ class Packet(nn.Module):
         misfit, gradient, normal = self._misfit(pose, points, seen, edges, usual)
         damping = torch.full_like(misfit, 1e-2)
         for _ in range(_STEPS):
-            diagonal = normal.diagonal(dim1=1, dim2=2) * damping[:, None] + 1e-9
-            step = torch.linalg.solve(normal + torch.diag_embed(diagonal), gradient)
+            more = (normal * damping[:, None, None] + 1e-9) * self.unit
+            step = solve(normal + more, gradient)
             tried = Pose(_turn(-step[:, :3]) @ pose.rotation, pose.numbers - step[:, 3:])
             there = self._misfit(tried, points, seen, edges, usual)
             better = there[0] < misfit
@@ -308,7 +314,7 @@ class Packet(nn.Module):
         firm = F.pad(self._firmness(pose, usual).square(), (3, 0))
         misfit = (firm[:, 3:] * unusual.square()).sum(dim=1)
         gradient = firm * F.pad(unusual, (3, 0))
-        normal = torch.diag_embed(firm)
+        normal = firm[:, None] * self.unit
         for off, slopes, stray in self._residuals(pose, points, seen, edges):
             squares = off.square().sum(dim=2) / stray**2
             bent = (1 + squares).sqrt()
