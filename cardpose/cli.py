@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 
+from cardpose import serve
 from cardpose.counting import Run, complain
 from cardpose.errors import InputError
 from cardpose.files import replacing
@@ -17,7 +18,7 @@ from cardpose.inputs import sources
 from cardpose.predictor import load
 from cardpose.reports import CsvWriter, JsonWriter, Table
 
-MODELS = ("models/cardpose.onnx", "models/cardpose.safetensors")
+MODELS = (serve.MODEL, "models/cardpose.safetensors")
 
 _INTERRUPTED = 130  # the exit status that shells expect after Ctrl-C
 
@@ -29,7 +30,7 @@ def main(arguments=None):
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     chosen = _parser().parse_args(arguments)
     try:
-        status = chosen.run(chosen)
+        status = chosen.run(chosen) or 0
         sys.stdout.flush()
     except InputError as error:
         complain(error)
@@ -64,15 +65,10 @@ def _parser():
     add("--seconds", type=_positive(float), metavar="S", help="look so long through a camera")
     add("--threads", type=_positive(int), metavar="N", help="use so many processor cores")
     predict.set_defaults(run=_predict)
-    app = commands.add_parser("app", help="count in the browser", add_help=False)
-    app.set_defaults(run=_app)
+    app = commands.add_parser("app", help="count in the browser", description=serve.__doc__)
+    serve.add_arguments(app)
+    app.set_defaults(run=serve.main)
     return parser
-
-
-def _app(chosen):
-    from cardpose import serve
-
-    return serve.main(chosen)
 
 
 def _predict(chosen):
