@@ -61,17 +61,18 @@ class Counter(nn.Module):
         Returns:
             a `Counted`.
         """
-        n, height, width, _ = pictures.shape
-        inner, margin = fit((width, height), self.size, torch.sym_min, torch.sym_max)
-        details = resized(pictures, inner, margin, self.size, DETAIL)
-        small = resized(pictures, inner, margin, self.size, 1)
-        focal = self.focal * torch.sym_max(inner[0], inner[1])
-        look = self.network.look(small, details, small.new_ones(n) * focal)
-        scale = torch.stack([_number(width) / inner[0], _number(height) / inner[1]])
-        points = (look.points - torch.stack([_number(side) for side in margin])) * scale
+        # As tensors, or a file would have the size of the one picture it was made with.
+        size = [torch.full((), pictures.shape[axis]) for axis in (2, 1)]
+        inner, margin = fit(size, self.size, _at_most, _at_least)
+        details = resized(pictures, size, inner, margin, self.size, DETAIL)
+        small = resized(pictures, size, inner, margin, self.size, 1)
+        size, inner, margin = (torch.stack(pair).float() for pair in (size, inner, margin))
+        focal = self.focal * inner.max()
+        look = self.network.look(small, details, focal.expand(pictures.shape[0]))
+        points = (look.points - margin) * (size / inner)
         cards = look.cards[:, self.way] * self.deck
         low, high = interval(cards, self.margin)
-        peaks = look.peaks.topk(_TELLING, dim=1).values.mean(dim=1)
+        peaks = look.peaks.topk(_TELLING, dim=1)[0].mean(dim=1)
         return Counted(
             points,
             look.visibility.sigmoid(),
@@ -85,27 +86,26 @@ class Counter(nn.Module):
         )
 
 
-def resized(pictures, inner, margin, target, times):
+def resized(pictures, size, inner, margin, target, times):
     """Pictures fitted into `target` as `pictures.resize_to_fit` does, to whole values.
 
     Args:
         pictures: (n, height, width, 3) uint8.
-        inner, margin: what `fit` says.
+        size: their (width, height); inner, margin: what `fit` says of it, all as tensors.
         target: (width, height) in pixels.
         times: how much larger everything shall be.
 
     Returns:
         (n, 3, times target height, times target width) float32, 0 to 255.
     """
-    n, height, width, _ = pictures.shape
     (columns, across, x), (rows, down, y) = (
-        _taps(size, times * side, times * before, times * outer)
-        for size, side, before, outer in zip((width, height), inner, margin, target, strict=True)
+        _taps(pixels, times * side, times * before, times * outer)
+        for pixels, side, before, outer in zip(size, inner, margin, target, strict=True)
     )
     # Rows first: whole rows are quickly fetched.
     taken = pictures.flatten(2)[:, rows].float()  # (n, rows, taps, 3 width)
     taken = (down[:, None] @ taken)[:, :, 0]
-    taken = taken.unflatten(2, (width, 3))[:, :, columns]  # (n, rows, columns, taps, 3)
+    taken = taken.unflatten(2, (-1, 3))[:, :, columns]  # (n, rows, columns, taps, 3)
     taken = (taken * across[..., None]).sum(dim=3).permute(0, 3, 1, 2)
     return torch.where(y[:, None] & x, (taken + 0.5).floor(), float(GREY))
 
@@ -120,9 +120,9 @@ def _taps(size, inner, margin, outer):
     Returns:
         (outer, k) indices, (outer, k) weights, (outer,) whether it is no margin.
     """
-    k = size // inner + 2 * torch.sym_min(size % inner, 1)  # so many at most
+    k = size // inner + 2 * (size % inner).clamp(max=1)  # so many at most
     place = torch.arange(outer) - margin
-    scale = _number(size) / inner
+    scale = size.double() / inner
     start = place * scale
     middle = start + (scale - 1) / 2
     shrunk = scale >= 1
@@ -133,9 +133,12 @@ def _taps(size, inner, margin, outer):
     return at.clamp(0, size - 1).long(), weights.float(), (place >= 0) & (place < inner)
 
 
-def _number(whole):
-    """A whole number that may depend on a picture's size, as a tensor to reckon with."""
-    return torch.full((), whole, dtype=torch.float64)
+def _at_most(a, b):
+    return a.clamp(max=b)
+
+
+def _at_least(a, b):
+    return a.clamp(min=b)
 
 
 def interval(cards, margin):

@@ -12,7 +12,7 @@ def fit(size, target, smaller=min, larger=max):
 
     Args:
         size, target: (width, height) in pixels.
-        smaller, larger: of two whole numbers, for sizes that are known to be `int` only later.
+        smaller, larger: of two whole numbers, where sizes are tensors.
 
     Returns:
         (resized width, resized height), (left, top) margin in target pixels.
@@ -22,7 +22,7 @@ def fit(size, target, smaller=min, larger=max):
         (2 * side * target[1 - axis] + size[1 - axis]) // (2 * size[1 - axis])
         for axis, side in enumerate(size)
     ]
-    inner = [larger(1, smaller(a, b)) for a, b in zip(scaled, target, strict=True)]
+    inner = [larger(smaller(a, b), 1) for a, b in zip(scaled, target, strict=True)]
     margin = [(outer - side) // 2 for outer, side in zip(target, inner, strict=True)]
     return tuple(inner), tuple(margin)
 

@@ -115,10 +115,10 @@ class Packet(nn.Module):
         Returns:
             a `Pose`, and names (n, 8): for each keypoint of the box which of the given ones it is.
         """
-        n, ways = points.shape[0], len(self.namings)
+        n, ways = points.shape[0], self.namings.shape[0]
         target = points.double()[:, self.namings].flatten(0, 1)
         counts = seen[:, self.namings].flatten(0, 1)
-        usual = [part.repeat_interleave(ways, dim=0) for part in self._usual(n, thickness, focal)]
+        usual = [part.repeat_interleave(ways, dim=0) for part in self._usual(seen, thickness, focal)]
         start = self._start(target, counts, usual[0])
         pose, wrong = self._refine(start, target, counts, None, usual)
         wrong = wrong.unflatten(0, (n, ways))
@@ -134,7 +134,7 @@ class Packet(nn.Module):
 
     def refine(self, pose, points, seen, edges, focal=None):
         """The same box, fitted to the edges too; the keypoints by the names that `fit` gave."""
-        usual = self._usual(points.shape[0], focal=focal)
+        usual = self._usual(seen, focal=focal)
         return self._refine(pose, points.double(), seen, edges, usual)[0]
 
     def keypoints(self, pose):
@@ -175,7 +175,7 @@ class Packet(nn.Module):
         both, one = along.all(dim=2), along.any(dim=2)
         upright = torch.where(both[..., None], self.inset.expand_as(outline), outline)
         a, b = self.ends[:12], self.ends[12:]
-        flat = self.corners.expand(len(eye), 8, 2)
+        flat = self.corners.expand(eye.shape[0], 8, 2)
         at = [torch.cat([flat[:, e[:8]], upright[:, e[8:]]], dim=1) for e in (a, b)]
         lines = torch.cat(at, dim=1), self.back[self.ends], self.twisted[self.ends]
         # A long edge's side faces the eye where both its corners say so.
@@ -192,7 +192,7 @@ class Packet(nn.Module):
         return ends[:, :12], ends[:, 12:], torch.stack(kinds, dim=-1), lines
 
     def _keypoints(self, pose):
-        return self.inset.expand(len(pose.numbers), 8, 2), self.back, self.twisted
+        return self.inset.expand(pose.numbers.shape[0], 8, 2), self.back, self.twisted
 
     def _eye(self, pose):
         """(n, 3) the camera's place, seen from the packet, in mm."""
@@ -221,7 +221,7 @@ class Packet(nn.Module):
             return off + self.middle
         p, q, r = turned.unbind(dim=2)
         zero, one = torch.zeros_like(p), torch.ones_like(p)
-        columns = rotation[:, None].expand(-1, len(back), -1, -1).unbind(dim=3)
+        columns = rotation[:, None].expand(-1, back.shape[0], -1, -1).unbind(dim=3)
         face = (1 - back)[:, None]
         moves = [  # of the point before the camera, each (n, k, 3)
             torch.stack([zero, -r, q], dim=2),
@@ -266,10 +266,10 @@ class Packet(nn.Module):
         turn = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], dim=1)
         return Pose(self.above @ turn.unflatten(1, (3, 3)), torch.cat([place, rest], dim=1))
 
-    def _usual(self, n, thickness=None, focal=None):
+    def _usual(self, seen, thickness=None, focal=None):
         """What a pose's numbers usually are, and one over how far off they usually are: (n, 8)
         each. How far a packet leans goes with its thickness, see `_firmness`."""
-        zero = self.inset.new_zeros(n)
+        zero = 0 * seen[:, 0].double()
         if thickness is None:  # any number of cards is as likely
             middle = zero + self.thickness
             firm = np.sqrt(3) / middle
