@@ -9,14 +9,12 @@ B. Triggs et al., "Bundle Adjustment: A Modern Synthesis", 1999.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.optimize import least_squares
 from scipy.sparse import lil_matrix
 from scipy.spatial.transform import Rotation
 
 from cardpose.geometry import card_corners
 from cardpose.keypoints import BACK, CORNER, TURNED
-from cardpose.pose import Packet
 
 _FRAMES = 50  # at most this many of a recording, evenly spread
 _CORNERS = 5  # at least this many visible in a frame
@@ -37,7 +35,7 @@ class Box:
     points: np.ndarray
 
 
-def fit_box(points, visible, image_size, focal, card, deck):
+def fit_box(points, visible, image_size, focal, card, deck, poses=None):
     """The box that explains a recording's keypoints best.
 
     Args:
@@ -47,6 +45,8 @@ def fit_box(points, visible, image_size, focal, card, deck):
         focal: focal length in picture widths.
         card: (width, length, thickness) of a card in mm.
         deck: how many cards there may be.
+        poses: what `counter.Counter` said of each picture, as arrays: rotation (n, 3, 3), numbers
+            (n, 8) and corners (n, 8); None to find them here, which needs torch.
 
     Returns:
         a `Box`, or None where no picture shows enough corners.
@@ -57,8 +57,11 @@ def fit_box(points, visible, image_size, focal, card, deck):
     usable = usable[np.unique(np.linspace(0, len(usable) - 1, _FRAMES).round().astype(int))]
     camera = _camera(image_size, focal)
     corners = card_corners(*card[:2])
-    packet = Packet(image_size, focal, card, deck)
-    orders, poses, thickness = _align(packet, points[usable], visible[usable])
+    if poses is None:
+        poses = _poses(points[usable], visible[usable], image_size, focal, card, deck)
+    else:
+        poses = [part[usable] for part in poses]
+    orders, poses, thickness = _align(*poses)
     rows = np.arange(len(usable))[:, None]
     seen = visible[usable][rows, orders]
     target = points[usable][rows, orders]
@@ -92,13 +95,38 @@ def fit_box(points, visible, image_size, focal, card, deck):
     return Box(float(thickness), np.array(lean), float(twist), shown)
 
 
+def count_recording(box, cards, card, deck):
+    """Count a recording from all its pictures: the mean of two counts that err differently.
+
+    One is the thickness of the box, which knows how the packet leans; the other is the median of
+    the pictures' counts, which learnt from counts.
+
+    Args:
+        box: a `Box`.
+        cards: (n,) the count of each picture.
+        card, deck: as in `fit_box`.
+    """
+    by_box = np.clip(box.thickness / card[2], 0, deck)
+    return float(by_box + np.median(cards)) / 2
+
+
 def _camera(image_size, focal):
     """(3, 3) intrinsic matrix of a camera whose focal length is given in picture widths."""
     width, height = image_size
     return np.array([[focal * width, 0, width / 2], [0, focal * width, height / 2], [0, 0, 1]])
 
 
-def _align(packet, points, visible):
+def _poses(points, visible, *known):
+    """The pose of each picture alone, as `fit_box` takes them; `known` is what `Packet` takes."""
+    import torch
+
+    from cardpose.pose import Packet
+
+    pose, names = Packet(*known).fit(torch.from_numpy(points), torch.from_numpy(visible))
+    return pose.rotation.numpy(), pose.numbers.numpy(), names.numpy()
+
+
+def _align(rotation, numbers, corners):
     """Names that mean the same corner in every picture, and where to start from.
 
     Keypoints are named as the picture shows them: as the camera goes round the packet, upper
@@ -108,11 +136,9 @@ def _align(packet, points, visible):
         (n, 8) order of each picture's keypoints, (n, 6) rotation vectors and translations in mm,
         and a thickness in mm.
     """
-    pose, names = packet.fit(torch.from_numpy(points), torch.from_numpy(visible))
-    rotation, numbers, orders = pose.rotation.numpy(), pose.numbers.numpy(), names.numpy()
     thickness = float(np.clip(np.median(numbers[:, 3]), _THINNEST, None))
-    rotation, last = rotation.copy(), None
-    for i in range(len(points)):
+    rotation, orders, last = rotation.astype(float), corners.copy(), None
+    for i in range(len(rotation)):
         # From the packet, which way the camera is.
         eye = -rotation[i].T[:2] @ numbers[i, :3]
         if last is not None and eye @ last < 0:

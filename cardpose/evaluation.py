@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from cardpose.batches import loader, pairs
-from cardpose.box import fit_box
+from cardpose.box import count_recording, fit_box
 from cardpose.drawing import captioned, draw_packet, heatmap_rows, sheet
 from cardpose.metrics import (
     count_metrics,
@@ -90,10 +90,7 @@ def evaluate(network, about, tensors, role, count):
 
 
 def count_recordings(recordings, cards, points, visible, about):
-    """Count recordings from all their frames: the mean of two counts that err differently.
-
-    One is the thickness of the box that fits the corners of all frames, which knows how the packet
-    leans; the other is the median of the frames' counts, which learnt from counts.
+    """Count recordings from all their frames, see `box.count_recording`.
 
     Args:
         recordings: (n,) the recording of each frame, its frames in the order they were taken.
@@ -109,8 +106,7 @@ def count_recordings(recordings, cards, points, visible, about):
         size, focal, card = about["image_size"], about["focal"], about["card"]
         box = fit_box(points[rows], visible[rows], size, focal, card, about["deck"])
         if box:
-            by_box = np.clip(box.thickness / card[2], 0, about["deck"])
-            counts[recording] = float(by_box + np.median(cards[rows])) / 2
+            counts[recording] = count_recording(box, cards[rows], card, about["deck"])
     return counts
 
 

@@ -103,7 +103,7 @@ def camera_frames(number, seconds=None):
         capture.release()
 
 
-def batches(frames, pixels=2**22, most=16):
+def batches(frames, pixels=2**22, most=4):
     """Yield lists of consecutive frames, of at most so many pictures and about so many pixels.
 
     What comes before an error is yielded before the error is raised.

@@ -120,10 +120,12 @@ def write_stand_in(path):
 
     `cards` is the mean of the red channel / 10, its interval from 1 below to 2 above; `confidence`
     is the mean of all channels / 20, at most 1. Keypoint 0 is the middle of the brightest pixel;
-    keypoint k stands at k / 10 of the width and k / 20 of the height. The last two are hidden.
+    keypoint k stands at k / 10 of the width and k / 20 of the height. The last two are hidden. A
+    recording's count is the median of its frames'.
     """
     model = onnx.parser.parse_model(STAND_IN)
     about = {"image_size": [320, 240], "deck": 52, "focal": 1.06, "card": [63, 88, 0.3]}
+    about["count"] = "picture"
     onnx.helper.set_model_props(model, {"cardpose": json.dumps(about)})
     onnx.save(model, path)
 

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,12 +12,15 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
+from test_box import seen
 from test_model import ABOUT
 
 from cardpose.counter import Counter
 from cardpose.model import CardPose, network_shape
+from cardpose.pictures import fit, to_fitted
+from cardpose.pose import Packet
 from cardpose.prediction import load_network, save_network
-from cardpose.predictor import load
+from cardpose.predictor import Predictor, Result, load
 
 
 @pytest.fixture
@@ -106,6 +110,74 @@ def test_torch_and_its_module_agree(network_file):
         assert result.packet
 
 
+# Recordings
+
+
+def filmed(thickness, size):
+    """Results of a walk round a packet so many mm thick, in pictures of a size, each counting 12
+    cards; and a predictor that says nothing itself."""
+    network_size = [320, 240]
+    points, visible = seen(range(-140, -40, 10), thickness)
+    # From the middle of 640 x 480, with a focal length of 1.06 x the longer side.
+    points = (points - [320, 240]) * max(size) / 640 + np.array(size) / 2
+    inner, _ = fit(size, network_size)
+    fitted = to_fitted(points / size, [size] * len(points), network_size)
+    focal = torch.full((len(points),), 1.06 * max(inner))
+    packet = Packet(network_size, 1.06, (63, 88, 0.3), 52)
+    pose, corners = packet.fit(torch.from_numpy(fitted), torch.from_numpy(visible), focal=focal)
+    rows = zip(points, visible, pose.rotation, pose.numbers, corners, strict=True)
+    results = [
+        Result(
+            cards=12.0,
+            low=11.0,
+            high=13.0,
+            keypoints=at.astype(np.float32),
+            visibility=shown.astype(np.float32),
+            confidence=0.9,
+            width=size[0],
+            height=size[1],
+            pose=tuple(part.numpy() for part in parts),
+        )
+        for at, shown, *parts in rows
+    ]
+    about = {"image_size": network_size, "focal": 1.06, "card": [63, 88, 0.3], "deck": 52}
+    return results, Predictor(None, {**about, "count": "both"})
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1600, 1200), (480, 640), (1920, 1080)])
+def test_a_recording_is_counted_by_its_box_and_its_frames(size):
+    results, predictor = filmed(6.0, size)
+    count = predictor.count_recording(results)
+    # 6 mm are 20 cards; the frames say 12.
+    assert count.cards == pytest.approx(16, abs=0.2)
+    assert count.frames == len(results)
+
+
+def test_frames_without_a_packet_do_not_count():
+    results, predictor = filmed(6.0, (640, 480))
+    nothing = [replace(result, confidence=0.4, cards=50.0) for result in results]
+    count = predictor.count_recording(results[:5] + nothing + results[5:])
+    assert count.cards == pytest.approx(16, abs=0.2)
+    assert count.frames == len(results)
+    assert predictor.count_recording(nothing) is None
+    assert predictor.count_recording([]) is None
+
+
+def test_where_no_box_can_be_fitted_the_frames_alone_count():
+    results, predictor = filmed(6.0, (640, 480))
+    hidden = [replace(result, visibility=np.zeros(8, np.float32)) for result in results]
+    assert predictor.count_recording(hidden).cards == 12
+    # Somebody who wants to count from the picture alone wants no box.
+    alone = Predictor(None, {**predictor.about, "count": "picture"})
+    assert alone.count_recording(results).cards == 12
+
+
+def test_a_recording_has_one_size(complains):
+    results, predictor = filmed(6.0, (640, 480))
+    with complains("one size", "640", "320"):
+        predictor.count_recording([*results, replace(results[0], width=320, height=240)])
+
+
 # What goes in
 
 
@@ -192,7 +264,7 @@ def test_an_onnx_file_needs_no_torch(stand_in, tmp_path):
         sys.meta_path.insert(0, NoTorch())
         model, path = sys.argv[1:]
         import cv2
-        from cardpose.predictor import load
+        from cardpose.predictor import Predictor, Result, load
 
         predictor = load(model, threads=1)
         result = predictor.predict(cv2.imread(path))
