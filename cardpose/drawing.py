@@ -45,21 +45,22 @@ def _crossed(points, visible):
 
 
 def draw_count(picture, large, small=""):
-    """Write two lines of text into the upper left corner of a BGR picture, on a dark ground."""
-    height, width = picture.shape[:2]
-    unit = min(width, height) / 480
-    lines = [(text, size * unit) for text, size in ((large, 1.1), (small, 0.6)) if text]
-    pad, y, wide = round(10 * unit), 0, 0
-    placed = []
-    for text, scale in lines:
-        thick = max(1, round(1.5 * scale))
-        (across, up), _ = cv2.getTextSize(text, _FONT, scale, thick)
-        y, wide = y + up + pad, max(wide, across)
-        placed.append((text, y, scale, thick))
-    ground = picture[: y + pad, : wide + 2 * pad]
-    ground[:] = ground // 4
-    for text, y, scale, thick in placed:
-        cv2.putText(picture, text, (pad, y), _FONT, scale, (255, 255, 255), thick, cv2.LINE_AA)
+    """Write a line of text, and a smaller one, into the upper left corner of a BGR picture, on a
+    darkened ground."""
+    unit = max(0.5, min(picture.shape[:2]) / 480)
+    pad, bottom, right = round(10 * unit), 0, 0
+    lines = []
+    for text, size in ((large, 1.1), (small, 0.6)):
+        if not text:
+            continue
+        scale, thick = size * unit, max(1, round(1.5 * size * unit))
+        (width, height), _ = cv2.getTextSize(text, _FONT, scale, thick)
+        bottom, right = bottom + pad + height, max(right, pad + width)
+        lines.append((text, (pad, bottom), scale, thick))
+    ground = picture[: bottom + pad, : right + pad]
+    ground //= 4
+    for text, place, scale, thick in lines:
+        cv2.putText(picture, text, place, _FONT, scale, (255, 255, 255), thick, cv2.LINE_AA)
 
 
 def captioned(picture, text, width=480):
