@@ -1,4 +1,4 @@
-"""The page that counts in the browser: served on this machine, or written out for any web server."""
+"""The page that counts in the browser: served on this machine, or written out for any host."""
 
 import contextlib
 import hashlib
@@ -46,7 +46,9 @@ def site(model, app=APP):
     if not model.is_file():
         raise InputError(f"{model}: there is no such file; `dvc repro` makes it")
     if not (app / "index.html").is_file():
-        raise InputError(f"{app}: the page is not there; run cardpose from a clone of its repository")
+        raise InputError(
+            f"{app}: the page is not there; run cardpose from a clone of its repository"
+        )
     if not all((runtime / name).is_file() for name in _RUNTIME):
         raise InputError(f"{runtime}: is not installed yet; `make app` does that")
     paths = sorted(path for pattern in _PAGE for path in app.glob(pattern))
@@ -114,6 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.files, self.fixed = files, headers
         super().__init__(*connection)
 
+    def handle(self):
+        with contextlib.suppress(ConnectionError):  # the browser has left
+            super().handle()
+
     def do_GET(self):
         path = self.path.partition("?")[0].removeprefix("/") or "index.html"
         if path not in self.files:
@@ -127,8 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":
-            with contextlib.suppress(ConnectionError):  # the browser has left
-                self.wfile.write(content)
+            self.wfile.write(content)
 
     do_HEAD = do_GET
 
