@@ -1,9 +1,9 @@
 // The page: what the buttons do, and what is shown of what the network says.
 
-import { Counter } from "./counter.js";
+import { Counter, LIVE, STILL } from "./counter.js";
 import { drawPacket } from "./drawing.js";
 import { close, Frames, openCamera, openPhoto, openVideo } from "./sources.js";
-import { Steady } from "./steady.js";
+import { MEMORY, Steady } from "./steady.js";
 
 const DECK = 52; // the scale's end; longer if the interval is
 const SPOKEN_EVERY = 2000; // ms; a screen reader shall not chatter
@@ -12,6 +12,7 @@ const RATE_OVER = 2000; // ms
 const $ = (id) => document.getElementById(id);
 const { body } = document;
 const video = $("video");
+const photo = $("photo");
 const counter = new Counter();
 
 let frames = null; // of the running camera or video
@@ -29,8 +30,8 @@ function reset(source) {
   opened += 1;
   frames?.stop();
   frames = last = null;
-  close(video);
-  steady = new Steady();
+  close(video, photo);
+  steady = new Steady(source === "video" ? Infinity : MEMORY);
   rates.length = 0;
   $("rate").hidden = true;
   $("turn").hidden = true;
@@ -44,8 +45,11 @@ async function useCamera(which) {
   const mine = opened;
   look("Starting the camera …");
   try {
-    const next = await openCamera(video, which);
+    const next = await openCamera(video, () => mine === opened, which);
     if (mine !== opened) return;
+    video.srcObject.getVideoTracks()[0].onended = () => {
+      if (mine === opened) problem("The camera has stopped.", () => useCamera(which));
+    };
     nextCamera = next;
     $("turn").hidden = !nextCamera;
     keepAwake();
@@ -56,33 +60,31 @@ async function useCamera(which) {
 }
 
 async function useFile(file) {
-  reset("photo");
+  const name = file.type.startsWith("video/") ? "video" : "photo";
+  reset(name);
   const mine = opened;
-  look("Opening …");
-  const picture = file.type.startsWith("video/") ? null : await openPhoto(file);
-  if (mine !== opened) return;
+  look("Getting ready …");
   try {
-    if (picture) await usePhoto(picture, mine);
-    else await useVideo(file, mine);
+    await counter.ready;
+    if (mine === opened) await (name === "video" ? useVideo : usePhoto)(file, mine);
   } catch (error) {
     if (mine === opened) problem(error.message, choose);
   }
 }
 
-async function usePhoto(picture, mine) {
-  const photo = $("photo");
-  Object.assign(photo, { width: picture.width, height: picture.height });
-  photo.getContext("2d").drawImage(picture, 0, 0);
-  look("Counting …");
-  const answer = await counter.count(picture);
+async function usePhoto(file, mine) {
+  const picture = await openPhoto(photo, file);
   if (mine !== opened) return;
-  take(answer, photo.width, photo.height);
+  look("Counting …");
+  const { width, height } = picture;
+  const answer = await counter.count(picture, STILL);
+  if (mine !== opened) return;
+  take(answer, width, height);
   $("rate").textContent = `counted in ${Math.round(answer.milliseconds)} ms`;
   $("rate").hidden = false;
 }
 
 async function useVideo(file, mine) {
-  body.dataset.source = "video";
   await openVideo(video, file);
   if (mine !== opened) return;
   $("play").hidden = false;
@@ -91,11 +93,14 @@ async function useVideo(file, mine) {
 
 /** Count pictures of the running video, one after the other, always the newest. */
 async function watch(mine) {
+  look("Getting ready …");
+  await counter.ready;
+  if (mine !== opened) return;
   look("Looking …");
   frames = new Frames(video);
   while (await frames.next()) {
     const { videoWidth: width, videoHeight: height } = video;
-    const answer = await counter.count(await createImageBitmap(video));
+    const answer = await counter.count(await createImageBitmap(video), LIVE);
     if (mine !== opened) return;
     take(answer, width, height);
     meter();

@@ -16,9 +16,9 @@ const CAMERA_PROBLEMS = {
  * Show a camera in `video`: the one that looks away from the user first, else the one named.
  *
  * Returns the way to turn to the next camera: what to pass as `which`, or null if this is the only
- * one.
+ * one. `wanted` says whether the camera is still wanted when it has started.
  */
-export async function openCamera(video, which = { facingMode: "environment" }) {
+export async function openCamera(video, wanted, which = { facingMode: "environment" }) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error(
       "The browser gives a camera only to pages that came over https, or from this machine. " +
@@ -33,6 +33,10 @@ export async function openCamera(video, which = { facingMode: "environment" }) {
       CAMERA_PROBLEMS[error.name] ?? `The camera did not start (${error.name}). Try again.`,
     );
   }
+  if (!wanted()) {
+    stop(stream);
+    return null;
+  }
   video.srcObject = stream;
   await video.play();
   const now = stream.getVideoTracks()[0].getSettings();
@@ -45,12 +49,14 @@ export async function openCamera(video, which = { facingMode: "environment" }) {
   return { deviceId: { exact: cameras[(place + 1) % cameras.length].deviceId } };
 }
 
-/** A picture file as an ImageBitmap, upright; null if the browser can make no picture of it. */
-export async function openPhoto(file) {
+/** Show a picture file in `image`. Returns it as an ImageBitmap, upright. */
+export async function openPhoto(image, file) {
+  image.src = URL.createObjectURL(file);
   try {
-    return await createImageBitmap(file);
+    await image.decode();
+    return await createImageBitmap(image);
   } catch {
-    return null;
+    throw unreadable(file);
   }
 }
 
@@ -60,21 +66,31 @@ export async function openVideo(video, file) {
   try {
     await video.play();
   } catch {
-    throw new Error(
-      `${file.name || "This"} is no picture or video that this browser can read. ` +
-        "Try JPEG, PNG, WebP, MP4 or WebM.",
-    );
+    throw unreadable(file);
   }
 }
 
-/** Let go of the camera or the file in `video`. */
-export function close(video) {
+function unreadable(file) {
+  const name = file.name || "This";
+  return new Error(
+    `${name} is no picture or video that this browser can read. Try JPEG, PNG, WebP, MP4 or WebM.`,
+  );
+}
+
+/** Let go of the camera and the files in `video` and `image`. */
+export function close(video, image) {
   video.pause();
-  video.srcObject?.getTracks().forEach((track) => track.stop());
+  if (video.srcObject) stop(video.srcObject);
   video.srcObject = null;
-  if (video.src) URL.revokeObjectURL(video.src);
-  video.removeAttribute("src");
+  for (const element of [video, image]) {
+    if (element.src) URL.revokeObjectURL(element.src);
+    element.removeAttribute("src");
+  }
   video.load();
+}
+
+function stop(stream) {
+  stream.getTracks().forEach((track) => track.stop());
 }
 
 /** Waits for pictures of a video: each wait ends with one that has not been waited for. */

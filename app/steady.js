@@ -24,11 +24,19 @@ export function weightedMedian(values, weights) {
 export class Steady {
   #seen = [];
   #shown = null;
+  #kept;
+
+  /** `kept`: for how long pictures are remembered, ms. */
+  constructor(kept = MEMORY) {
+    this.#kept = kept;
+  }
 
   /** Remember what a picture said, at `time` in ms. */
   add(answer, time) {
-    if (answer.confidence >= PACKET) {
-      this.#seen.push({ ...answer, time });
+    const { cards, low, high, confidence } = answer;
+    this.#seen = this.#seen.filter((before) => time - before.time <= this.#kept);
+    if (confidence >= PACKET) {
+      this.#seen.push({ cards, low, high, confidence, time });
     } else if (time - (this.#seen.at(-1)?.time ?? -Infinity) > GONE) {
       this.#seen = [];
       this.#shown = null;
