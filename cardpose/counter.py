@@ -102,11 +102,12 @@ def resized(pictures, size, inner, margin, target, times):
         _taps(pixels, times * side, times * before, times * outer)
         for pixels, side, before, outer in zip(size, inner, margin, target, strict=True)
     )
-    # Rows first: whole rows are quickly fetched.
-    taken = pictures.flatten(2)[:, rows].float()  # (n, rows, taps, 3 width)
-    taken = (down[:, None] @ taken)[:, :, 0]
-    taken = taken.unflatten(2, (-1, 3))[:, :, columns]  # (n, rows, columns, taps, 3)
-    taken = (taken * across[..., None]).sum(dim=3).permute(0, 3, 1, 2)
+    # First the rows, then, once they are turned, the columns: what lies side by side is fetched
+    # quickly.
+    taken = down[:, None] @ pictures.flatten(2)[:, rows].float()  # (n, rows, 1, 3 width)
+    taken = taken.unflatten(3, (-1, 3)).permute(0, 3, 4, 1, 2).flatten(2)  # (n, width, 3 rows)
+    taken = across[:, None] @ taken[:, columns]  # (n, columns, 1, 3 rows)
+    taken = taken.unflatten(3, (3, -1)).permute(0, 3, 4, 1, 2).flatten(3)
     return torch.where(y[:, None] & x, (taken + 0.5).floor(), float(GREY))
 
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from cardpose.geometry import CORNER_INSET, CORNER_RADIUS, card_corners
 from cardpose.keypoints import BACK, CORNER, EDGES, TURNED
@@ -37,6 +36,8 @@ _SHORTENED = np.sin(np.radians(35))  # by how much, from where most pictures are
 _ABOVE = np.array(
     [[1, 0, 0], [0, -_SHORTENED, -np.cos(np.radians(35))], [0, np.cos(np.radians(35)), -_SHORTENED]]
 )
+# (3, 9): with a vector before it the matrix of its vector product, row after row.
+_CROSS = np.cross(np.eye(3), np.eye(3)[:, None]).reshape(3, 9)
 _HALF_TURN = (3, 2, 1, 0)  # a card's corners when it is turned by 180 degrees
 
 
@@ -96,6 +97,7 @@ class Packet(nn.Module):
             "turned": np.array(TURNED),
             "ends": np.array(EDGES).T.reshape(-1),
             "unit": np.eye(11),
+            "cross": _CROSS,
         }
         for name, array in arrays.items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
@@ -210,36 +212,27 @@ class Packet(nn.Module):
             three axes and by the pose's numbers.
         """
         (flat, back, twisted), (rotation, numbers) = points, pose
-        lean = (1 - back)[:, None] * numbers[:, None, 4:6]
-        up = back * numbers[:, 3:4] + twisted * numbers[:, 6:7]
-        turned = torch.cat([flat + lean, up[..., None]], dim=2) @ rotation.transpose(1, 2)
-        x, y, z = (turned + numbers[:, None, :3]).unbind(dim=2)
-        nearness = 1 / z.clamp(min=1.0)  # nothing is nearer than 1 mm
-        focal = (self.focal * (1 + numbers[:, 7:8]) * nearness)[..., None]
-        off = focal * torch.stack([x, y], dim=2)
+        zero, face = torch.zeros_like(back), 1 - back
+        # How the packet's thickness, lean and twist shift a point of it, (k, 3, 4).
+        x = torch.stack([zero, face, zero, zero], dim=1)
+        y = torch.stack([zero, zero, face, zero], dim=1)
+        z = torch.stack([back, zero, zero, twisted], dim=1)
+        shifts = torch.stack([x, y, z], dim=1)
+        shift = (shifts @ numbers[:, None, 3:7, None])[..., 0]
+        turned = (torch.cat([flat, 0 * flat[..., :1]], dim=2) + shift) @ rotation.transpose(1, 2)
+        at = turned + numbers[:, None, :3]
+        nearness = 1 / at[..., 2:].clamp(min=1.0)  # nothing is nearer than 1 mm
+        focal = self.focal * (1 + numbers[:, None, 7:]) * nearness
+        off = focal * at[..., :2]
         if not derivatives:
             return off + self.middle
-        p, q, r = turned.unbind(dim=2)
-        zero, one = torch.zeros_like(p), torch.ones_like(p)
-        columns = rotation[:, None].expand(-1, back.shape[0], -1, -1).unbind(dim=3)
-        face = (1 - back)[:, None]
-        moves = [  # of the point before the camera, each (n, k, 3)
-            torch.stack([zero, -r, q], dim=2),
-            torch.stack([r, zero, -p], dim=2),
-            torch.stack([-q, p, zero], dim=2),
-            torch.stack([one, zero, zero], dim=2),
-            torch.stack([zero, one, zero], dim=2),
-            torch.stack([zero, zero, one], dim=2),
-            back[:, None] * columns[2],
-            face * columns[0],
-            face * columns[1],
-            twisted[:, None] * columns[2],
-        ]
-        moves = torch.stack(moves, dim=3)
-        by = focal[..., None] * moves[:, :, :2]
-        by = by - (off * nearness[..., None])[..., None] * moves[:, :, 2:]
-        zoom = off / (1 + numbers[:, 7:8, None])
-        return off + self.middle, torch.cat([by, zoom[..., None]], dim=3)
+        unit = self.unit[:3, :3]
+        # By where the point is before the camera, (n, k, 2, 3).
+        by = focal[..., None] * (unit[:2] - (at[..., :2] * nearness)[..., None] * unit[2])
+        turn = (turned @ -self.cross).unflatten(2, (3, 3))
+        zoom = off / (1 + numbers[:, None, 7:])
+        slopes = [by @ turn, by, (by @ rotation[:, None]) @ shifts, zoom[..., None]]
+        return off + self.middle, torch.cat(slopes, dim=3)
 
     def _start(self, points, seen, usual):
         """A first pose: seen from above, turned as the keypoints' names say, and as far off as they
@@ -292,7 +285,7 @@ class Packet(nn.Module):
         for _ in range(_STEPS):
             more = (normal * damping[:, None, None] + 1e-9) * self.unit
             step = solve(normal + more, gradient)
-            tried = Pose(_turn(-step[:, :3]) @ pose.rotation, pose.numbers - step[:, 3:])
+            tried = Pose(_turn(-step[:, :3], self.cross) @ pose.rotation, pose.numbers - step[:, 3:])
             there = self._misfit(tried, points, seen, edges, usual)
             better = there[0] < misfit
             a, b = better[:, None], better[:, None, None]
@@ -311,9 +304,9 @@ class Packet(nn.Module):
         gradient (n, 11), and about half its second derivatives (n, 11, 11). How firmly a lean is
         held is taken as given in both."""
         unusual = pose.numbers - usual[0]
-        firm = F.pad(self._firmness(pose, usual).square(), (3, 0))
+        firm = self._firmness(pose, usual).square() @ self.unit[3:]
         misfit = (firm[:, 3:] * unusual.square()).sum(dim=1)
-        gradient = firm * F.pad(unusual, (3, 0))
+        gradient = firm * (unusual @ self.unit[3:])
         normal = firm[:, None] * self.unit
         for off, slopes, stray in self._residuals(pose, points, seen, edges):
             squares = off.square().sum(dim=2) / stray**2
@@ -342,11 +335,11 @@ class Packet(nn.Module):
             yield off.flatten(1)[..., None], slopes.flatten(1, 2)[:, :, None], _STRAY_EDGE
 
 
-def _turn(vector):
-    """(n, 3, 3) rotations by about (n, 3) radians, exact rotations by A. Cayley's formula."""
-    x, y, z = (vector / 2).unbind(dim=1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).unflatten(1, (3, 3))
-    share = 2 / (1 + (vector / 2).square().sum(dim=1))
+def _turn(vector, cross):
+    """(n, 3, 3) rotations by about (n, 3) radians, exact rotations by A. Cayley's formula; `cross`
+    is _CROSS."""
+    half = vector / 2
+    share = 2 / (1 + half.square().sum(dim=1))
+    across = (half @ cross).unflatten(1, (3, 3))
     unit = torch.eye(3, dtype=vector.dtype, device=vector.device)
-    return unit + share[:, None, None] * (cross + cross @ cross)
+    return unit + share[:, None, None] * (across + across @ across)
