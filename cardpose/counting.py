@@ -89,10 +89,10 @@ class Run:
         return worked
 
     def _video(self, source):
-        """Its frames in batches; of their results only so many are kept that memory stays flat."""
+        """Its frames in batches; of their results only some are kept, so that memory stays flat."""
         name, target = str(source.path), self.targets.get(source)
         rate, promised = inputs.timing(source.path)
-        kept, step, seen, broken = [], 1, 0, None
+        kept, step, seen, shown, broken = [], 1, 0, 0, None
         total = -(-promised // self.every) or None
         bar = tqdm(desc=name, total=total, unit="frame", leave=False, disable=None)
         with bar, _film(target, rate / self.every) as add:
@@ -103,11 +103,13 @@ class Run:
                         self._write(picture_record("frame", name, index, result))
                         if target:
                             add(drawn(picture, result))
-                        if seen % step == 0:
-                            kept.append(result)
-                        if len(kept) == 2 * _KEPT:
-                            kept, step = kept[::2], 2 * step
                         seen += 1
+                        if result.packet:
+                            if shown % step == 0:
+                                kept.append(result)
+                            if len(kept) == 2 * _KEPT:
+                                kept, step = kept[::2], 2 * step
+                            shown += 1
                     bar.update(len(batch))
                     if self.stop.is_set():
                         break
@@ -117,7 +119,7 @@ class Run:
                 broken = error  # what came before is good
         count = self.predictor.count_recording(kept)
         self._write(recording_record(name, seen, count))
-        self.table.recording(name, seen, count)
+        self.table.recording(name, seen, shown, count)
         if broken:
             raise broken
 

@@ -115,13 +115,14 @@ class Table:
                 hidden = "" if visible else "  hidden"
                 self._say(f"  {keypoint.replace('_', ' '):16} {x:8.1f} {y:8.1f}{hidden}")
 
-    def recording(self, name, frames, count):
-        """A recording's line; `count` is a `predictor.Count`, or None for no packet."""
+    def recording(self, name, frames, shown, count):
+        """A recording's line: of so many frames, so many showed a packet; `count` is a
+        `predictor.Count`, or None."""
         if count is None:
             self._print(name, "no packet", f"in {frames} frames")
         else:
-            seen = f"{count.frames} of " if count.frames < frames else ""
-            self._print(name, f"{count.cards:.1f}", f"from {seen}{frames} frames")
+            of = "" if shown == frames else f"{shown} of "
+            self._print(name, f"{count.cards:.1f}", f"from {of}{frames} frames")
 
     def now(self, results):
         """What a camera showed last, in a line that changes; elsewhere than on a terminal, in a
