@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from cardpose.model import COUNTS
 from cardpose.pictures import DETAIL, GREY, fit
+from cardpose.prediction import interval
 
 _TELLING = 4  # so many of the heatmaps' peaks say whether there is a packet
 
@@ -50,7 +50,7 @@ class Counter(nn.Module):
         self.network = network
         self.way = COUNTS.index(count)
         self.size, self.deck, self.focal = about["image_size"], about["deck"], about["focal"]
-        self.margin = about["margins"][count] if about["margins"] else torch.nan
+        self.margin = about["margins"] and about["margins"][count]
 
     def forward(self, pictures):
         """Count the packets in pictures.
@@ -140,8 +140,3 @@ def _at_most(a, b):
 
 def _at_least(a, b):
     return a.clamp(min=b)
-
-
-def interval(cards, margin):
-    """(n,) lowest and (n,) highest count that a 90 % interval holds."""
-    return (cards - margin).clamp(min=0), cards + margin

@@ -120,7 +120,9 @@ class Packet(nn.Module):
         n, ways = points.shape[0], self.namings.shape[0]
         target = points.double()[:, self.namings].flatten(0, 1)
         counts = seen[:, self.namings].flatten(0, 1)
-        usual = [part.repeat_interleave(ways, dim=0) for part in self._usual(seen, thickness, focal)]
+        usual = [
+            part.repeat_interleave(ways, dim=0) for part in self._usual(seen, thickness, focal)
+        ]
         start = self._start(target, counts, usual[0])
         pose, wrong = self._refine(start, target, counts, None, usual)
         wrong = wrong.unflatten(0, (n, ways))
@@ -285,7 +287,9 @@ class Packet(nn.Module):
         for _ in range(_STEPS):
             more = (normal * damping[:, None, None] + 1e-9) * self.unit
             step = solve(normal + more, gradient)
-            tried = Pose(_turn(-step[:, :3], self.cross) @ pose.rotation, pose.numbers - step[:, 3:])
+            tried = Pose(
+                _turn(-step[:, :3], self.cross) @ pose.rotation, pose.numbers - step[:, 3:]
+            )
             there = self._misfit(tried, points, seen, edges, usual)
             better = there[0] < misfit
             a, b = better[:, None], better[:, None, None]

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cardpose.box import count_recording, fit_box
+from cardpose.box import count_recording
 from cardpose.errors import InputError
-from cardpose.pictures import fit, to_fitted
 
 OUTPUTS = (
     *("keypoints", "visibility", "cards", "low", "high", "confidence"),
@@ -140,29 +139,24 @@ class Predictor:
         if not found:
             return None
         cards = np.array([result.cards for result in found])
-        box = self._box(found) if self.about["count"] == "both" else None
-        if box is None:
-            return Count(float(np.median(cards)), len(found))
-        count = count_recording(box, cards, self.about["card"], self.about["deck"])
-        return Count(count, len(found))
+        count = self._count_by_box(cards, found) if self.about["count"] == "both" else None
+        return Count(float(np.median(cards)) if count is None else count, len(found))
 
-    def _box(self, results):
-        """The box that all results show, fitted as the network sees them: to its own picture."""
-        sizes = [(result.width, result.height) for result in results]
-        if len(set(sizes)) > 1:
-            raise InputError(f"pictures of a recording should have one size (got {set(sizes)})")
-        seen = self.about["image_size"]
-        points = np.stack([result.keypoints for result in results]).astype(float)
-        points = to_fitted(points / np.array(sizes)[:, None], sizes, seen)
-        inner, _ = fit(sizes[0], seen)
-        return fit_box(
-            points,
+    def _count_by_box(self, cards, results):
+        sizes = {(result.width, result.height) for result in results}
+        if len(sizes) > 1:
+            raise InputError(f"pictures of a recording should have one size (got {sizes})")
+        rotation, numbers, corners = (
+            np.stack(part) for part in zip(*(result.pose for result in results), strict=True)
+        )
+        return count_recording(
+            cards,
+            np.stack([result.keypoints for result in results]).astype(float),
             np.stack([result.visible for result in results]),
-            seen,
-            self.about["focal"] * max(inner) / seen[0],
-            self.about["card"],
-            self.about["deck"],
-            [np.stack(part) for part in zip(*(result.pose for result in results), strict=True)],
+            (rotation, numbers),
+            corners,
+            sizes.pop(),
+            self.about,
         )
 
 
