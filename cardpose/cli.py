@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -61,6 +61,7 @@ def _parser():
     add("--output", type=Path, metavar="FOLDER", help="write the inputs there, drawn upon")
     add("--csv", metavar="FILE", help="write a row a picture, frame and recording; - for stdout")
     add("--jsonl", metavar="FILE", help="the same as lines of JSON")
+    add("--together", action="store_true", help="count one packet from all pictures")
     add("--every", type=_positive(int), default=1, metavar="N", help="every N-th frame of videos")
     add("--seconds", type=_positive(float), metavar="S", help="look so long through a camera")
     add("--threads", type=_positive(int), metavar="N", help="use so many processor cores")
@@ -91,7 +92,8 @@ def _predict(chosen):
         shown = None if "-" in (chosen.csv, chosen.jsonl) else sys.stdout
         table = Table([str(source.path) for source in found if source.kind != "camera"], shown)
         stop = stack.enter_context(_stopping())
-        run = Run(predictor, table, writers, targets, stop, chosen.every, chosen.seconds)
+        how = (chosen.together, chosen.every, chosen.seconds)
+        run = Run(predictor, table, writers, targets, stop, *how)
         worked = run.look(found)
     return _INTERRUPTED if stop.is_set() else int(failed or not worked)
 
@@ -167,13 +169,13 @@ def _protect(sources, targets):
 
 
 def _positive(kind):
-    """An argument's type: a number above 0."""
+    """An argument's type: an int, or a float, above 0."""
 
     def number(text):
-        value = kind(text)
-        if not value > 0:
-            raise ValueError
-        return value
+        with suppress(ValueError):
+            if (value := kind(text)) > 0:
+                return value
+        whole = "whole " if kind is int else ""
+        raise argparse.ArgumentTypeError(f"should be a {whole}number above 0 (got {text!r})")
 
-    number.__name__ = f"number above 0, {kind.__name__}"
     return number

@@ -33,6 +33,7 @@ class Run:
         writers: of records, see `reports`.
         targets: where to draw a source, by source; what is not there is not drawn.
         stop: set by somebody who wants no more; what is begun is then brought to an end.
+        together: whether all pictures show one packet, to be counted from all of them.
         every: takes every so-manieth frame of videos.
         seconds: how long to look through a camera, None for ever.
     """
@@ -42,6 +43,7 @@ class Run:
     writers: list
     targets: dict
     stop: threading.Event
+    together: bool
     every: int
     seconds: float | None
 
@@ -51,25 +53,33 @@ class Run:
         Returns:
             whether all could be read, to their end.
         """
-        worked = True
+        worked, album = True, []
         for kind, group in groupby(sources, lambda source: source.kind):
             if kind == "picture":
-                worked &= self._pictures(list(group), alone=len(sources) == 1)
-                continue
-            look = {"video": self._video, "camera": self._camera}[kind]
-            for source in group:
-                try:
-                    look(source)
-                except InputError as error:
-                    complain(error)
-                    worked = False
-                if self.stop.is_set():
-                    break
+                worked &= self._pictures(list(group), len(sources) == 1, album)
+            else:
+                worked &= self._each({"video": self._video, "camera": self._camera}[kind], group)
+            if self.stop.is_set():
+                break
+        if self.together and album:
+            shown = sum(result.packet for result in album)
+            worked &= self._each(self._recording, ["all pictures"], album, len(album), shown)
+        return worked
+
+    def _each(self, look, sources, *more):
+        """Do `look` for each; what it raises is said. Returns whether it raised nothing."""
+        worked = True
+        for source in sources:
+            try:
+                look(source, *more)
+            except InputError as error:
+                complain(error)
+                worked = False
             if self.stop.is_set():
                 break
         return worked
 
-    def _pictures(self, sources, alone):
+    def _pictures(self, sources, alone, album):
         worked = True
         for source, picture in inputs.ahead(_photographs(sources)):
             if isinstance(picture, InputError):
@@ -78,6 +88,8 @@ class Run:
                 continue
             name = str(source.path)
             result = self.predictor.predict(picture)
+            if self.together:
+                album.append(result)
             self._write(picture_record("picture", name, None, result))
             self.table.picture(name, result, keypoints=alone)
             if source in self.targets:
@@ -87,6 +99,13 @@ class Run:
             if self.stop.is_set():
                 break
         return worked
+
+    def _recording(self, name, results, frames, shown):
+        """A packet that many pictures show: `results` of some or all of them. There were so many
+        `frames`, of which so many have `shown` a packet."""
+        count = self.predictor.count_recording(results)
+        self._write(recording_record(name, frames, count))
+        self.table.recording(name, frames, shown, count)
 
     def _video(self, source):
         """Its frames in batches; of their results only some are kept, so that memory stays flat."""
@@ -117,9 +136,7 @@ class Run:
                 if not seen:
                     raise
                 broken = error  # what came before is good
-        count = self.predictor.count_recording(kept)
-        self._write(recording_record(name, seen, count))
-        self.table.recording(name, seen, shown, count)
+        self._recording(name, kept, seen, shown)
         if broken:
             raise broken
 

@@ -56,16 +56,20 @@ def photograph(path):
     Grey pictures get three channels, 16 bits become 8, transparency is left out.
 
     Raises:
-        InputError: the file is no picture that can be read.
+        InputError: the file is no picture that can be read, or not the whole of one.
     """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIC:
+        raise InputError(f"{path}: is a HEIC picture: convert it to JPEG first")
+    if content[:2] == b"\xff\xd8" and _is_cut_off(content):
+        raise InputError(f"{path}: ends early: a part of the picture is missing")
     try:
         return read_picture(path)
     except cv2.error:
         raise InputError(f"{path}: is too large a picture") from None
-    except InputError:
-        if _is_heic(path):
-            raise InputError(f"{path}: is a HEIC picture: convert it to JPEG first") from None
-        raise
 
 
 def timing(path):
@@ -148,7 +152,13 @@ def _natural(path):
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
-def _is_heic(path):
-    with path.open("rb") as file:
-        start = file.read(12)
-    return start[4:8] == b"ftyp" and start[8:12] in _HEIC
+def _is_cut_off(jpeg):
+    """Whether a JPEG file's end is missing: OpenCV would make up the rest of the picture.
+
+    Its segments begin with two bytes, of which the first is 0xff, and their length, in two more;
+    the picture itself, from 0xff 0xda on, holds no 0xff 0xd9, which ends it.
+    """
+    at = 2
+    while jpeg[at : at + 1] == b"\xff" and jpeg[at : at + 2] != b"\xff\xda":
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    return b"\xff\xd9" not in jpeg[at:]

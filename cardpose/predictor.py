@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from cardpose.box import count_recording
-from cardpose.errors import InputError
+from cardpose.errors import InputError, some
 
 OUTPUTS = (
     *("keypoints", "visibility", "cards", "low", "high", "confidence"),
@@ -115,10 +115,10 @@ class Predictor:
         for (height, width, _), rows in by_size.items():
             together = max(1, min(_TOGETHER, _PIXELS // (height * width)))
             for first in range(0, len(rows), together):
-                some = rows[first : first + together]
-                batch = np.stack([pictures[i] for i in some])
+                group = rows[first : first + together]
+                batch = np.stack([pictures[i] for i in group])
                 found = self._run(batch if rgb else np.ascontiguousarray(batch[..., ::-1]))
-                for i, row in zip(some, zip(*found, strict=True), strict=True):
+                for i, row in zip(group, zip(*found, strict=True), strict=True):
                     results[i] = _result(row, width, height)
         return results
 
@@ -138,26 +138,21 @@ class Predictor:
         found = [result for result in results if result.packet]
         if not found:
             return None
+        sizes = sorted({(result.width, result.height) for result in found})
+        if len(sizes) > 1:
+            raise InputError(f"pictures of a recording should have one size (got {some(sizes)})")
         cards = np.array([result.cards for result in found])
-        count = self._count_by_box(cards, found) if self.about["count"] == "both" else None
+        count = self._by_box(found, cards, sizes[0]) if self.about["count"] == "both" else None
         return Count(float(np.median(cards)) if count is None else count, len(found))
 
-    def _count_by_box(self, cards, results):
-        sizes = {(result.width, result.height) for result in results}
-        if len(sizes) > 1:
-            raise InputError(f"pictures of a recording should have one size (got {sizes})")
+    def _by_box(self, results, cards, size):
         rotation, numbers, corners = (
             np.stack(part) for part in zip(*(result.pose for result in results), strict=True)
         )
-        return count_recording(
-            cards,
-            np.stack([result.keypoints for result in results]).astype(float),
-            np.stack([result.visible for result in results]),
-            (rotation, numbers),
-            corners,
-            sizes.pop(),
-            self.about,
-        )
+        points = np.stack([result.keypoints for result in results]).astype(float)
+        visible = np.stack([result.visible for result in results])
+        poses = rotation, numbers
+        return count_recording(cards, points, visible, poses, corners, size, self.about)
 
 
 def load(path, threads=None):

@@ -119,10 +119,10 @@ class Table:
         """A recording's line: of so many frames, so many showed a packet; `count` is a
         `predictor.Count`, or None."""
         if count is None:
-            self._print(name, "no packet", f"in {frames} frames")
+            self._print(name, "no packet", f"in {frames} pictures")
         else:
             of = "" if shown == frames else f"{shown} of "
-            self._print(name, f"{count.cards:.1f}", f"from {of}{frames} frames")
+            self._print(name, f"{count.cards:.1f}", f"from {of}{frames} pictures")
 
     def now(self, results):
         """What a camera showed last, in a line that changes; elsewhere than on a terminal, in a

@@ -114,6 +114,23 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(cardpose, tmp_path, w
         assert sum(line.startswith(f"error: {name}: ") for line in errors) == 1
 
 
+def test_pictures_of_one_packet_are_counted_together(cardpose, tmp_path, write_video):
+    for name, brightness in (("a", 50), ("b", 90), ("c", 0), ("d", 60)):
+        grey(tmp_path / f"{name}.png", brightness)
+    write_video(tmp_path / "v.mp4")
+    arguments = ("a.png", "v.mp4", "b.png", "c.png", "d.png", "--together")
+    status, out, _ = cardpose("predict", *arguments, "--csv", "o.csv")
+    assert status == 0
+    assert words(out)[-1] == ["all", "pictures", "6.0", "from", "3", "of", "4", "pictures"]
+    last = pd.read_csv(tmp_path / "o.csv").iloc[-1]
+    assert (last["kind"], last["cards"], last["frames"]) == ("recording", 6, 4)
+    grey(tmp_path / "d.png", 60, height=50)
+    status, out, err = cardpose("predict", *arguments)
+    assert status == 1
+    assert len(out.splitlines()) == 6
+    assert err.startswith("error: pictures of a recording should have one size")
+
+
 def test_long_names_are_shortened_to_the_terminal(stand_in, tmp_path):
     name = "a" * 100 + "_the_end.png"
     grey(tmp_path / name, 50)
@@ -215,7 +232,7 @@ def test_a_video_is_one_line_and_its_drawing_has_all_its_frames(cardpose, tmp_pa
     assert len(out.splitlines()) == 2
     assert words(out)[1][0] == "v.mp4"
     # The first two are too dark for a packet.
-    assert words(out)[1][-5:] == ["from", "23", "of", "25", "frames"]
+    assert words(out)[1][-5:] == ["from", "23", "of", "25", "pictures"]
     assert inputs.timing(tmp_path / "out" / "v.mp4") == (25, 25)
     *frames, _ = sampled_frames(tmp_path / "out" / "v.mp4", 1)
     assert len(frames) == 25
@@ -229,7 +246,7 @@ def test_a_video_is_one_line_and_its_drawing_has_all_its_frames(cardpose, tmp_pa
 def test_every_nth_frame_plays_as_fast_as_before(cardpose, tmp_path, write_video):
     write_video(tmp_path / "v.mp4")
     _, out, _ = cardpose("predict", "v.mp4", "--output", "out", "--every", 5)
-    assert words(out)[1][-3:] == ["of", "5", "frames"]
+    assert words(out)[1][-3:] == ["of", "5", "pictures"]
     assert inputs.timing(tmp_path / "out" / "v.mp4") == (5, 5)
 
 
@@ -284,7 +301,7 @@ def test_of_a_long_video_only_so_many_results_are_kept(
     assert status == 0
     # 2 to 24 show a packet. At 8 of them every second goes, and from then on every second comes.
     assert kept == [2, 6, 10, 14, 18, 22]
-    assert words(out)[1][-5:] == ["from", "23", "of", "25", "frames"]
+    assert words(out)[1][-5:] == ["from", "23", "of", "25", "pictures"]
 
 
 LONG = """

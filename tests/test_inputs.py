@@ -143,6 +143,28 @@ def test_a_picture_of_unheard_of_size_is_named(tmp_path, complains):
         photograph(tmp_path / "a.png")
 
 
+def test_half_a_photograph_is_named(tmp_path, complains):
+    """Also where its thumbnail, a JPEG within the JPEG, is whole."""
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    thumbnail = cv2.imencode(".jpg", noise[:8, :8])[1].tobytes()
+    jpeg = cv2.imencode(".jpg", noise)[1].tobytes()
+    segment = b"\xff\xe1" + struct.pack(">H", 2 + len(thumbnail)) + thumbnail
+    whole = jpeg[:2] + segment + jpeg[2:]
+    (tmp_path / "a.jpg").write_bytes(whole + b"what phones append")
+    assert photograph(tmp_path / "a.jpg").shape == (48, 64, 3)
+    for length in (len(whole) // 2, len(whole) - 2, len(segment) + 10, 5, 2):
+        (tmp_path / "a.jpg").write_bytes(whole[:length])
+        with complains(f"{tmp_path / 'a.jpg'}: ends early"):
+            photograph(tmp_path / "a.jpg")
+
+
+def test_a_link_to_nowhere_is_named(tmp_path, complains):
+    (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
+    assert found(tmp_path) == [("picture", "a.jpg")]
+    with complains(f"{tmp_path / 'a.jpg'}: cannot be read (No such file"):
+        photograph(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_picture_is_named(tmp_path, complains, content):
     (tmp_path / "a.png").write_bytes(content)

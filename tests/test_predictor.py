@@ -174,7 +174,7 @@ def test_where_no_box_can_be_fitted_the_frames_alone_count():
 
 def test_a_recording_has_one_size(complains):
     results, predictor = filmed(6.0, (640, 480))
-    with complains("one size", "640", "320"):
+    with complains("one size", "(320, 240), (640, 480)"):
         predictor.count_recording([*results, replace(results[0], width=320, height=240)])
 
 
