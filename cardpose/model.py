@@ -89,7 +89,7 @@ class CardPose(nn.Module):
         Returns:
             a `Look`.
         """
-        _, points, peaks, cards, visible = self._first_look(pictures)
+        _, points, peaks, cards, visible = self._first_look(pictures, focal)
         details = details.float()
         with torch.autocast(pictures.device.type, enabled=False):
             points = points + self.closer(sample(details, points)) / DETAIL
@@ -104,7 +104,7 @@ class CardPose(nn.Module):
             order = torch.where(renamed, self.packet.names(pose), given)
             points = points.gather(1, order[..., None].expand(-1, -1, 2))
             visible = visible.gather(1, order)
-            by_corners = self.closer.geometry(points, visible > 0)
+            by_corners = self.closer.geometry(self.packet.as_usual(points, focal), visible > 0)
             by_box = (pose.numbers[:, 3] / self.deck_height).clamp(0, 1).float()
             both = (by_corners + by_box) / 2
         cards = torch.cat([cards, both[:, None]], dim=1)
@@ -143,7 +143,7 @@ class CardPose(nn.Module):
         heatmaps, _, _, cards, visible = self._first_look(pictures)
         return heatmaps, cards, visible
 
-    def _first_look(self, pictures):
+    def _first_look(self, pictures, focal=None):
         x = self.stem(pictures.float() / 127.5 - 1)
         features = [x]
         for level in self.down:
@@ -161,7 +161,7 @@ class CardPose(nn.Module):
             points, peaks = decode(detached, self.stride, self.sigma)
             points = points * (self.image_size[0] / pictures.shape[3])
             looks = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
-            cards, visible = self.head(points, looks)
+            cards, visible = self.head(self.packet.as_usual(points, focal), looks)
         return heatmaps, points, peaks, cards, visible
 
 

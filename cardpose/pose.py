@@ -141,6 +141,13 @@ class Packet(nn.Module):
         usual = self._usual(seen, focal=focal)
         return self._refine(pose, points.double(), seen, edges, usual)[0]
 
+    def as_usual(self, points, focal):
+        """Where points (n, k, 2) would be seen if the focal lengths (n,) were the usual one."""
+        if focal is None:
+            return points
+        middle = self.middle.to(points.dtype)
+        return middle + (points - middle) * (self.focal / focal)[:, None, None]
+
     def keypoints(self, pose):
         """(n, 8, 2) where the box's keypoints are in the picture, the hidden ones too."""
         return self._project(pose, self._keypoints(pose))
