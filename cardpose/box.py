@@ -9,18 +9,16 @@ B. Triggs et al., "Bundle Adjustment: A Modern Synthesis", 1999.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.optimize import least_squares
 from scipy.sparse import lil_matrix
 from scipy.spatial.transform import Rotation
 
 from cardpose.geometry import card_corners
 from cardpose.keypoints import BACK, CORNER, TURNED
-from cardpose.pose import Packet
 
 _FRAMES = 50  # at most this many of a recording, evenly spread
 _CORNERS = 5  # at least this many visible in a frame
-_BLUR = 1 / 320  # how far off a corner is seen, in picture widths
+_BLUR = 1 / 320  # how far off a corner is seen, as a share of a picture's longer side
 _LEAN, _TWIST = 2.0, 1.0  # mm, what is usual
 _THINNEST = 0.3  # mm, that the fit starts from
 
@@ -37,16 +35,39 @@ class Box:
     points: np.ndarray
 
 
-def fit_box(points, visible, image_size, focal, card, deck):
+def count_recording(cards, points, visible, poses, corners, image_size, about):
+    """Count a recording from all its frames: the mean of two counts that err differently.
+
+    One is the thickness of the box that fits the corners of all frames, which knows how the packet
+    leans; the other is the median of the frames' counts, which learnt from counts.
+
+    Args:
+        cards: (n,) the count of each frame.
+        points, visible, poses, corners, image_size: as `fit_box` takes them.
+        about: what is known of the network: "focal", "card" and "deck".
+
+    Returns:
+        cards, not rounded, or None where no frame shows enough for `fit_box`.
+    """
+    box = fit_box(points, visible, poses, corners, image_size, about["focal"], about["card"])
+    if not box:
+        return None
+    by_box = np.clip(box.thickness / about["card"][2], 0, about["deck"])
+    return float(by_box + np.median(cards)) / 2
+
+
+def fit_box(points, visible, poses, corners, image_size, focal, card):
     """The box that explains a recording's keypoints best.
 
     Args:
         points: (n, 8, 2) pixels, the pictures in the order they were taken.
         visible: (n, 8) bool.
+        poses: (n, 3, 3) rotations and (n, 8) numbers of the box in each picture alone, see
+            `pose.Pose`, to start from.
+        corners: (n, 8) which keypoint each of that box's is.
         image_size: (width, height) of the pictures in pixels.
-        focal: focal length in picture widths.
+        focal: focal length as a share of a picture's longer side.
         card: (width, length, thickness) of a card in mm.
-        deck: how many cards there may be.
 
     Returns:
         a `Box`, or None where no picture shows enough corners.
@@ -56,9 +77,9 @@ def fit_box(points, visible, image_size, focal, card, deck):
         return None
     usable = usable[np.unique(np.linspace(0, len(usable) - 1, _FRAMES).round().astype(int))]
     camera = _camera(image_size, focal)
-    corners = card_corners(*card[:2])
-    packet = Packet(image_size, focal, card, deck)
-    orders, poses, thickness = _align(packet, points[usable], visible[usable])
+    outline = card_corners(*card[:2])
+    rotation, numbers = (np.asarray(part, float)[usable] for part in poses)
+    orders, poses, thickness = _align(rotation, numbers, corners[usable])
     rows = np.arange(len(usable))[:, None]
     seen = visible[usable][rows, orders]
     target = points[usable][rows, orders]
@@ -66,7 +87,7 @@ def fit_box(points, visible, image_size, focal, card, deck):
 
     def project(x):
         pose, (thickness, lean_x, lean_y, twist) = x[:-4].reshape(n, 6), x[-4:]
-        world = np.column_stack([corners[CORNER], BACK * thickness])
+        world = np.column_stack([outline[CORNER], BACK * thickness])
         world[~BACK, :2] += [lean_x, lean_y]
         world[:, 2] += twist * np.array([-1, 1, 1, -1])[CORNER]
         turned = np.einsum("nij,kj->nki", Rotation.from_rotvec(pose[:, :3]).as_matrix(), world)
@@ -74,7 +95,7 @@ def fit_box(points, visible, image_size, focal, card, deck):
         return at[..., :2] / np.maximum(at[..., 2:], 1.0)  # nothing is nearer than 1 mm
 
     def residuals(x):
-        off = (project(x) - target)[seen] / (_BLUR * image_size[0])
+        off = (project(x) - target)[seen] / (_BLUR * max(image_size))
         return np.concatenate([off.reshape(-1), x[-3:] / [_LEAN, _LEAN, _TWIST]])
 
     start = np.concatenate([poses.reshape(-1), [thickness, 0, 0, 0]])
@@ -93,12 +114,12 @@ def fit_box(points, visible, image_size, focal, card, deck):
 
 
 def _camera(image_size, focal):
-    """(3, 3) intrinsic matrix of a camera whose focal length is given in picture widths."""
-    width, height = image_size
-    return np.array([[focal * width, 0, width / 2], [0, focal * width, height / 2], [0, 0, 1]])
+    """(3, 3) intrinsic matrix of a camera whose focal length is a share of the longer side."""
+    (width, height), focal = image_size, focal * max(image_size)
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
 
 
-def _align(packet, points, visible):
+def _align(rotation, numbers, corners):
     """Names that mean the same corner in every picture, and where to start from.
 
     Keypoints are named as the picture shows them: as the camera goes round the packet, upper
@@ -108,11 +129,10 @@ def _align(packet, points, visible):
         (n, 8) order of each picture's keypoints, (n, 6) rotation vectors and translations in mm,
         and a thickness in mm.
     """
-    pose, names = packet.fit(torch.from_numpy(points), torch.from_numpy(visible))
-    rotation, numbers, orders = pose.rotation.numpy(), pose.numbers.numpy(), names.numpy()
+    orders = corners.copy()
     thickness = float(np.clip(np.median(numbers[:, 3]), _THINNEST, None))
     rotation, last = rotation.copy(), None
-    for i in range(len(points)):
+    for i in range(len(orders)):
         # From the packet, which way the camera is.
         eye = -rotation[i].T[:2] @ numbers[i, :3]
         if last is not None and eye @ last < 0:

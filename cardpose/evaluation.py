@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from cardpose.batches import loader, pairs
-from cardpose.box import fit_box
+from cardpose.box import count_recording
 from cardpose.drawing import captioned, draw_packet, heatmap_rows, sheet
 from cardpose.metrics import (
     count_metrics,
@@ -52,15 +52,15 @@ def evaluate(network, about, tensors, role, count):
     """
     rows = np.flatnonzero(role == "test")
     batches = pairs(tensors, rows, _BATCH)
-    counts, points, visible = predict(network, tqdm(batches, "evaluate", unit="batch"), about)
-    counts = dict(zip(COUNTS, counts.T, strict=True))
+    predicted = predict(network, tqdm(batches, "evaluate", unit="batch"), about)
+    counts = dict(zip(COUNTS, predicted.cards.T, strict=True))
     cards = counts[count]
-    recordings = tensors.frames["recording"].to_numpy()[rows]
-    by_box = count_recordings(recordings, counts["both"], points, visible, about)
     low, high = interval(cards, about["margins"] and about["margins"][count])
     frames = tensors.frames.iloc[rows].reset_index(drop=True)
     sizes = frames[["width", "height"]].to_numpy()
-    points = to_original(points, sizes, tensors.image_size)
+    points, visible = to_original(predicted.points, sizes, tensors.image_size), predicted.visible
+    predicted = predicted._replace(points=points)
+    by_box = count_recordings(frames["recording"], counts["both"], predicted, sizes, about)
     true_points = to_original(tensors.points[rows], sizes, tensors.image_size)
     true_visible = tensors.visible[rows]
     true_cards = frames["cards_counted"].to_numpy(float)
@@ -89,29 +89,32 @@ def evaluate(network, about, tensors, role, count):
     return _rounded(report), Results(frames, rows, points, visible)
 
 
-def count_recordings(recordings, cards, points, visible, about):
-    """Count recordings from all their frames: the mean of two counts that err differently.
-
-    One is the thickness of the box that fits the corners of all frames, which knows how the packet
-    leans; the other is the median of the frames' counts, which learnt from counts.
+def count_recordings(recordings, cards, predicted, sizes, about):
+    """Count recordings from all their frames, see `box.count_recording`.
 
     Args:
         recordings: (n,) the recording of each frame, its frames in the order they were taken.
         cards: (n,) the count of each.
-        points, visible, about: as `prediction.predict` returns and takes them.
+        predicted: a `prediction.Predicted`, its points in pixels of the original pictures.
+        sizes: (n, 2) width and height of these.
+        about: as `prediction.load_network` returns it.
 
     Returns:
-        {recording: count}, of those whose frames show enough for `box.fit_box`.
+        {recording: count}, of those whose frames show enough.
     """
     counts = {}
     for recording in np.unique(recordings):
-        rows = recordings == recording
-        size, focal, card = about["image_size"], about["focal"], about["card"]
-        box = fit_box(points[rows], visible[rows], size, focal, card, about["deck"])
-        if box:
-            by_box = np.clip(box.thickness / card[2], 0, about["deck"])
-            counts[recording] = float(by_box + np.median(cards[rows])) / 2
-    return counts
+        rows = np.flatnonzero(recordings == recording)
+        counts[recording] = count_recording(
+            cards[rows],
+            predicted.points[rows],
+            predicted.visible[rows],
+            [part[rows] for part in predicted.pose],
+            predicted.corners[rows],
+            sizes[rows[0]],
+            about,
+        )
+    return {recording: count for recording, count in counts.items() if count is not None}
 
 
 def write_report(predictions, plots, results, network, tensors, *, extracted, log, count):

@@ -7,6 +7,8 @@ pixel, a pixel's centre is at +0.5. Heatmap pixel j at stride s covers picture p
 
 import torch
 
+from cardpose.linear import solve
+
 _WINDOW = 3  # decoding reads this many heatmap pixels on each side of the peak
 
 
@@ -66,8 +68,8 @@ def decode(heatmaps, stride, sigma):
     normal = weighted.transpose(1, 2) @ design
     # Keeps a lone bright pixel solvable: its middle is then the pixel's own.
     normal = normal + 1e-9 * torch.eye(3, device=flat.device, dtype=torch.float64)
-    target = weighted.transpose(1, 2) @ logs[..., None]
-    offset = torch.linalg.solve(normal, target)[:, 1:, 0] * sigma**2
+    target = (weighted * logs[..., None]).sum(dim=1)
+    offset = solve(normal, target)[:, 1:] * sigma**2
     offset = offset.clamp(-_WINDOW, _WINDOW).float()
     places = (torch.stack([column, row], dim=1) + 0.5 + offset) * stride
     return places.reshape(*batch, 2), peak.reshape(batch)

@@ -8,6 +8,7 @@ picture, from the keypoints of the first look alone, and from all that is seen.
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -18,11 +19,25 @@ from cardpose.closeups import SIDE, sample
 from cardpose.heatmaps import decode
 from cardpose.keypoints import EDGES, FLIP, KEYPOINTS
 from cardpose.pictures import DETAIL
-from cardpose.pose import KINDS, Edges, Packet
+from cardpose.pose import KINDS, Edges, Packet, Pose
 
 N = len(KEYPOINTS)
 SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
 COUNTS = ("picture", "keypoints", "both")  # the ways of counting
+
+
+class Look(NamedTuple):
+    """What a network says of n pictures: `cards` (n, 3) as a share of the deck, one column each of
+    COUNTS; `points` (n, 8, 2) in pixels of its picture; `visibility` (n, 8) as logits; `peaks`
+    (n, 8) how high the heatmaps' peaks are; the `pose` of the box; and `corners` (n, 8): for each
+    keypoint of that box which of the points it is."""
+
+    cards: torch.Tensor
+    points: torch.Tensor
+    visibility: torch.Tensor
+    peaks: torch.Tensor
+    pose: Pose
+    corners: torch.Tensor
 
 
 class CardPose(nn.Module):
@@ -60,7 +75,7 @@ class CardPose(nn.Module):
         self.tracer = Tracer()
         self.deck_height = deck * card[2]
 
-    def look(self, pictures, details):
+    def look(self, pictures, details, focal=None):
         """Find the corners, look closer, fit a box, and count the cards in every way.
 
         The last way is the mean of two counts that err differently: from the corners seen close up,
@@ -69,31 +84,31 @@ class CardPose(nn.Module):
         Args:
             pictures: as in `forward`, of `image_size`.
             details: (n, 3, DETAIL height, DETAIL width), the same larger.
+            focal: (n,) focal lengths in pixels of `pictures`, where they are not the usual one.
 
         Returns:
-            cards (n, 3) as a share of the deck, one column each of COUNTS; points (n, 8, 2) in
-            pixels of `image_size`; visibility (n, 8) as logits.
+            a `Look`.
         """
-        heatmaps, cards, visible = self(pictures)
+        _, points, peaks, cards, visible = self._first_look(pictures, focal)
         details = details.float()
         with torch.autocast(pictures.device.type, enabled=False):
-            points, _ = decode(heatmaps.float(), self.stride, self.sigma)
             points = points + self.closer(sample(details, points)) / DETAIL
-            pose, names = self.packet.fit(points, visible > 0)
+            pose, names = self.packet.fit(points, visible > 0, focal=focal)
             points = points.gather(1, names[..., None].expand(-1, -1, 2))
             visible = visible.gather(1, names)
             edges = self.trace(details, pose)
-            pose = self.packet.refine(pose, points, visible > 0, edges)
+            pose = self.packet.refine(pose, points, visible > 0, edges, focal)
             # New names follow the rule; given ones may differ from it where it is nearly a tie.
             given = torch.arange(N, device=names.device)
             renamed = (names != given).any(dim=1, keepdim=True)
             order = torch.where(renamed, self.packet.names(pose), given)
             points = points.gather(1, order[..., None].expand(-1, -1, 2))
             visible = visible.gather(1, order)
-            by_corners = self.closer.geometry(points, visible > 0)
+            by_corners = self.closer.geometry(self.packet.as_usual(points, focal), visible > 0)
             by_box = (pose.numbers[:, 3] / self.deck_height).clamp(0, 1).float()
             both = (by_corners + by_box) / 2
-        return torch.cat([cards, both[:, None]], dim=1), points, visible
+        cards = torch.cat([cards, both[:, None]], dim=1)
+        return Look(cards, points, visible, peaks, pose, order.argsort(dim=1))
 
     def trace(self, details, pose):
         """Find a packet's edges close to where a pose has them: `pose.Edges`, without weight where
@@ -103,7 +118,7 @@ class CardPose(nn.Module):
         cut = strips.sample(details, starts, ends, across)
         heights = strips.heights(self.packet.keypoints(pose)).float()
         off, spread = self.tracer(cut, kinds, heights)
-        share = torch.as_tensor(strips.shares(strips.POINTS), device=details.device)
+        share = torch.as_tensor(strips.TRACED, device=details.device)
         along = ends - starts
         at = starts[:, :, None] + along[:, :, None] * share[:, None]
         size = at.new_tensor(self.image_size)
@@ -125,6 +140,10 @@ class CardPose(nn.Module):
             heatmaps (n, 8, height / stride, width / stride); cards (n, 2) as a share of the deck,
             counted in the first two of the ways in COUNTS; visibility (n, 8) as logits.
         """
+        heatmaps, _, _, cards, visible = self._first_look(pictures)
+        return heatmaps, cards, visible
+
+    def _first_look(self, pictures, focal=None):
         x = self.stem(pictures.float() / 127.5 - 1)
         features = [x]
         for level in self.down:
@@ -142,8 +161,8 @@ class CardPose(nn.Module):
             points, peaks = decode(detached, self.stride, self.sigma)
             points = points * (self.image_size[0] / pictures.shape[3])
             looks = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
-            cards, visible = self.head(points, looks)
-        return heatmaps, cards, visible
+            cards, visible = self.head(self.packet.as_usual(points, focal), looks)
+        return heatmaps, points, peaks, cards, visible
 
 
 class Head(nn.Module):

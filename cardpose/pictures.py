@@ -4,19 +4,25 @@ import cv2
 import numpy as np
 
 DETAIL = 2  # how many times larger than the network's picture is what it looks closer at
+GREY = 127  # of the margins
 
 
-def fit(size, target):
+def fit(size, target, smaller=min, larger=max):
     """How a picture of `size` fits into `target` whole, undistorted, in the middle.
 
     Args:
         size, target: (width, height) in pixels.
+        smaller, larger: of two whole numbers, where sizes are tensors.
 
     Returns:
         (resized width, resized height), (left, top) margin in target pixels.
     """
-    scale = min(target[0] / size[0], target[1] / size[1])
-    inner = [max(1, round(side * scale)) for side in size]
+    # As wide as `target`, or as high, whichever is the smaller; rounded to whole pixels.
+    scaled = [
+        (2 * side * target[1 - axis] + size[1 - axis]) // (2 * size[1 - axis])
+        for axis, side in enumerate(size)
+    ]
+    inner = [larger(smaller(a, b), 1) for a, b in zip(scaled, target, strict=True)]
     margin = [(outer - side) // 2 for outer, side in zip(target, inner, strict=True)]
     return tuple(inner), tuple(margin)
 
@@ -28,7 +34,7 @@ def resize_to_fit(picture, target, times=1):
     inner, margin = fit((width, height), target)
     inner, (left, top) = [times * side for side in inner], [times * side for side in margin]
     method = cv2.INTER_AREA if inner[0] <= width else cv2.INTER_LINEAR
-    fitted = np.full((times * target[1], times * target[0], 3), 127, np.uint8)
+    fitted = np.full((times * target[1], times * target[0], 3), GREY, np.uint8)
     small = cv2.resize(picture, inner, interpolation=method)
     fitted[top : top + inner[1], left : left + inner[0]] = small
     return fitted

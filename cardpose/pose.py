@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from cardpose.geometry import CORNER_INSET, CORNER_RADIUS, card_corners
 from cardpose.keypoints import BACK, CORNER, EDGES, TURNED
+from cardpose.linear import solve
 from cardpose.simulation import LEAN, LEAN_MORE, TWIST
 
 KINDS = 5  # of edges, see `Packet.edges`
@@ -36,6 +36,8 @@ _SHORTENED = np.sin(np.radians(35))  # by how much, from where most pictures are
 _ABOVE = np.array(
     [[1, 0, 0], [0, -_SHORTENED, -np.cos(np.radians(35))], [0, np.cos(np.radians(35)), -_SHORTENED]]
 )
+# (3, 9): with a vector before it the matrix of its vector product, row after row.
+_CROSS = np.cross(np.eye(3), np.eye(3)[:, None]).reshape(3, 9)
 _HALF_TURN = (3, 2, 1, 0)  # a card's corners when it is turned by 180 degrees
 
 
@@ -66,7 +68,7 @@ class Packet(nn.Module):
 
     Args:
         image_size: (width, height) of the pictures in pixels.
-        focal: focal length in picture widths.
+        focal: the usual focal length in picture widths.
         card: (width, length, thickness) of a card in mm.
         deck: how many cards there may be.
     """
@@ -94,11 +96,13 @@ class Packet(nn.Module):
             "namings": np.array(names),
             "turned": np.array(TURNED),
             "ends": np.array(EDGES).T.reshape(-1),
+            "unit": np.eye(11),
+            "cross": _CROSS,
         }
         for name, array in arrays.items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
 
-    def fit(self, points, seen, thickness=None):
+    def fit(self, points, seen, thickness=None, focal=None):
         """The box that explains the keypoints best, whatever they were called.
 
         Seen straight from one side, either end of a packet may be the upper one, and a network
@@ -108,15 +112,18 @@ class Packet(nn.Module):
         Args:
             points: (n, 8, 2) pixels; seen: (n, 8) bool, what counts.
             thickness: (n,) mm, where it is known.
+            focal: (n,) focal lengths in pixels, where they are not the usual one.
 
         Returns:
             a `Pose`, and names (n, 8): for each keypoint of the box which of the given ones it is.
         """
-        n, ways = len(points), len(self.namings)
+        n, ways = points.shape[0], self.namings.shape[0]
         target = points.double()[:, self.namings].flatten(0, 1)
         counts = seen[:, self.namings].flatten(0, 1)
-        usual = self._usual(None if thickness is None else thickness.repeat_interleave(ways))
-        start = self._start(target, counts)
+        usual = [
+            part.repeat_interleave(ways, dim=0) for part in self._usual(seen, thickness, focal)
+        ]
+        start = self._start(target, counts, usual[0])
         pose, wrong = self._refine(start, target, counts, None, usual)
         wrong = wrong.unflatten(0, (n, ways))
         # Nobody sees a packet from below, or from behind.
@@ -129,9 +136,17 @@ class Packet(nn.Module):
         row = torch.arange(n, device=points.device) * ways + best
         return Pose(pose.rotation[row], pose.numbers[row]), self.namings[best]
 
-    def refine(self, pose, points, seen, edges):
+    def refine(self, pose, points, seen, edges, focal=None):
         """The same box, fitted to the edges too; the keypoints by the names that `fit` gave."""
-        return self._refine(pose, points.double(), seen, edges, self._usual())[0]
+        usual = self._usual(seen, focal=focal)
+        return self._refine(pose, points.double(), seen, edges, usual)[0]
+
+    def as_usual(self, points, focal):
+        """Where points (n, k, 2) would be seen if the focal lengths (n,) were the usual one."""
+        if focal is None:
+            return points
+        middle = self.middle.to(points.dtype)
+        return middle + (points - middle) * (self.focal / focal)[:, None, None]
 
     def keypoints(self, pose):
         """(n, 8, 2) where the box's keypoints are in the picture, the hidden ones too."""
@@ -171,7 +186,7 @@ class Packet(nn.Module):
         both, one = along.all(dim=2), along.any(dim=2)
         upright = torch.where(both[..., None], self.inset.expand_as(outline), outline)
         a, b = self.ends[:12], self.ends[12:]
-        flat = self.corners.expand(len(eye), 8, 2)
+        flat = self.corners.expand(eye.shape[0], 8, 2)
         at = [torch.cat([flat[:, e[:8]], upright[:, e[8:]]], dim=1) for e in (a, b)]
         lines = torch.cat(at, dim=1), self.back[self.ends], self.twisted[self.ends]
         # A long edge's side faces the eye where both its corners say so.
@@ -188,7 +203,7 @@ class Packet(nn.Module):
         return ends[:, :12], ends[:, 12:], torch.stack(kinds, dim=-1), lines
 
     def _keypoints(self, pose):
-        return self.inset.expand(len(pose.numbers), 8, 2), self.back, self.twisted
+        return self.inset.expand(pose.numbers.shape[0], 8, 2), self.back, self.twisted
 
     def _eye(self, pose):
         """(n, 3) the camera's place, seen from the packet, in mm."""
@@ -206,38 +221,29 @@ class Packet(nn.Module):
             three axes and by the pose's numbers.
         """
         (flat, back, twisted), (rotation, numbers) = points, pose
-        lean = (1 - back)[:, None] * numbers[:, None, 4:6]
-        up = back * numbers[:, 3:4] + twisted * numbers[:, 6:7]
-        turned = torch.cat([flat + lean, up[..., None]], dim=2) @ rotation.transpose(1, 2)
-        x, y, z = (turned + numbers[:, None, :3]).unbind(dim=2)
-        nearness = 1 / z.clamp(min=1.0)  # nothing is nearer than 1 mm
-        focal = (self.focal * (1 + numbers[:, 7:8]) * nearness)[..., None]
-        off = focal * torch.stack([x, y], dim=2)
+        zero, face = torch.zeros_like(back), 1 - back
+        # How the packet's thickness, lean and twist shift a point of it, (k, 3, 4).
+        x = torch.stack([zero, face, zero, zero], dim=1)
+        y = torch.stack([zero, zero, face, zero], dim=1)
+        z = torch.stack([back, zero, zero, twisted], dim=1)
+        shifts = torch.stack([x, y, z], dim=1)
+        shift = (shifts @ numbers[:, None, 3:7, None])[..., 0]
+        turned = (torch.cat([flat, 0 * flat[..., :1]], dim=2) + shift) @ rotation.transpose(1, 2)
+        at = turned + numbers[:, None, :3]
+        nearness = 1 / at[..., 2:].clamp(min=1.0)  # nothing is nearer than 1 mm
+        focal = self.focal * (1 + numbers[:, None, 7:]) * nearness
+        off = focal * at[..., :2]
         if not derivatives:
             return off + self.middle
-        p, q, r = turned.unbind(dim=2)
-        zero, one = torch.zeros_like(p), torch.ones_like(p)
-        columns = rotation[:, None].expand(-1, len(back), -1, -1).unbind(dim=3)
-        face = (1 - back)[:, None]
-        moves = [  # of the point before the camera, each (n, k, 3)
-            torch.stack([zero, -r, q], dim=2),
-            torch.stack([r, zero, -p], dim=2),
-            torch.stack([-q, p, zero], dim=2),
-            torch.stack([one, zero, zero], dim=2),
-            torch.stack([zero, one, zero], dim=2),
-            torch.stack([zero, zero, one], dim=2),
-            back[:, None] * columns[2],
-            face * columns[0],
-            face * columns[1],
-            twisted[:, None] * columns[2],
-        ]
-        moves = torch.stack(moves, dim=3)
-        by = focal[..., None] * moves[:, :, :2]
-        by = by - (off * nearness[..., None])[..., None] * moves[:, :, 2:]
-        zoom = off / (1 + numbers[:, 7:8, None])
-        return off + self.middle, torch.cat([by, zoom[..., None]], dim=3)
+        unit = self.unit[:3, :3]
+        # By where the point is before the camera, (n, k, 2, 3).
+        by = focal[..., None] * (unit[:2] - (at[..., :2] * nearness)[..., None] * unit[2])
+        turn = (turned @ -self.cross).unflatten(2, (3, 3))
+        zoom = off / (1 + numbers[:, None, 7:])
+        slopes = [by @ turn, by, (by @ rotation[:, None]) @ shifts, zoom[..., None]]
+        return off + self.middle, torch.cat(slopes, dim=3)
 
-    def _start(self, points, seen):
+    def _start(self, points, seen, usual):
         """A first pose: seen from above, turned as the keypoints' names say, and as far off as they
         are apart."""
         known = seen.double()[..., None]
@@ -245,9 +251,10 @@ class Packet(nn.Module):
         middle = (points * known).sum(dim=1) / number
         offset = (points - middle[:, None]) * known
         spread = (offset.square().sum(dim=(1, 2)) / number[:, 0]).sqrt()
-        distance = self.radius * self.focal / spread.clamp(min=self.size[0] / 100)[:, None]
-        place = torch.cat([(middle - self.middle) / self.focal * distance, distance], dim=1)
-        rest = torch.zeros_like(place[:, :1]).expand(-1, 5) + self._usual()[0][:, 3:]
+        focal = self.focal * (1 + usual[:, 7:])
+        distance = self.radius * focal / spread.clamp(min=self.size[0] / 100)[:, None]
+        place = torch.cat([(middle - self.middle) / focal * distance, distance], dim=1)
+        rest = usual[:, 3:]
         # Where a card's axes point in the picture; what points up is shortened.
         right = (offset * self.inset[:, :1]).sum(dim=1)
         up = -(offset * self.inset[:, 1:]).sum(dim=1)
@@ -261,18 +268,19 @@ class Packet(nn.Module):
         turn = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], dim=1)
         return Pose(self.above @ turn.unflatten(1, (3, 3)), torch.cat([place, rest], dim=1))
 
-    def _usual(self, thickness=None):
-        """What a pose's numbers usually are, and one over how far off they usually are: (1 or n, 8)
+    def _usual(self, seen, thickness=None, focal=None):
+        """What a pose's numbers usually are, and one over how far off they usually are: (n, 8)
         each. How far a packet leans goes with its thickness, see `_firmness`."""
+        zero = 0 * seen[:, 0].double()
         if thickness is None:  # any number of cards is as likely
-            middle = self.inset.new_tensor([self.thickness])
+            middle = zero + self.thickness
             firm = np.sqrt(3) / middle
         else:
             middle = thickness.double()
             firm = 1 / (_UNEVEN + _UNEVEN_MORE * middle)
-        zero = torch.zeros_like(middle)
-        firmness = [zero, zero, zero, firm, zero, zero, zero + 1 / TWIST, zero + 1 / _ZOOM]
-        usual = [zero, zero, zero, middle, zero, zero, zero, zero]
+        zoom = zero if focal is None else focal.double() / self.focal - 1
+        firmness = [zero, zero, zero, firm, zero, zero, zero + 1 / TWIST, 1 / (_ZOOM * (1 + zoom))]
+        usual = [zero, zero, zero, middle, zero, zero, zero, zoom]
         return torch.stack(usual, dim=1), torch.stack(firmness, dim=1)
 
     def _firmness(self, pose, usual):
@@ -284,9 +292,11 @@ class Packet(nn.Module):
         misfit, gradient, normal = self._misfit(pose, points, seen, edges, usual)
         damping = torch.full_like(misfit, 1e-2)
         for _ in range(_STEPS):
-            diagonal = normal.diagonal(dim1=1, dim2=2) * damping[:, None] + 1e-9
-            step = torch.linalg.solve(normal + torch.diag_embed(diagonal), gradient)
-            tried = Pose(_turn(-step[:, :3]) @ pose.rotation, pose.numbers - step[:, 3:])
+            more = (normal * damping[:, None, None] + 1e-9) * self.unit
+            step = solve(normal + more, gradient)
+            tried = Pose(
+                _turn(-step[:, :3], self.cross) @ pose.rotation, pose.numbers - step[:, 3:]
+            )
             there = self._misfit(tried, points, seen, edges, usual)
             better = there[0] < misfit
             a, b = better[:, None], better[:, None, None]
@@ -305,10 +315,10 @@ class Packet(nn.Module):
         gradient (n, 11), and about half its second derivatives (n, 11, 11). How firmly a lean is
         held is taken as given in both."""
         unusual = pose.numbers - usual[0]
-        firm = F.pad(self._firmness(pose, usual).square(), (3, 0))
+        firm = self._firmness(pose, usual).square() @ self.unit[3:]
         misfit = (firm[:, 3:] * unusual.square()).sum(dim=1)
-        gradient = firm * F.pad(unusual, (3, 0))
-        normal = torch.diag_embed(firm)
+        gradient = firm * (unusual @ self.unit[3:])
+        normal = firm[:, None] * self.unit
         for off, slopes, stray in self._residuals(pose, points, seen, edges):
             squares = off.square().sum(dim=2) / stray**2
             bent = (1 + squares).sqrt()
@@ -336,11 +346,11 @@ class Packet(nn.Module):
             yield off.flatten(1)[..., None], slopes.flatten(1, 2)[:, :, None], _STRAY_EDGE
 
 
-def _turn(vector):
-    """(n, 3, 3) rotations by about (n, 3) radians, exact rotations by A. Cayley's formula."""
-    x, y, z = (vector / 2).unbind(dim=1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).unflatten(1, (3, 3))
-    share = 2 / (1 + (vector / 2).square().sum(dim=1))
+def _turn(vector, cross):
+    """(n, 3, 3) rotations by about (n, 3) radians, exact rotations by A. Cayley's formula; `cross`
+    is _CROSS."""
+    half = vector / 2
+    share = 2 / (1 + half.square().sum(dim=1))
+    across = (half @ cross).unflatten(1, (3, 3))
     unit = torch.eye(3, dtype=vector.dtype, device=vector.device)
-    return unit + share[:, None, None] * (cross + cross @ cross)
+    return unit + share[:, None, None] * (across + across @ across)

@@ -1,6 +1,7 @@
 """What a network says of frames, in the units people use: cards, pixels, visible or not."""
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,19 @@ from scipy import stats
 
 from cardpose.errors import InputError
 from cardpose.model import CardPose, network_shape
+from cardpose.pose import Pose
+
+
+class Predicted(NamedTuple):
+    """What a network says of n frames: `cards` (n, 3), not rounded, counted in each of the ways in
+    `model.COUNTS`; `points` (n, 8, 2) in pixels of the network's picture; `visible` (n, 8) bool;
+    `pose` and `corners` as in `model.Look`. All arrays, floats in double precision."""
+
+    cards: np.ndarray
+    points: np.ndarray
+    visible: np.ndarray
+    pose: Pose
+    corners: np.ndarray
 
 
 def save_network(path, weights, about):
@@ -45,24 +59,17 @@ def load_network(path):
 
 
 def predict(network, loader, about, device="cpu"):
-    """Run a network over a loader's batches (`batches.pairs`).
-
-    Returns:
-        cards (n, 3) in cards, not rounded, counted in each of the ways in `model.COUNTS`;
-        points (n, 8, 2) in pixels of the network's picture; visible (n, 8) bool.
-    """
-    cards, points, visible = [], [], []
-    network = network.to(device)
+    """Run a network over a loader's batches (`batches.pairs`): a `Predicted`."""
+    looks, network = [], network.to(device)
     with torch.inference_mode():
         for batch in loader:
-            share, places, logits = network.look(
-                batch["pictures"].to(device), batch["details"].to(device)
-            )
-            cards.append(share.cpu() * about["deck"])
-            points.append(places.cpu())
-            visible.append(logits.cpu() > 0)
-    columns = (torch.cat(column).numpy() for column in (cards, points, visible))
-    return tuple(a.astype(k) for a, k in zip(columns, (np.float64, np.float64, bool), strict=True))
+            look = network.look(batch["pictures"].to(device), batch["details"].to(device))
+            cards, visible = look.cards.double() * about["deck"], look.visibility > 0
+            looks.append((cards, look.points.double(), visible, *look.pose, look.corners))
+    cards, points, visible, rotation, numbers, corners = (
+        torch.cat(column).cpu().numpy() for column in zip(*looks, strict=True)
+    )
+    return Predicted(cards, points, visible, Pose(rotation, numbers), corners)
 
 
 def margin(predicted, cards, recordings):
@@ -80,6 +87,7 @@ def margin(predicted, cards, recordings):
 
 
 def interval(predicted, margin):
-    """(n,) lowest and (n,) highest count that a 90 % interval holds; NaN where `margin` is None."""
+    """(n,) lowest and (n,) highest count that a 90 % interval holds, as arrays or as tensors; NaN
+    where `margin` is None."""
     half = np.nan if margin is None else margin
-    return np.maximum(predicted - half, 0), predicted + half
+    return (predicted - half).clip(min=0), predicted + half

@@ -31,6 +31,9 @@ def shares(count):
     return _ENDS + (1 - 2 * _ENDS) * (np.arange(count) + 0.5) / count
 
 
+ALONG, TRACED = shares(LENGTH), shares(POINTS)  # of a strip's pixels, and of what is traced
+
+
 def normals(starts, ends):
     """Unit vectors across edges (n, k, 2), away from the packet's middle.
 
@@ -63,7 +66,7 @@ def sample(details, starts, ends, across):
 
 def _places(starts, ends, across):
     """(n, 12, 2 REACH + 1, LENGTH, 2) detail pixels."""
-    share = torch.as_tensor(shares(LENGTH), dtype=starts.dtype, device=starts.device)[:, None]
+    share = torch.as_tensor(ALONG, dtype=starts.dtype, device=starts.device)[:, None]
     along = starts[:, :, None] + (ends - starts)[:, :, None] * share
     out = torch.arange(-REACH, REACH + 1, dtype=starts.dtype, device=starts.device)
     return DETAIL * along[:, :, None] + across[:, :, None, None] * out[:, None, None]
@@ -119,7 +122,7 @@ class Strips(Dataset):
         )
         strips = recolour(strips, rng).reshape(12, -1, LENGTH, 3)
         a, b = -(moved * across[0].numpy()).sum(axis=2)[..., None]
-        place = a + (b - a) * shares(POINTS)
+        place = a + (b - a) * TRACED
         counts = edges["kinds"].any(axis=1, keepdims=True) & (abs(place) < REACH - 1)
         if rng.random() < 0.5:
             strips, place, counts = strips[:, :, ::-1], place[:, ::-1], counts[:, ::-1]

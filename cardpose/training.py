@@ -172,7 +172,7 @@ def train(tensors, role, network, about, params, log):
     _trace(network, tensors, rows["train"], params, params.train.edge_epochs)
     if validation:
         unseen = pairs(tensors, rows["validation"], _BATCH)
-        cards, _, _ = predict(network.eval(), unseen, about)
+        cards = predict(network.eval(), unseen, about).cards
         true = tensors.cards[rows["validation"]] * tensors.deck
         recordings = tensors.frames["recording"].iloc[rows["validation"]]
         about["margins"] = {

@@ -1,10 +1,15 @@
 """The box fitted to a recording's corners, against boxes of known thickness."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from cardpose.box import fit_box
 from cardpose.geometry import card_corners, orbit, packet_keypoints
+from cardpose.pose import Packet
 
 SIZE, FOCAL, CARD = (640, 480), 1.06, (63.0, 88.0, 0.3)
 
@@ -34,8 +39,15 @@ def seen(azimuths, thickness, lean=(0, 0), twist=0.0):
     return np.array(points), np.array(visible)
 
 
+def posed(points, visible):
+    """The boxes of the single pictures: poses and corners as `fit_box` takes them."""
+    packet = Packet(SIZE, FOCAL, CARD, 52)
+    pose, names = packet.fit(torch.from_numpy(points), torch.from_numpy(visible))
+    return [part.numpy() for part in pose], names.numpy()
+
+
 def fit(points, visible):
-    return fit_box(points, visible, SIZE, FOCAL, CARD, 52)
+    return fit_box(points, visible, *posed(points, visible), SIZE, FOCAL, CARD)
 
 
 @pytest.mark.parametrize("thickness", [0.3, 3.0, 15.6])
@@ -99,3 +111,19 @@ def test_nonsense_has_a_box_too(seed):
     points[0] = 7.0
     points[1, :, 0] = points[1, :, 1]
     assert np.isfinite(fit(points, np.ones((6, 8), bool)).thickness)
+
+
+def test_a_picture_on_end_has_the_focal_length_of_its_longer_side():
+    """The same camera, turned: what it saw round the middle it sees there again."""
+    points, visible = seen(range(-140, -40, 10), 9.0)
+    poses, corners = posed(points, visible)
+    upright = points + np.array([-80, 80])
+    box = fit_box(upright, visible, poses, corners, SIZE[::-1], FOCAL, CARD)
+    assert box.thickness == pytest.approx(9, abs=0.05)
+
+
+def test_recordings_are_counted_without_torch():
+    """Whoever runs the ONNX file has none."""
+    modules = "box, drawing, errors, geometry, keypoints, pictures"
+    code = f"import sys; from cardpose import {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -99,16 +99,17 @@ def details(n=3):
 
 def test_both_looks_together_give_every_count_and_the_places(network):
     with torch.inference_mode():
-        cards, points, visible = network.eval().look(pictures(), details())
-    assert cards.shape == (3, len(COUNTS))
-    assert (points.shape, visible.shape) == ((3, 8, 2), (3, 8))
+        look = network.eval().look(pictures(), details())
+    assert look.cards.shape == (3, len(COUNTS))
+    assert (look.points.shape, look.visibility.shape) == ((3, 8, 2), (3, 8))
+    assert (look.peaks.shape, look.corners.shape) == ((3, 8), (3, 8))
 
 
 def test_a_second_look_goes_by_what_the_closer_says(network):
     """The closer's steps are detail pixels, half as large as the picture's."""
     network.heatmaps = Spot()
     network.eval().closer.move = Steps()
-    _, points, _ = network.look(pictures(1), details(1))
+    points = network.look(pictures(1), details(1)).points
     # From (14, 10), where the spot is.
     assert torch.allclose(points, torch.tensor([17.0, 9.0]).expand(1, 8, 2), atol=1e-3)
 
@@ -119,10 +120,10 @@ def test_what_is_counted_from_both_follows_the_corners_that_were_moved(network):
     torch.nn.init.zeros_(network.head.visible[-1].weight)
     batch = pictures(1), details(1)
     with torch.inference_mode():
-        before = network.look(*batch)[0]
+        before = network.look(*batch).cards
         torch.nn.init.normal_(network.closer.move.weight)
         torch.nn.init.normal_(network.closer.which)  # or all corners move alike
-        after = network.look(*batch)[0]
+        after = network.look(*batch).cards
     assert torch.equal(before[0, :2], after[0, :2])
     assert abs(before[0, 2] - after[0, 2]) > 1e-4
 
@@ -386,12 +387,14 @@ def test_corners_under_mixed_names_come_out_under_the_right_ones():
     torch.nn.init.ones_(network.head.visible[-1].bias)
     with torch.inference_mode():
         batch = torch.zeros(1, 3, 480, 640), torch.zeros(1, 3, 960, 1280)
-        cards, found, logits = network.look(*batch)
+        look = network.look(*batch)
         network.heatmaps.shown = shown[:, list(np.argsort(mixed))]
-        usual, _, _ = network.look(*batch)
-    assert torch.allclose(found, points.float(), atol=0.1)
-    assert cards[0, 2] == pytest.approx(usual[0, 2].item(), abs=0.01)
-    assert (logits > 0).all()
+        usual = network.look(*batch)
+    assert torch.allclose(look.points, points.float(), atol=0.1)
+    assert look.cards[0, 2] == pytest.approx(usual.cards[0, 2].item(), abs=0.01)
+    assert (look.visibility > 0).all()
+    box = network.packet.keypoints(look.pose)[0]
+    assert (box - look.points[0, look.corners[0]]).abs().max() < 1
 
 
 class Shown(torch.nn.Module):
