@@ -5,6 +5,7 @@ const GONE = 400; // ms without a packet until what was seen before is forgotten
 const PACKET = 0.5; // confidence from which there is a packet
 const WIDE = 20; // cards: an interval wider than this is no answer
 const APART = 5; // cards: pictures that differ by more do not agree
+const FEW = 5; // corners: a packet that shows fewer is cut off, or is none
 const STAY = 0.6; // cards: how far the count has to move before its whole number follows
 
 /** The middle of `values` when each has its weight; NaN if one is NaN. */
@@ -34,9 +35,10 @@ export class Steady {
   /** Remember what a picture said, at `time` in ms. */
   add(answer, time) {
     const { cards, low, high, confidence } = answer;
+    const corners = answer.visible.filter(Boolean).length;
     this.#seen = this.#seen.filter((before) => time - before.time <= this.#kept);
     if (confidence >= PACKET) {
-      this.#seen.push({ cards, low, high, confidence, time });
+      this.#seen.push({ cards, low, high, confidence, corners, time });
     } else if (time - (this.#seen.at(-1)?.time ?? -Infinity) > GONE) {
       this.#seen = [];
       this.#shown = null;
@@ -57,14 +59,14 @@ export class Steady {
     }
     const weights = recent.map((answer) => answer.confidence);
     const middle = (name) => weightedMedian(recent.map((answer) => answer[name]), weights);
-    const [cards, low, high] = ["cards", "low", "high"].map(middle);
+    const [cards, low, high, corners] = ["cards", "low", "high", "corners"].map(middle);
     if (this.#shown === null || Math.abs(cards - this.#shown) > STAY) {
       this.#shown = Math.max(1, Math.round(cards)); // a packet has a card
     }
     const counts = recent.map((answer) => answer.cards).sort((a, b) => a - b);
     const tenth = Math.floor(counts.length / 10);
     const spread = counts.at(-1 - tenth) - counts[tenth];
-    const state = high - low > WIDE || spread > APART ? "unsure" : "sure";
-    return { state, cards, whole: this.#shown, low, high };
+    const unsure = high - low > WIDE || spread > APART || corners < FEW;
+    return { state: unsure ? "unsure" : "sure", cards, whole: this.#shown, low, high };
   }
 }

@@ -8,10 +8,10 @@ const ANSWERS = ["keypoints", "visibility", "cards", "low", "high", "confidence"
 
 ort.env.logLevel = "error";
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
-// Threads need shared memory, which browsers give only to a page isolated from other origins.
-ort.env.wasm.numThreads = self.crossOriginIsolated
-  ? Math.min(4, navigator.hardwareConcurrency ?? 1)
-  : 1;
+// Threads need shared memory, which browsers give only to a page isolated from other origins; and
+// free cores: on two, which the page needs as well, a second thread made counting slower.
+const roomy = self.crossOriginIsolated && navigator.hardwareConcurrency >= 4;
+ort.env.wasm.numThreads = roomy ? 2 : 1;
 
 const session = load();
 session.then(
