@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import REPOSITORY
 from test_inputs import Camera, with_orientation
 from test_recordings import fast_start
 
@@ -138,7 +139,7 @@ def test_long_names_are_shortened_to_the_terminal(stand_in, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "cardpose", "predict", name, "--model", stand_in],
         cwd=tmp_path,
-        env={**os.environ, "COLUMNS": "60", "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "COLUMNS": "60", "PYTHONPATH": str(REPOSITORY)},
         stdout=other,
         stderr=subprocess.PIPE,
     )
@@ -325,7 +326,7 @@ def test_ctrl_c_keeps_what_was_found_so_far(stand_in, tmp_path, write_video):
     running = subprocess.Popen(
         [sys.executable, "-c", LONG, *command, "--csv", "o.csv", "--jsonl", "o.jsonl"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from conftest import REPOSITORY
 from safetensors.torch import save_file
 from test_box import seen
 from test_model import ABOUT
@@ -275,6 +276,7 @@ def test_an_onnx_file_needs_no_torch(stand_in, tmp_path):
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), str(stand_in), str(tmp_path / "a.png")],
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
     )
