@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import yaml
@@ -18,8 +21,11 @@ SMALL = {
     "model": {"encoder": "plain", "widths": [8, 8, 8, 8], "hidden": 8},
     "synthetic": {"videos": 9, "frames": 41},
 }
-STAGES = ("extract_frames", "make_heatmaps", "hold_out", "pretrain", "train", "evaluate")
-OUTPUTS = ["models/cardpose.safetensors", "metrics/evaluate.json", "metrics/predictions.csv"]
+STAGES = ("extract_frames", "make_heatmaps", "hold_out", "pretrain", "train", "evaluate", "export")
+OUTPUTS = [
+    *("models/cardpose.safetensors", "models/cardpose.onnx"),
+    *("metrics/evaluate.json", "metrics/predictions.csv"),
+]
 
 
 class Clone:
@@ -104,6 +110,7 @@ def test_repro_runs_all_stages_in_sequence(clone, done):
         "pretrain",
         "train",
         "evaluate",
+        "export",
     ]
     for name in OUTPUTS:
         assert (clone.folder / name).stat().st_size > 0
@@ -134,6 +141,20 @@ def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
     error = frames["cards_predicted"] - frames["cards_counted"]
     assert report["cards"]["mae"] == pytest.approx(error.abs().mean(), abs=1e-3)
     assert report["cards"]["mse"] == pytest.approx((error**2).mean(), abs=1e-2)
+
+
+def test_the_exported_network_counts_a_frame_and_knows_how_well_it_does(clone, done):
+    session = onnxruntime.InferenceSession(clone.folder / "models/cardpose.onnx")
+    about = json.loads(session.get_modelmeta().custom_metadata_map["cardpose"])
+    assert about["metrics"] == json.loads((clone.folder / "metrics/evaluate.json").read_text())
+    frames = pd.read_csv(clone.folder / "metrics/predictions.csv")
+    index = pd.read_csv(clone.folder / "data/frames/index.csv").set_index("frame")
+    for frame in frames.head(3).itertuples():
+        picture = cv2.imread(str(clone.folder / "data/frames" / index["file"][frame.frame]))
+        pictures = np.ascontiguousarray(picture[None, ..., ::-1])
+        cards, low, high = session.run(["cards", "low", "high"], {"pictures": pictures})
+        assert cards[0] == pytest.approx(frame.cards_predicted, abs=0.02)
+        assert (low[0], high[0]) == pytest.approx((frame.low, frame.high), abs=0.02)
 
 
 def test_pretraining_sees_no_frame_that_is_held_out(clone, done):
@@ -172,7 +193,7 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
     clone, done
 ):
     output = clone("dvc", "exp", "run", "-S", "sigma=3").stdout
-    assert ran(output) == ["make_heatmaps", "hold_out", "pretrain", "train", "evaluate"]
+    assert ran(output) == ["make_heatmaps", "hold_out", "pretrain", "train", "evaluate", "export"]
     assert clone.params()["sigma"] == 3
     difference = json.loads(clone("dvc", "metrics", "diff", "--json").stdout)
     changed = difference["metrics/evaluate.json"]
@@ -181,9 +202,9 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
     clone.restore()
 
 
-def test_another_way_of_counting_only_evaluates_again(clone, done):
+def test_another_way_of_counting_only_evaluates_and_exports_again(clone, done):
     output = clone("dvc", "exp", "run", "-S", "count.from=keypoints").stdout
-    assert ran(output) == ["evaluate"]
+    assert ran(output) == ["evaluate", "export"]
     report = json.loads((clone.folder / "metrics/evaluate.json").read_text())
     assert report["cards"]["mae"] == report["ways"]["keypoints"]["mae"]
     clone.restore()
