@@ -10,7 +10,7 @@ export const STILL = 1920;
 export class Counter {
   #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   #waiting;
-  #done = Promise.resolve();
+  #done;
 
   constructor() {
     /** Resolves once the network can count; rejects with a sentence for the user if it never will. */
@@ -26,6 +26,7 @@ export class Counter {
         this.#waiting.reject(new Error(sentence));
       };
     });
+    this.#done = this.ready.catch(() => {});
   }
 
   /**

@@ -15,11 +15,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from test_model import ABOUT
 
 from cardpose import drawing, serve
+from cardpose.counter import Counted
+from cardpose.export import export_onnx
 from cardpose.keypoints import EDGES, KEYPOINTS
+from cardpose.model import COUNTS, CardPose, network_shape
 from cardpose.renderer import Renderer
 from cardpose.scenes import random_scene
 
@@ -116,7 +121,9 @@ def stand_in(path):
 
 def answer(model, pictures):
     """What Python makes of (n, height, width, 3) BGR pictures: {output: array}."""
-    session = onnxruntime.InferenceSession(model)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model, options)
     values = session.run(None, {"pictures": np.ascontiguousarray(pictures[..., ::-1])})
     return dict(zip([output.name for output in session.get_outputs()], values, strict=True))
 
@@ -238,6 +245,33 @@ def test_the_stand_in_and_the_page_know_the_same_corners_and_edges_as_python(vis
     )
     assert tuple(names) == KEYPOINTS
     assert tuple(map(tuple, edges)) == EDGES
+
+
+def test_the_stand_in_answers_as_an_exported_network_does():
+    assert tuple(OUTPUTS) == Counted._fields
+
+
+def test_an_exported_network_runs_in_the_browser_as_in_python(visit, files, recording, tmp_path):
+    torch.manual_seed(0)
+    about = ABOUT | {"margins": dict.fromkeys(COUNTS, 2.5)}
+    network = CardPose(**network_shape(about)).eval()
+    export_onnx(tmp_path / "cardpose.onnx", network, about, "both", {})
+    expected = answer(tmp_path / "cardpose.onnx", recording[5:6])
+    served = files | {
+        "cardpose.onnx": (tmp_path / "cardpose.onnx").read_bytes(),
+        "empty.html": b"<!doctype html><link rel=icon href=icons/icon.svg>",
+        "packet.png": cv2.imencode(".png", recording[5])[1].tobytes(),
+    }
+    with running(serve.server(served, 0)) as url:
+        found = visit(url + "empty.html").evaluate("""async () => {
+            const { Counter } = await import("./counter.js");
+            const file = await (await fetch("packet.png")).blob();
+            return await new Counter().count(await createImageBitmap(file), 1920);
+        }""")
+    assert found["cards"] == pytest.approx(expected["cards"][0], abs=0.1)
+    assert found["high"] - found["cards"] == pytest.approx(2.5)
+    assert found["visible"] == (expected["visibility"][0] > 0.5).tolist()
+    np.testing.assert_allclose(found["keypoints"], expected["keypoints"][0], atol=0.05)
 
 
 def test_edges_are_uncrossed_as_python_uncrosses_them(visit, url):
