@@ -1,12 +1,14 @@
 # make repro: install, then run the pipeline.  make test: install, then check everything.
+# make app: install, then count in the browser, with the network that make repro trained.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PACKAGES := app/node_modules/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install repro test lint format clean
+.PHONY: install repro app test browser lint format clean
 
 install: $(INSTALLED)
 
@@ -23,8 +25,23 @@ $(INSTALLED): requirements.lock pyproject.toml
 repro: install
 	dvc repro
 
-test: install lint
+app: install $(PACKAGES)
+	cardpose app
+
+$(PACKAGES): app/package-lock.json
+	cd app && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+test: install lint browser
 	pytest
+
+# What the page's tests need. Where it cannot be had, they are skipped and say what is missing.
+browser:
+	@! command -v npm > /dev/null || $(MAKE) --no-print-directory $(PACKAGES) || true
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get -qq update && \
+			DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium; } \
+		|| true
 
 lint: install
 	ruff check .

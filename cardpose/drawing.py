@@ -44,6 +44,25 @@ def _crossed(points, visible):
     return side(a, b, c) != side(a, b, d) and side(c, d, a) != side(c, d, b)
 
 
+def draw_count(picture, large, small=""):
+    """Write a line of text, and a smaller one, into the upper left corner of a BGR picture, on a
+    darkened ground."""
+    unit = max(0.5, min(picture.shape[:2]) / 480)
+    pad, bottom, right = round(10 * unit), 0, 0
+    lines = []
+    for text, size in ((large, 1.1), (small, 0.6)):
+        if not text:
+            continue
+        scale, thick = size * unit, max(1, round(1.5 * size * unit))
+        (width, height), _ = cv2.getTextSize(text, _FONT, scale, thick)
+        bottom, right = bottom + pad + height, max(right, pad + width)
+        lines.append((text, (pad, bottom), scale, thick))
+    ground = picture[: bottom + pad, : right + pad]
+    ground //= 4
+    for text, place, scale, thick in lines:
+        cv2.putText(picture, text, place, _FONT, scale, (255, 255, 255), thick, cv2.LINE_AA)
+
+
 def captioned(picture, text, width=480):
     """The picture at a width in pixels, with a line of text below it."""
     height = round(picture.shape[0] * width / picture.shape[1])

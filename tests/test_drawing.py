@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cardpose.drawing import captioned, draw_packet, heatmap_rows, sheet
+from cardpose.drawing import captioned, draw_count, draw_packet, heatmap_rows, sheet
 
 # In the order of KEYPOINTS, in a picture 400 wide: far enough apart to look at each alone.
 POINTS = np.array(
@@ -124,6 +124,33 @@ def test_a_captioned_picture_has_its_width_and_text_below_it():
     assert with_text.shape == without.shape == (390, 480, 3)
     assert np.array_equal(with_text[:360], without[:360])
     assert not np.array_equal(with_text[360:], without[360:])
+
+
+def test_a_count_stands_on_a_dark_ground_in_the_corner():
+    picture = np.full((480, 640, 3), 200, np.uint8)
+    draw_count(picture, "7.2 cards")
+    one = np.argwhere((picture != 200).any(axis=2)).max(axis=0)
+    assert (picture[:3, :3] == 50).all()  # a quarter as bright
+    assert (picture == 255).all(axis=2).sum() > 500
+    draw_count(picture := np.full((480, 640, 3), 200, np.uint8), "7.2 cards", "90 %: 5.1 to 9.3")
+    two = np.argwhere((picture != 200).any(axis=2)).max(axis=0)
+    assert two[0] > one[0]
+    assert (two < [100, 300]).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(960, 1280), (960, 540)])
+def test_a_count_grows_with_the_pictures_shorter_side(height, width):
+    small, large = np.full((480, 640, 3), 200, np.uint8), np.full((height, width, 3), 200, np.uint8)
+    draw_count(small, "7.2 cards")
+    draw_count(large, "7.2 cards")
+    grown = np.argwhere((large != 200).any(axis=2)).max(axis=0)
+    before = np.argwhere((small != 200).any(axis=2)).max(axis=0)
+    assert grown == pytest.approx(before * min(height, width) / 480, rel=0.05)
+
+
+def test_a_picture_too_small_for_text_does_no_harm():
+    draw_count(picture := np.full((5, 7, 3), 200, np.uint8), "7.2 cards", "90 %: 5.1 to 9.3")
+    assert picture.shape == (5, 7, 3)
 
 
 def test_a_heatmap_glows_in_its_own_cell_at_its_own_place():

@@ -1,0 +1,64 @@
+// The network, as the page sees it: one picture at a time goes to the worker, one answer comes back.
+
+import { fitted, rgb } from "./pixels.js";
+
+// Longer sides are made shorter first, in pixels. The network looks at twice 320 x 240 at the most:
+// of the camera it gets just that, since time matters; of a photo more, and averages with care.
+export const LIVE = 640;
+export const STILL = 1920;
+
+export class Counter {
+  #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  #waiting;
+  #done;
+
+  constructor() {
+    /** Resolves once the network can count; rejects with a sentence for the user if it never will. */
+    this.ready = new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#worker.onmessage = ({ data }) => {
+        const { resolve, reject } = this.#waiting;
+        if (data.failed) reject(new Error(data.failed));
+        else resolve(data);
+      };
+      this.#worker.onerror = () => {
+        const sentence = "This browser cannot run the network. A newer one can.";
+        this.#waiting.reject(new Error(sentence));
+      };
+    });
+    this.#done = this.ready.catch(() => {});
+  }
+
+  /**
+   * Count the cards in an ImageBitmap, which is used up, at `longest` pixels a side at the most.
+   *
+   * Returns {keypoints: [[x, y], ...] in the picture's pixels, visible: [bool, ...], cards, low,
+   * high, confidence, milliseconds}; low and high are NaN where the network has no interval.
+   */
+  async count(picture, longest) {
+    const [width, height] = fitted(picture.width, picture.height, longest);
+    const scale = picture.width / width;
+    const counted = this.#done.then(() => this.#ask(picture, width, height));
+    this.#done = counted.catch(() => {});
+    const { answer, milliseconds } = await counted;
+    const keypoints = answer.visibility.map((_, i) =>
+      answer.keypoints.slice(2 * i, 2 * i + 2).map((place) => place * scale),
+    );
+    const visible = answer.visibility.map((probability) => probability > 0.5);
+    const { cards, low, high, confidence } = answer;
+    return { keypoints, visible, cards, low, high, confidence, milliseconds };
+  }
+
+  #ask(picture, width, height) {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      if (typeof OffscreenCanvas === "undefined") {
+        const pixels = rgb(picture, width, height);
+        picture.close();
+        this.#worker.postMessage({ pixels, width, height }, [pixels.buffer]);
+      } else {
+        this.#worker.postMessage({ picture, width, height }, [picture]);
+      }
+    });
+  }
+}

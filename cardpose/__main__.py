@@ -1,0 +1,5 @@
+"""`python -m cardpose` is `cardpose`."""
+
+from cardpose.cli import main
+
+main()

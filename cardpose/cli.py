@@ -1,0 +1,181 @@
+"""The command `cardpose`: count the cards in photographs and videos, or start the web page."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import cv2
+
+from cardpose import serve
+from cardpose.counting import Run, complain
+from cardpose.errors import InputError
+from cardpose.files import replacing
+from cardpose.inputs import sources
+from cardpose.predictor import load
+from cardpose.reports import CsvWriter, JsonWriter, Table
+
+MODELS = (serve.MODEL, "models/cardpose.safetensors")
+
+_INTERRUPTED = 130  # the exit status that shells expect after Ctrl-C
+
+
+def main(arguments=None):
+    """Run the command; the process ends with status 0, 1 if something could not be done, 130 if
+    it was interrupted, 2 if the arguments make no sense."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong is said by this program
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    chosen = _parser().parse_args(arguments)
+    try:
+        status = chosen.run(chosen) or 0
+        sys.stdout.flush()
+    except InputError as error:
+        complain(error)
+        status = 1
+    except BrokenPipeError:  # who reads our output, `head` for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:  # a disk is full, a folder may not be written to
+        complain(f"{error.filename or 'writing'}: {error.strerror}")
+        status = 1
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
+    sys.exit(status)
+
+
+def _parser():
+    parser = argparse.ArgumentParser("cardpose", description="Count the cards of a packet.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    predict = commands.add_parser(
+        "predict",
+        help="count the cards in photographs, videos, or what a camera sees",
+        description="Count the cards in photographs, videos, or what a camera sees, and say where"
+        " the packet's corners are, in pixels of the input.",
+    )
+    add = predict.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="picture, video, folder, or a camera's number")
+    add("--model", type=Path, metavar="FILE", help=f"the network (default: {MODELS[0]})")
+    add("--output", type=Path, metavar="FOLDER", help="write the inputs there, drawn upon")
+    add("--csv", metavar="FILE", help="write a row a picture, frame and recording; - for stdout")
+    add("--jsonl", metavar="FILE", help="the same as lines of JSON")
+    add("--together", action="store_true", help="count one packet from all pictures")
+    add("--every", type=_positive(int), default=1, metavar="N", help="every N-th frame of videos")
+    add("--seconds", type=_positive(float), metavar="S", help="look so long through a camera")
+    add("--threads", type=_positive(int), metavar="N", help="use so many processor cores")
+    predict.set_defaults(run=_predict)
+    app = commands.add_parser("app", help="count in the browser", description=serve.__doc__)
+    serve.add_arguments(app)
+    app.set_defaults(run=serve.main)
+    return parser
+
+
+def _predict(chosen):
+    found, failed = _find(chosen.inputs)
+    if not found:
+        return 1
+    model = chosen.model or _default_model()
+    targets = _targets(found, chosen.output)
+    files = [Path(name) for name in (chosen.csv, chosen.jsonl) if name not in (None, "-")]
+    _protect([*(source.path for source in found), model], [*files, *targets.values()])
+    if chosen.csv == chosen.jsonl == "-":
+        raise InputError("--csv and --jsonl: only one of them can go to stdout")
+    predictor = load(model, chosen.threads)
+    with ExitStack() as stack:
+        writers = [
+            writer(stack.enter_context(_text_file(name)))
+            for writer, name in ((CsvWriter, chosen.csv), (JsonWriter, chosen.jsonl))
+            if name
+        ]
+        shown = None if "-" in (chosen.csv, chosen.jsonl) else sys.stdout
+        table = Table([str(source.path) for source in found if source.kind != "camera"], shown)
+        stop = stack.enter_context(_stopping())
+        how = (chosen.together, chosen.every, chosen.seconds)
+        run = Run(predictor, table, writers, targets, stop, *how)
+        worked = run.look(found)
+    return _INTERRUPTED if stop.is_set() else int(failed or not worked)
+
+
+@contextmanager
+def _text_file(name):
+    if name == "-":
+        yield sys.stdout
+    else:
+        with replacing(name) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
+            yield file
+
+
+@contextmanager
+def _stopping():
+    """Give an event that Ctrl-C sets; a second Ctrl-C ends everything at once."""
+    stop = threading.Event()
+
+    def ask(*_):
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _find(names):
+    """The sources that the command line names, and whether some of them are not there."""
+    found, failed = [], False
+    for name in names:
+        try:
+            found += sources(name)
+        except InputError as error:
+            complain(error)
+            failed = True
+    return list(dict.fromkeys(found)), failed
+
+
+def _default_model():
+    for name in MODELS:
+        if Path(name).is_file():
+            return Path(name)
+    raise InputError(f"{MODELS[0]}: there is no such file: `make repro` makes it")
+
+
+def _targets(found, folder):
+    """Where each source is drawn: {source: path in `folder`}, no path twice."""
+    if folder is None:
+        return {}
+    targets, taken = {}, set()
+    for source in found:
+        if source.kind == "camera":
+            raise InputError("--output: draws pictures and videos, but not what a camera sees")
+        suffix = ".mp4" if source.kind == "video" else ".jpg"
+        stem, number = source.path.stem, 1
+        while (name := stem + suffix) in taken:
+            number += 1
+            stem = f"{source.path.stem}_{number}"
+        taken.add(name)
+        targets[source] = folder / name
+    return targets
+
+
+def _protect(sources, targets):
+    """Nothing is written over what is read."""
+    read = {path.resolve() for path in sources}
+    for target in targets:
+        if target.resolve() in read:
+            raise InputError(f"{target}: is an input, and would be overwritten")
+
+
+def _positive(kind):
+    """An argument's type: an int, or a float, above 0."""
+
+    def number(text):
+        with suppress(ValueError):
+            if (value := kind(text)) > 0:
+                return value
+        whole = "whole " if kind is int else ""
+        raise argparse.ArgumentTypeError(f"should be a {whole}number above 0 (got {text!r})")
+
+    return number

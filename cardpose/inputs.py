@@ -1,0 +1,164 @@
+"""What a packet is looked for in: photographs, folders of them, videos, a camera."""
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from cardpose.errors import InputError
+from cardpose.recordings import PICTURE_SUFFIXES, read_picture, sampled_frames
+
+PICTURES = PICTURE_SUFFIXES | {".avif", ".heic", ".heif"}
+VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
+
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """`kind` is picture, video or camera; `path` is a file, or a camera's number as text."""
+
+    kind: str
+    path: Path
+
+
+def sources(name):
+    """What an argument of the command line stands for: a file, a folder of files, a camera.
+
+    Of a folder, the pictures and videos that lie right in it, frame_2 before frame_10.
+
+    Raises:
+        InputError: there is no such file, or the folder holds nothing to look at.
+    """
+    path = Path(name)
+    if path.is_dir():
+        known = [
+            file
+            for file in path.iterdir()
+            if file.suffix.lower() in PICTURES | VIDEOS and not file.name.startswith(".")
+        ]
+        if not known:
+            raise InputError(f"{path}: holds no pictures or videos")
+        return [Source(_kind(file), file) for file in sorted(known, key=_natural)]
+    if not path.exists():
+        if re.fullmatch("[0-9]+", name):
+            return [Source("camera", path)]
+        raise InputError(f"{path}: there is no such file or folder")
+    return [Source(_kind(path), path)]
+
+
+def photograph(path):
+    """(height, width, 3) uint8 BGR picture, turned upright as its EXIF data says.
+
+    Grey pictures get three channels, 16 bits become 8, transparency is left out.
+
+    Raises:
+        InputError: the file is no picture that can be read, or not the whole of one.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIC:
+        raise InputError(f"{path}: is a HEIC picture: convert it to JPEG first")
+    if content[:2] == b"\xff\xd8" and _is_cut_off(content):
+        raise InputError(f"{path}: ends early: a part of the picture is missing")
+    try:
+        return read_picture(path)
+    except cv2.error:
+        raise InputError(f"{path}: is too large a picture") from None
+
+
+def timing(path):
+    """A video's frames a second, and how many frames its header promises (0 where it does not)."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    capture.release()
+    return (rate if 1 <= rate <= 1000 else 25.0), max(0, int(count))
+
+
+def frames(path, every):
+    """Yield (index, picture) for every `every`-th frame, upright; see `sampled_frames`."""
+    return ((i, picture) for i, picture in sampled_frames(path, every) if picture is not None)
+
+
+def camera_frames(number, seconds=None):
+    """Yield (index, picture), BGR, as fast as they are asked for, for so many seconds.
+
+    Raises:
+        InputError: there is no such camera, or it stopped.
+    """
+    capture = cv2.VideoCapture(number)
+    try:
+        if not capture.isOpened():
+            raise InputError(f"camera {number}: cannot be opened")
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # what it sees now, not what it saw a while ago
+        index, end = 0, None if seconds is None else time.monotonic() + seconds
+        while end is None or time.monotonic() < end:
+            seen, picture = capture.read()
+            if not seen:
+                raise InputError(f"camera {number}: sends no more pictures")
+            yield index, picture
+            index += 1
+    finally:
+        capture.release()
+
+
+def batches(frames, pixels=2**22, most=4):
+    """Yield lists of consecutive frames, of at most so many pictures and about so many pixels.
+
+    What comes before an error is yielded before the error is raised.
+    """
+    batch, full, broken = [], 1, None
+    try:
+        for frame in frames:
+            if not batch:
+                full = max(1, min(most, pixels // frame[1][..., 0].size))
+            batch.append(frame)
+            if len(batch) == full:
+                yield batch
+                batch = []
+    except InputError as error:
+        broken = error
+    if batch:
+        yield batch
+    if broken:
+        raise broken
+
+
+def ahead(items):
+    """The same items; while one is worked on, a thread reads the next."""
+    items = iter(items)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = reader.submit(next, items, None)
+            yield item
+
+
+def _kind(path):
+    is_picture = path.suffix.lower() in PICTURES
+    if path.suffix.lower() not in PICTURES | VIDEOS:
+        is_picture = cv2.haveImageReader(str(path))
+    return "picture" if is_picture else "video"
+
+
+def _natural(path):
+    """A key that sorts numbers in names as numbers."""
+    parts = re.split("([0-9]+)", path.name.lower())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def _is_cut_off(jpeg):
+    """Whether a JPEG file's end is missing: OpenCV would make up the rest of the picture.
+
+    Its segments begin with two bytes, of which the first is 0xff, and their length, in two more;
+    the picture itself, from 0xff 0xda on, holds no 0xff 0xd9, which ends it.
+    """
+    at = 2
+    while jpeg[at : at + 1] == b"\xff" and jpeg[at : at + 2] != b"\xff\xda":
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    return b"\xff\xd9" not in jpeg[at:]
