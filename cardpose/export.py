@@ -4,6 +4,7 @@ The file takes a picture of any size and gives places, visibility and count, see
 what else there is to know about it stands in its metadata.
 """
 
+import contextlib
 import json
 import warnings
 
@@ -12,8 +13,10 @@ import torch
 
 from cardpose.counter import Counted, Counter
 from cardpose.keypoints import EDGES, KEYPOINTS
+from cardpose.pose import repeat
 
 OPSET = 20
+State = tuple[(torch.Tensor,) * 6]  # of `Packet`'s fits
 UNITS = {
     "keypoints": "pixels of the picture, (0, 0) the outer corner of its top-left one",
     "visibility": "probability",
@@ -39,16 +42,17 @@ def export_onnx(path, network, about, count, metrics):
     axes = {"pictures": {0: "n", 1: "height", 2: "width"}}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of constants, which are meant to be constant
-        torch.onnx.export(
-            counter,
-            (picture,),
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["pictures"],
-            output_names=list(Counted._fields),
-            dynamic_axes={**axes, **{name: {0: "n"} for name in Counted._fields}},
-        )
+        with _loops(network.packet, lambda: counter(picture)):
+            torch.onnx.export(
+                counter,
+                (picture,),
+                path,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["pictures"],
+                output_names=list(Counted._fields),
+                dynamic_axes={**axes, **{name: {0: "n"} for name in Counted._fields}},
+            )
     model = onnx.load(path)
     known = {
         **about,
@@ -61,3 +65,36 @@ def export_onnx(path, network, about, count, metrics):
     onnx.helper.set_model_props(model, {"cardpose": json.dumps(known)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
+
+
+@contextlib.contextmanager
+def _loops(packet, call):
+    """Let the fits of boxes be loops in the file: written out step by step, they take ONNX Runtime
+    ten times as long to load. `call` has to fit all boxes once, as the export will."""
+    loops = []
+
+    def record(step, times, state, known):
+        loops.append(_loop(step, state, known))
+        return repeat(step, times, state, known)
+
+    def play(step, times, state, known):
+        return loops.pop(0)(times, state, list(known))
+
+    try:
+        packet.repeat = record
+        call()
+        packet.repeat = play
+        yield
+    finally:
+        packet.repeat = repeat
+
+
+def _loop(step, state, known):
+    traced = torch.jit.trace(lambda *both: step(*both), (state, list(known)), check_trace=False)
+
+    def loop(times: int, state: State, known: list[torch.Tensor]):
+        for _ in range(times):
+            state = traced(state, known)
+        return state
+
+    return torch.jit.script(loop)

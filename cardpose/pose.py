@@ -63,6 +63,13 @@ class Edges(NamedTuple):
     lines: tuple
 
 
+def repeat(step, times, state, known):
+    """The state after so many steps, each from the state before and what is known."""
+    for _ in range(times):
+        state = step(state, known)
+    return state
+
+
 class Packet(nn.Module):
     """Fits boxes of a card's width and length to what pictures show. Nothing here is learnt.
 
@@ -75,6 +82,7 @@ class Packet(nn.Module):
 
     def __init__(self, image_size, focal, card, deck):
         super().__init__()
+        self.repeat = repeat
         self.size = image_size
         self.focal = focal * image_size[0]
         self.thickness = card[2] * deck / 2
@@ -289,26 +297,31 @@ class Packet(nn.Module):
 
     def _refine(self, pose, points, seen, edges, usual):
         """The pose after some steps, and its misfit."""
+        known = points, seen, *usual, *((*edges[:-1], *edges.lines) if edges else ())
         misfit, gradient, normal = self._misfit(pose, points, seen, edges, usual)
-        damping = torch.full_like(misfit, 1e-2)
-        for _ in range(_STEPS):
-            more = (normal * damping[:, None, None] + 1e-9) * self.unit
-            step = solve(normal + more, gradient)
-            tried = Pose(
-                _turn(-step[:, :3], self.cross) @ pose.rotation, pose.numbers - step[:, 3:]
-            )
-            there = self._misfit(tried, points, seen, edges, usual)
-            better = there[0] < misfit
-            a, b = better[:, None], better[:, None, None]
-            pose = Pose(
-                torch.where(b, tried.rotation, pose.rotation),
-                torch.where(a, tried.numbers, pose.numbers),
-            )
-            misfit = torch.where(better, there[0], misfit)
-            gradient = torch.where(a, there[1], gradient)
-            normal = torch.where(b, there[2], normal)
-            damping = torch.where(better, damping / 5, damping * 5)
-        return pose, misfit
+        state = *pose, misfit, gradient, normal, torch.full_like(misfit, 1e-2)
+        rotation, numbers, misfit, *_ = self.repeat(self._step, _STEPS, state, known)
+        return Pose(rotation, numbers), misfit
+
+    def _step(self, state, known):
+        """One step: the `state` of the fit after it; `known` is what stays the same."""
+        rotation, numbers, misfit, gradient, normal, damping = state
+        points, seen, *usual = known[:4]
+        edges = Edges(*known[4:8], known[8:]) if known[4:] else None
+        more = (normal * damping[:, None, None] + 1e-9) * self.unit
+        step = solve(normal + more, gradient)
+        tried = Pose(_turn(-step[:, :3], self.cross) @ rotation, numbers - step[:, 3:])
+        there = self._misfit(tried, points, seen, edges, usual)
+        better = there[0] < misfit
+        a, b = better[:, None], better[:, None, None]
+        return (
+            torch.where(b, tried.rotation, rotation),
+            torch.where(a, tried.numbers, numbers),
+            torch.where(better, there[0], misfit),
+            torch.where(a, there[1], gradient),
+            torch.where(b, there[2], normal),
+            torch.where(better, damping / 5, damping * 5),
+        )
 
     def _misfit(self, pose, points, seen, edges, usual):
         """The sum of Huber's pseudo-losses and of the squares of what is unusual, (n,), half its

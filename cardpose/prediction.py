@@ -63,7 +63,10 @@ def predict(network, loader, about, device="cpu"):
     looks, network = [], network.to(device)
     with torch.inference_mode():
         for batch in loader:
-            look = network.look(batch["pictures"].to(device), batch["details"].to(device))
+            pictures, details, longer = (
+                batch[name].to(device) for name in ("pictures", "details", "longer")
+            )
+            look = network.look(pictures, details, about["focal"] * longer)
             cards, visible = look.cards.double() * about["deck"], look.visibility > 0
             looks.append((cards, look.points.double(), visible, *look.pose, look.corners))
     cards, points, visible, rotation, numbers, corners = (

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -21,6 +22,7 @@ def tensors():
         points=(rng.random((N, 8, 2)) * [64, 48]).astype(np.float32),
         visible=rng.random((N, 8)) > 0.3,
         cards=(np.arange(N) / N).astype(np.float32),
+        frames=pd.DataFrame({"width": [640, 480, 480] * 3, "height": [480, 640, 480] * 3}),
         image_size=(64, 48),
         stride=4,
         sigma=1.5,
@@ -89,6 +91,11 @@ def test_pairs_are_the_tensors_as_they_are(tensors):
     batch = next(iter(pairs(tensors, [4, 2], 2)))
     for name in ("pictures", "details"):
         assert np.array_equal(batch[name].permute(0, 2, 3, 1), getattr(tensors, name)[[4, 2]])
+
+
+def test_pairs_tell_how_long_the_longer_side_is_in_the_picture(tensors):
+    batch = next(iter(pairs(tensors, [0, 1, 2], 3)))
+    assert batch["longer"].tolist() == [64, 48, 48]  # of 64 x 48, 36 x 48 and 48 x 48 in 64 x 48
 
 
 def test_the_number_of_workers_changes_no_close_up(tensors):
