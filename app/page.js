@@ -124,13 +124,13 @@ function take(answer, width, height) {
   const now = performance.now();
   steady.add(answer, now);
   last = answer.confidence < 0.5 ? null : { ...answer, width, height };
-  tell(steady.summary(now));
+  conclude(now);
   paint();
 }
 
-/** The whole video counts once it has ended. */
-function ended() {
-  if (body.dataset.source === "video") tell(steady.summary(performance.now(), Infinity));
+/** Say what the last second showed; once a video has ended, what all of it showed. */
+function conclude(now) {
+  tell(steady.summary(now, video.ended ? Infinity : MEMORY));
 }
 
 function look(words) {
@@ -188,15 +188,18 @@ function problem(message, again) {
   ($("again").hidden ? $("close") : $("again")).focus();
 }
 
-/** Tell a screen reader what is shown, where it has changed, and not too often. */
-let announced = 0;
 let pending = 0;
+let announced = -Infinity;
+
+/** Tell a screen reader what is shown, not too often, and not when only the interval moves. */
 function announce() {
-  clearTimeout(pending);
+  if (pending) return;
   const wait = Math.max(150, announced + SPOKEN_EVERY - performance.now());
   pending = setTimeout(() => {
+    pending = 0;
     const words = spoken();
-    if (words === $("spoken").textContent) return;
+    const gist = (sentence) => sentence.split(",")[0];
+    if (gist(words) === gist($("spoken").textContent)) return;
     $("spoken").textContent = words;
     announced = performance.now();
   }, wait);
@@ -250,7 +253,9 @@ function secret(value) {
   body.dataset.secret = value;
   $("secret").setAttribute("aria-pressed", Boolean(value));
   paint();
-  announced = 0;
+  clearTimeout(pending);
+  pending = 0;
+  announced = -Infinity;
   announce();
 }
 
@@ -276,7 +281,7 @@ $("picker").onchange = ({ target }) => {
   if (target.files.length) useFile(target.files[0]);
   target.value = "";
 };
-video.onended = ended;
+video.onended = () => conclude(performance.now());
 video.onplay = video.onpause = () => {
   body.dataset.paused = video.paused;
   $("play").querySelector("span").textContent = video.paused ? "Play" : "Pause";

@@ -22,6 +22,14 @@ export function weightedMedian(values, weights) {
   return NaN;
 }
 
+// How far the counts of the last second lie apart, but for a tenth of them at either end.
+function spread(answers, time) {
+  const latest = answers.filter((answer) => time - answer.time <= MEMORY);
+  const counts = latest.map((answer) => answer.cards).sort((a, b) => a - b);
+  const tenth = Math.floor(counts.length / 10);
+  return counts.at(-1 - tenth) - counts[tenth];
+}
+
 export class Steady {
   #seen = [];
   #shown = null;
@@ -63,10 +71,7 @@ export class Steady {
     if (this.#shown === null || Math.abs(cards - this.#shown) > STAY) {
       this.#shown = Math.max(1, Math.round(cards)); // a packet has a card
     }
-    const counts = recent.map((answer) => answer.cards).sort((a, b) => a - b);
-    const tenth = Math.floor(counts.length / 10);
-    const spread = counts.at(-1 - tenth) - counts[tenth];
-    const unsure = high - low > WIDE || spread > APART || corners < FEW;
+    const unsure = high - low > WIDE || spread(recent, time) > APART || corners < FEW;
     return { state: unsure ? "unsure" : "sure", cards, whole: this.#shown, low, high };
   }
 }
