@@ -24,6 +24,7 @@ from cardpose.pose import KINDS, Edges, Packet, Pose
 N = len(KEYPOINTS)
 SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
 COUNTS = ("picture", "keypoints", "both")  # the ways of counting
+SURE = 0.8  # so high is the heatmap of a keypoint that is believed wholly
 
 
 class Look(NamedTuple):
@@ -93,11 +94,13 @@ class CardPose(nn.Module):
         details = details.float()
         with torch.autocast(pictures.device.type, enabled=False):
             points = points + self.closer(sample(details, points)) / DETAIL
-            pose, names = self.packet.fit(points, visible > 0, focal=focal)
+            # A keypoint that is hardly found may be another's place, or half of each name's.
+            sure = (visible > 0) * (peaks / SURE).clamp(0.05, 1)
+            pose, names = self.packet.fit(points, sure, focal=focal)
             points = points.gather(1, names[..., None].expand(-1, -1, 2))
-            visible = visible.gather(1, names)
+            visible, sure = visible.gather(1, names), sure.gather(1, names)
             edges = self.trace(details, pose)
-            pose = self.packet.refine(pose, points, visible > 0, edges, focal)
+            pose = self.packet.refine(pose, points, sure, edges, focal)
             # New names follow the rule; given ones may differ from it where it is nearly a tie.
             given = torch.arange(N, device=names.device)
             renamed = (names != given).any(dim=1, keepdim=True)

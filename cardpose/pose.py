@@ -118,7 +118,7 @@ class Packet(nn.Module):
         another than the given one has to explain them clearly better.
 
         Args:
-            points: (n, 8, 2) pixels; seen: (n, 8) bool, what counts.
+            points: (n, 8, 2) pixels; seen: (n, 8) bool, what counts, or how much, 0 to 1.
             thickness: (n,) mm, where it is known.
             focal: (n,) focal lengths in pixels, where they are not the usual one.
 
