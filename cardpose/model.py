@@ -79,8 +79,8 @@ class CardPose(nn.Module):
     def look(self, pictures, details, focal=None):
         """Find the corners, look closer, fit a box, and count the cards in every way.
 
-        The last way is a mean of two counts that err differently: from the thickness of the box that
-        fits corners and edges, and, for a third of it, from the corners seen close up.
+        The last way is a mean of two counts that err differently: two thirds from the thickness of
+        the box that fits corners and edges, one third from the corners seen close up.
 
         Args:
             pictures: as in `forward`, of `image_size`.
