@@ -3,7 +3,7 @@
 import { Counter, LIVE, STILL } from "./counter.js";
 import { drawPacket } from "./drawing.js";
 import { close, Frames, openCamera, openPhoto, openVideo } from "./sources.js";
-import { MEMORY, Steady } from "./steady.js";
+import { MEMORY, PACKET, Steady } from "./steady.js";
 
 const DECK = 52; // the scale's end; longer if the interval is
 const SPOKEN_EVERY = 2000; // ms; a screen reader shall not chatter
@@ -21,6 +21,7 @@ let steady = new Steady();
 let last = null; // {keypoints, visible, width, height} of the newest picture with a packet in it
 let opened = 0; // goes up with everything opened, so that what comes late is dropped
 let retry = start;
+let awake = null; // keeps the screen lit
 
 counter.ready.catch(({ message }) => problem(message, null));
 
@@ -31,6 +32,8 @@ function reset(source) {
   frames?.stop();
   frames = last = null;
   close(video, photo);
+  awake?.release();
+  awake = null;
   steady = new Steady(source === "video" ? Infinity : MEMORY);
   rates.length = 0;
   $("rate").hidden = true;
@@ -55,7 +58,7 @@ async function useCamera(which) {
     keepAwake();
     await watch(mine);
   } catch (error) {
-    if (mine === opened) problem(error.message, () => useCamera(which));
+    if (mine === opened) problem(sentence(error), () => useCamera(which));
   }
 }
 
@@ -68,7 +71,7 @@ async function useFile(file) {
     await counter.ready;
     if (mine === opened) await (name === "video" ? useVideo : usePhoto)(file, mine);
   } catch (error) {
-    if (mine === opened) problem(error.message, choose);
+    if (mine === opened) problem(sentence(error), choose);
   }
 }
 
@@ -123,7 +126,7 @@ function meter() {
 function take(answer, width, height) {
   const now = performance.now();
   steady.add(answer, now);
-  last = answer.confidence < 0.5 ? null : { ...answer, width, height };
+  last = answer.confidence < PACKET ? null : { ...answer, width, height };
   conclude(now);
   paint();
 }
@@ -177,6 +180,11 @@ function say(first, then) {
   });
   $("words").replaceChildren(...lines);
   announce();
+}
+
+/** What went wrong, for the user: the browser's own words are for programmers. */
+function sentence(error) {
+  return error instanceof DOMException ? "That did not work. Try again." : error.message;
 }
 
 function problem(message, again) {
@@ -300,7 +308,11 @@ new ResizeObserver(paint).observe($("drawing"));
 async function keepAwake() {
   if (body.dataset.source !== "camera" || document.visibilityState !== "visible") return;
   try {
-    await navigator.wakeLock?.request("screen");
+    if (awake && !awake.released) return;
+    const mine = opened;
+    const lock = await navigator.wakeLock?.request("screen");
+    if (mine === opened) awake = lock;
+    else lock?.release();
   } catch {
     // Low battery, or not allowed: then it goes dark.
   }

@@ -2,7 +2,7 @@
 
 export const MEMORY = 1000; // ms that a picture counts for
 const GONE = 400; // ms without a packet until what was seen before is forgotten
-const PACKET = 0.5; // confidence from which there is a packet
+export const PACKET = 0.5; // confidence from which there is a packet
 const WIDE = 20; // cards: an interval wider than this is no answer
 const APART = 5; // cards: pictures that differ by more do not agree
 const FEW = 5; // corners: a packet that shows fewer is cut off, or is none

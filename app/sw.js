@@ -31,7 +31,8 @@ async function forget() {
 
 async function answer(request) {
   const cache = await caches.open(CACHE);
-  return (await cache.match(request, { ignoreSearch: true })) ?? fetch(request);
+  const wanted = request.mode === "navigate" ? "./" : request; // a bookmark may say index.html
+  return (await cache.match(wanted, { ignoreSearch: true })) ?? fetch(request);
 }
 
 addEventListener("install", (event) => event.waitUntil(keep()));

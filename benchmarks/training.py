@@ -173,6 +173,7 @@ def noise(params, n):
         points=(rng.random((n, 8, 2)) * [width, height]).astype(np.float32),
         visible=rng.random((n, 8)) > 0.2,
         cards=rng.random(n, dtype=np.float32),
+        longer=np.full(n, width),
         image_size=params.image_size,
         stride=params.heatmap_stride,
         sigma=params.sigma,

@@ -8,7 +8,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cardpose.augment import augment
 from cardpose.closeups import Closeups
 from cardpose.heatmaps import encode
-from cardpose.pictures import fit
 from cardpose.strips import Strips
 
 
@@ -36,20 +35,17 @@ class Frames(Dataset):
 
 
 class Pairs(Dataset):
-    """Frames of a `Tensors`, by (epoch, row), to be looked at twice: "pictures" and "details"; and
-    "longer", the pixels of a frame's longer side in the picture, of which focal lengths are given.
-    """
+    """Frames of a `Tensors`, by (epoch, row), to be looked at twice: "pictures", "details" and
+    "longer"."""
 
     def __init__(self, tensors):
         self.tensors = tensors
-        sizes = zip(tensors.frames["width"], tensors.frames["height"], strict=True)
-        self.longer = np.array([max(fit(size, tensors.image_size)[0]) for size in sizes])
 
     def __getitem__(self, key):
         t, (_, row) = self.tensors, key
         arrays = {"pictures": t.pictures[row], "details": t.details[row]}
         arrays = {name: array.transpose(2, 0, 1).copy() for name, array in arrays.items()}
-        return {**arrays, "longer": self.longer[row]}
+        return {**arrays, "longer": t.longer[row]}
 
 
 class Order(Sampler):
@@ -100,7 +96,7 @@ def loader(
 
 def pairs(tensors, rows, batch_size):
     """A DataLoader of {"pictures", "details", "longer"} over some rows of `tensors`: uint8 RGB, (n,
-    3, height, width) and (n, 3, DETAIL height, DETAIL width), and (n,) pixels, see `Pairs`."""
+    3, height, width) and (n, 3, DETAIL height, DETAIL width), and (n,), see `Tensors.longer`."""
     return _loader(Pairs(tensors), rows, batch_size)
 
 

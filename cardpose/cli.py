@@ -101,6 +101,7 @@ def _predict(chosen):
 @contextmanager
 def _text_file(name):
     if name == "-":
+        sys.stdout.reconfigure(line_buffering=True)  # who reads it may be waiting
         yield sys.stdout
     else:
         with replacing(name) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
@@ -161,11 +162,16 @@ def _targets(found, folder):
 
 
 def _protect(sources, targets):
-    """Nothing is written over what is read."""
-    read = {path.resolve() for path in sources}
+    """Nothing is written over what is read, or over a folder, or twice."""
+    taken = {path.resolve(): "an input" for path in sources}
     for target in targets:
-        if target.resolve() in read:
-            raise InputError(f"{target}: is an input, and would be overwritten")
+        if target.is_dir():
+            raise InputError(f"{target}: is a folder, and would be overwritten; name a file")
+        if target.resolve() in taken:
+            raise InputError(
+                f"{target}: is {taken[target.resolve()]}, and would be overwritten; name another"
+            )
+        taken[target.resolve()] = "written already"
 
 
 def _positive(kind):

@@ -109,6 +109,7 @@ class Closeups(Dataset):
             "turn": turn.astype(np.float32),
             "points": true.astype(np.float32),
             "visible": visible,
+            "longer": np.float32(t.longer[row]),
             "cards": t.cards[row],
         }
 

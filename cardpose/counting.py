@@ -81,7 +81,14 @@ class Run:
 
     def _pictures(self, sources, alone, album):
         worked = True
-        for source, picture in inputs.ahead(_photographs(sources)):
+        bar = tqdm(
+            inputs.ahead(_photographs(sources)),
+            total=len(sources),
+            unit="picture",
+            leave=False,
+            disable=self.table.shown or None,  # lines on the screen are progress enough
+        )
+        for source, picture in bar:
             if isinstance(picture, InputError):
                 complain(picture)
                 worked = False
@@ -143,17 +150,19 @@ class Run:
     def _camera(self, source):
         """A line that always says what the last second showed."""
         recent = deque()
-        for index, picture in inputs.camera_frames(int(str(source.path)), self.seconds):
-            result = self.predictor.predict(picture)
-            self._write(picture_record("frame", f"camera {source.path}", index, result))
-            now = time.monotonic()
-            recent.append((now, result))
-            while recent[0][0] < now - _STEADY:
-                recent.popleft()
-            self.table.now([result for _, result in recent])
-            if self.stop.is_set():
-                break
-        self.table.end()
+        try:
+            for index, picture in inputs.camera_frames(int(str(source.path)), self.seconds):
+                result = self.predictor.predict(picture)
+                self._write(picture_record("frame", f"camera {source.path}", index, result))
+                now = time.monotonic()
+                recent.append((now, result))
+                while recent[0][0] < now - _STEADY:
+                    recent.popleft()
+                self.table.now([result for _, result in recent])
+                if self.stop.is_set():
+                    break
+        finally:
+            self.table.end()
 
     def _write(self, record):
         for writer in self.writers:

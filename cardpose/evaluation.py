@@ -100,11 +100,13 @@ def count_recordings(recordings, cards, predicted, sizes, about):
         about: as `prediction.load_network` returns it.
 
     Returns:
-        {recording: count}, of those whose frames show enough.
+        {recording: count}, of those whose frames show enough and have one size.
     """
     counts = {}
     for recording in np.unique(recordings):
         rows = np.flatnonzero(recordings == recording)
+        if (sizes[rows] != sizes[rows[0]]).any():
+            continue  # several cameras, or one that was turned
         counts[recording] = count_recording(
             cards[rows],
             predicted.points[rows],

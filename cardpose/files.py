@@ -5,6 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
+from cardpose.errors import InputError
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -12,8 +14,13 @@ def replacing(path):
 
     Works for a file or a folder. When the block raises, the scratch is removed and `path` is
     left as it was.
+
+    Raises:
+        InputError: what was written is a file, and `path` a folder.
     """
     path = Path(path)
+    if not path.name:  # like ".", which has no place beside it
+        path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.part{path.suffix}")
     old = path.with_name(f".{path.name}.old")
@@ -21,9 +28,15 @@ def replacing(path):
         _remove(left_behind)
     try:
         yield scratch
+        if path.is_dir() and not scratch.is_dir():
+            raise InputError(f"{path}: is a folder, and stays; name a file")
         if path.is_dir():
             os.replace(path, old)  # a folder cannot be replaced in one step
         os.replace(scratch, path)
+    except OSError as error:
+        if error.filename == str(scratch):  # a name that nobody has chosen says nothing
+            error.filename = str(path)
+        raise
     finally:
         if old.exists() and not path.exists():
             os.replace(old, path)

@@ -12,7 +12,9 @@ from cardpose.errors import InputError
 from cardpose.recordings import PICTURE_SUFFIXES, read_picture, sampled_frames
 
 PICTURES = PICTURE_SUFFIXES | {".avif", ".heic", ".heif"}
-VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
+VIDEOS = {
+    *(".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv"),
+}
 
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
@@ -44,7 +46,7 @@ def sources(name):
             raise InputError(f"{path}: holds no pictures or videos")
         return [Source(_kind(file), file) for file in sorted(known, key=_natural)]
     if not path.exists():
-        if re.fullmatch("[0-9]+", name):
+        if re.fullmatch("[0-9]{1,4}", name):
             return [Source("camera", path)]
         raise InputError(f"{path}: there is no such file or folder")
     return [Source(_kind(path), path)]
@@ -160,5 +162,6 @@ def _is_cut_off(jpeg):
     """
     at = 2
     while jpeg[at : at + 1] == b"\xff" and jpeg[at : at + 2] != b"\xff\xda":
-        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+        filled = jpeg[at : at + 2] == b"\xff\xff"  # before a segment any number may stand
+        at += 1 if filled else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
     return b"\xff\xd9" not in jpeg[at:]

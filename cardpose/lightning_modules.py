@@ -55,7 +55,7 @@ class CloserTraining(lightning.LightningModule):
 
     def __init__(self, network, learning_rate, weight_decay, deck):
         super().__init__()
-        self.closer = network.closer
+        self.closer, self.packet = network.closer, network.packet
         self.learning_rate, self.weight_decay, self.deck = learning_rate, weight_decay, deck
 
     def training_step(self, batch):
@@ -65,7 +65,8 @@ class CloserTraining(lightning.LightningModule):
             steps = torch.einsum("nij,nkj->nki", batch["turn"], steps)
             points = batch["starts"] + steps / DETAIL
             seen = batch["visible"]
-            cards = self.closer.geometry(points, seen) * self.deck
+            usual = self.packet.as_usual(points, self.packet.focal_of(batch["longer"]))
+            cards = self.closer.geometry(usual, seen) * self.deck
             true_cards = batch["cards"] * self.deck
             loss = closer_loss(DETAIL * points, DETAIL * batch["points"], seen, cards, true_cards)
         self.log("closer/mae_cards", (cards - true_cards).abs().mean(), prog_bar=True)

@@ -24,7 +24,7 @@ from cardpose.pose import KINDS, Edges, Packet, Pose
 N = len(KEYPOINTS)
 SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
 COUNTS = ("picture", "keypoints", "both")  # the ways of counting
-SURE = 0.8  # so high is the heatmap of a keypoint that is believed wholly
+CLEAR = 0.8  # so high is the heatmap of a keypoint that is believed wholly
 
 
 class Look(NamedTuple):
@@ -95,7 +95,7 @@ class CardPose(nn.Module):
         with torch.autocast(pictures.device.type, enabled=False):
             points = points + self.closer(sample(details, points)) / DETAIL
             # A keypoint that is hardly found may be another's place, or half of each name's.
-            sure = (visible > 0) * (peaks / SURE).clamp(0.05, 1)
+            sure = (visible > 0) * (peaks / CLEAR).clamp(0.05, 1)
             pose, names = self.packet.fit(points, sure, focal=focal)
             points = points.gather(1, names[..., None].expand(-1, -1, 2))
             visible, sure = visible.gather(1, names), sure.gather(1, names)

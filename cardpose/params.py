@@ -47,6 +47,7 @@ class Loss(Section):
 
 
 class Pretrain(Section):
+    frame_step: Positive
     half_size_epochs: Annotated[int, Field(ge=0)]
     epochs: Annotated[int, Field(ge=0)]
     closeup_epochs: Annotated[int, Field(ge=0)]

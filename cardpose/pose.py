@@ -149,6 +149,10 @@ class Packet(nn.Module):
         usual = self._usual(seen, focal=focal)
         return self._refine(pose, points.double(), seen, edges, usual)[0]
 
+    def focal_of(self, longer):
+        """(n,) focal lengths in pixels of pictures whose longer sides have (n,) pixels."""
+        return self.focal / self.size[0] * longer
+
     def as_usual(self, points, focal):
         """Where points (n, k, 2) would be seen if the focal lengths (n,) were the usual one."""
         if focal is None:

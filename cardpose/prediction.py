@@ -66,7 +66,7 @@ def predict(network, loader, about, device="cpu"):
             pictures, details, longer = (
                 batch[name].to(device) for name in ("pictures", "details", "longer")
             )
-            look = network.look(pictures, details, about["focal"] * longer)
+            look = network.look(pictures, details, network.packet.focal_of(longer))
             cards, visible = look.cards.double() * about["deck"], look.visibility > 0
             looks.append((cards, look.points.double(), visible, *look.pose, look.corners))
     cards, points, visible, rotation, numbers, corners = (

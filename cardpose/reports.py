@@ -102,6 +102,11 @@ class Table:
         if names:
             self._print("", "cards", "90 % interval", "corners")
 
+    @property
+    def shown(self):
+        """Whether anybody sees it."""
+        return self._file is not None
+
     def picture(self, name, result, keypoints=False):
         """One picture's line, and below it, if wanted, its keypoints."""
         if not result.packet:
@@ -146,7 +151,7 @@ class Table:
         self._say("  ".join([f"{name:{self._width}}", *words]).rstrip())
 
     def _say(self, line):
-        if self._file is not None:
+        if self.shown:
             print(line, file=self._file, flush=True)
 
 

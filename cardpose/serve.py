@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cardpose.errors import InputError
 from cardpose.files import replacing
+from cardpose.predictor import load
 
 APP = Path(__file__).resolve().parents[1] / "app"
 HOST, PORT = "127.0.0.1", 5252
@@ -44,7 +45,7 @@ def site(model, app=APP):
     """
     model, runtime = Path(model), app / "node_modules/onnxruntime-web/dist"
     if not model.is_file():
-        raise InputError(f"{model}: there is no such file; `dvc repro` makes it")
+        raise InputError(f"{model}: there is no such file; `make repro` makes it")
     if not (app / "index.html").is_file():
         raise InputError(
             f"{app}: the page is not there; run cardpose from a clone of its repository"
@@ -68,17 +69,28 @@ def site(model, app=APP):
 def build(folder, files):
     """Write the files of the page into a folder, ready for any web server.
 
+    What an earlier build wrote there is replaced; whatever else lies beside it stays.
+
     Raises:
-        InputError: the folder holds something else.
+        InputError: it is no folder, or one that holds something else and no page.
     """
     folder = Path(folder)
-    ours = (folder / "sw.js").is_file() and (folder / "cardpose.onnx").is_file()
-    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+    before = _built(folder)
+    if folder.exists() and not before and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: holds something else already; name a new or an empty folder")
-    with replacing(folder) as scratch:
-        for path, content in files.items():
-            (scratch / path).parent.mkdir(parents=True, exist_ok=True)
-            (scratch / path).write_bytes(content)
+    for path, content in files.items():
+        with replacing(folder / path) as scratch:
+            scratch.write_bytes(content)
+    for path in before - files.keys():
+        (folder / path).unlink(missing_ok=True)
+
+
+def _built(folder):
+    """The files that an earlier build wrote into a folder, but for index.html and sw.js."""
+    if not (folder / "cardpose.onnx").is_file() or not (folder / "sw.js").is_file():
+        return set()
+    kept = re.search(r"^const FILES = (\[.*\]);$", (folder / "sw.js").read_text(), re.MULTILINE)
+    return set(json.loads(kept[1])) - {"./"} if kept else set()
 
 
 def server(files, port=PORT):
@@ -153,6 +165,7 @@ def add_arguments(parser):
 def main(chosen):
     """Serve the page until Ctrl+C, or write it into a folder, as `add_arguments` says."""
     files = site(chosen.model)
+    load(chosen.model)  # says so if it is no network, before a browser has to
     if chosen.build:
         build(chosen.build, files)
         print(f"{chosen.build}: upload this folder to any web server")

@@ -15,6 +15,7 @@ A folder of tensors holds, for n labelled frames:
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ from tqdm import tqdm
 
 from cardpose.errors import InputError, some
 from cardpose.heatmaps import encode
-from cardpose.pictures import DETAIL, resize_to_fit, to_fitted
+from cardpose.pictures import DETAIL, fit, resize_to_fit, to_fitted
 from cardpose.recordings import read_picture, split_frame_name
 
 _PIECE = 64  # frames in memory at a time
@@ -49,6 +50,13 @@ class Tensors:
 
     def __len__(self):
         return len(self.frames)
+
+    @cached_property
+    def longer(self):
+        """(n,) pixels of a frame's longer side in the network's picture: of that, focal lengths are
+        given."""
+        sizes = self.frames[["width", "height"]].to_numpy()
+        return np.array([max(fit(size, self.image_size)[0]) for size in sizes.tolist()])
 
 
 _ARRAYS = ("pictures", "details", "heatmaps", "points", "visible", "cards")

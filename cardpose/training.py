@@ -243,7 +243,8 @@ def _edges(packet, tensors, rows, deck_height):
     for some in np.array_split(rows, -(-len(rows) // _BATCH)):
         points, seen = (torch.from_numpy(a[some]) for a in (tensors.points, tensors.visible))
         height = torch.from_numpy(tensors.cards[some]) * deck_height
-        pose, names = packet.fit(points, seen, height)
+        focal = packet.focal_of(torch.from_numpy(tensors.longer[some]))
+        pose, names = packet.fit(points, seen, height, focal)
         starts, ends, kinds, _ = packet.edges(pose)
         box = packet.keypoints(pose)
         off = (box - points.gather(1, names[..., None].expand(-1, -1, 2))).norm(dim=2)

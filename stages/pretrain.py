@@ -12,7 +12,7 @@ from cardpose.extraction import extract_frames
 from cardpose.files import replacing
 from cardpose.params import load_params
 from cardpose.prediction import save_network
-from cardpose.recordings import read_recordings
+from cardpose.recordings import read_recordings, sampled_before
 from cardpose.tensors import match_labels, read_tensors, write_tensors
 from cardpose.training import pretrain
 
@@ -21,17 +21,22 @@ RENDERED = Path("data/synthetic")
 
 def main():
     params = load_params()
-    with TemporaryDirectory() as scratch, replacing("models/pretrained.safetensors") as path:
+    with (
+        replacing("models/pretrained.safetensors") as path,
+        TemporaryDirectory(dir=path.parent) as scratch,  # some GB: more than a /tmp in memory holds
+    ):
         extracted, folder = Path(scratch) / "frames", Path(scratch) / "tensors"
-        extract_frames(read_recordings(RENDERED), params.frame_step, extracted)
+        extract_frames(read_recordings(RENDERED), params.pretrain.frame_step, extracted)
         labelled, points, visible = read_annotations(RENDERED / "annotations.csv")
         frames, rows, _ = match_labels(extracted, labelled, RENDERED / "annotations.csv")
         size, stride = params.image_size, params.heatmap_stride
         write_tensors(
             folder, extracted, frames, points[rows], visible[rows], size, stride, params.sigma
         )
-        held_out = pd.read_csv("data/held_out.csv", dtype=str)["frame"]
-        chosen = np.flatnonzero(~frames["frame"].isin(held_out))
+        held_out = set(pd.read_csv("data/held_out.csv", dtype=str)["frame"])
+        # Frames between two sampled ones look much like the first: they are held out with it.
+        sampled = [sampled_before(frame, params.frame_step) for frame in frames["frame"]]
+        chosen = np.flatnonzero([frame not in held_out for frame in sampled])
         save_network(path, *pretrain(read_tensors(folder), chosen, params))
 
 

@@ -1,6 +1,7 @@
 """The page in a real browser; a stand-in for the network answers from a picture's colour."""
 
 import argparse
+import json
 import re
 import shutil
 import socket
@@ -116,6 +117,7 @@ def stand_in(path):
     )
     graph = helper.make_graph(nodes, "stand_in", [picture], outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, {"cardpose": json.dumps({"count": "picture"})})
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -698,6 +700,9 @@ def test_the_command_serves_until_it_is_interrupted(monkeypatch, model, files, c
 def test_a_missing_model_is_named(complains, tmp_path):
     with complains("none.onnx: there is no such file", "`dvc repro`"):
         serve.main(arguments("--model", str(tmp_path / "none.onnx")))
+    (tmp_path / "note.onnx").write_text("no network")
+    with complains("note.onnx", "should be a network"):
+        serve.main(arguments("--model", str(tmp_path / "note.onnx")))
 
 
 def test_missing_packages_are_named(complains, model, tmp_path):
@@ -726,10 +731,11 @@ def test_a_folder_with_something_else_in_it_is_left_alone(complains, model, file
 
 def test_building_again_replaces_what_was_built(model, files, tmp_path, capsys):
     words = ("--model", str(model), "--build", str(tmp_path / "page"))
-    serve.main(arguments(*words))
-    (tmp_path / "page/left_over.js").touch()
+    listed = files["sw.js"].replace(b"FILES = [", b'FILES = ["old.js", ')
+    serve.build(tmp_path / "page", {**files, "old.js": b"", "sw.js": listed})
+    (tmp_path / "page/CNAME").write_text("cards.example")  # what a host may want there
     serve.main(arguments(*words))
     assert "page: upload this folder" in capsys.readouterr().out
     built = [path for path in (tmp_path / "page").rglob("*") if path.is_file()]
     contents = {path.relative_to(tmp_path / "page").as_posix(): path.read_bytes() for path in built}
-    assert contents == files
+    assert contents == {**files, "CNAME": b"cards.example"}

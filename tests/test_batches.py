@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -22,7 +21,7 @@ def tensors():
         points=(rng.random((N, 8, 2)) * [64, 48]).astype(np.float32),
         visible=rng.random((N, 8)) > 0.3,
         cards=(np.arange(N) / N).astype(np.float32),
-        frames=pd.DataFrame({"width": [640, 480, 480] * 3, "height": [480, 640, 480] * 3}),
+        longer=np.array([64, 48, 40] * 3),
         image_size=(64, 48),
         stride=4,
         sigma=1.5,
@@ -94,8 +93,8 @@ def test_pairs_are_the_tensors_as_they_are(tensors):
 
 
 def test_pairs_tell_how_long_the_longer_side_is_in_the_picture(tensors):
-    batch = next(iter(pairs(tensors, [0, 1, 2], 3)))
-    assert batch["longer"].tolist() == [64, 48, 48]  # of 64 x 48, 36 x 48 and 48 x 48 in 64 x 48
+    batch = next(iter(pairs(tensors, [3, 1, 5], 3)))
+    assert batch["longer"].tolist() == [64, 48, 40]
 
 
 def test_the_number_of_workers_changes_no_close_up(tensors):

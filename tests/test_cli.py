@@ -429,6 +429,29 @@ def test_inputs_are_never_written_over(cardpose, tmp_path, option):
     assert (tmp_path / "a.jpg").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["photos", ".", "/"])
+def test_a_folder_is_never_written_over(cardpose, tmp_path, name):
+    (tmp_path / "photos").mkdir()
+    grey(tmp_path / "photos/a.jpg", 50)
+    status, out, err = cardpose("predict", "photos", "--csv", name)
+    assert (status, out) == (1, "")
+    assert err == f"error: {name}: is a folder, and would be overwritten; name a file\n"
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.jpg"]
+
+
+def test_nothing_is_written_twice(cardpose, tmp_path):
+    grey(tmp_path / "a.jpg", 50)
+    status, _, err = cardpose("predict", "a.jpg", "--csv", "o", "--jsonl", "./o")
+    assert status == 1
+    assert "error: o: is written already" in err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_number_too_long_for_a_camera_is_no_file(cardpose):
+    status, _, err = cardpose("predict", "99999999999")
+    assert (status, err) == (1, "error: 99999999999: there is no such file or folder\n")
+
+
 def test_pictures_of_one_name_are_drawn_into_two_files(cardpose, tmp_path):
     for folder, brightness in (("x", 50), ("y", 90)):
         (tmp_path / folder).mkdir()

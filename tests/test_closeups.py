@@ -57,6 +57,7 @@ def tensors():
         points=(rng.random((3, 8, 2)) * [64, 48]).astype(np.float32),
         visible=rng.random((3, 8)) > 0.3,
         cards=np.array([0.1, 0.2, 0.3], np.float32),
+        longer=np.array([64, 48, 48]),
         image_size=(64, 48),
     )
 

@@ -25,6 +25,23 @@ def texts(path):
 FULL = {"file": 1, "folder": 2}
 
 
+def test_a_folder_is_never_replaced_by_a_file(tmp_path, complains):
+    put(tmp_path / "mine", "folder", "old")
+    with complains(f"{tmp_path / 'mine'}: is a folder"), replacing(tmp_path / "mine") as scratch:
+        put(scratch, "file", "new")
+    assert texts(tmp_path / "mine") == ["old", "old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_an_error_names_what_was_asked_for_not_the_scratch(tmp_path):
+    with (
+        pytest.raises(OSError, match="File name too long") as caught,
+        replacing(tmp_path / "it.csv") as scratch,
+    ):
+        raise OSError(36, "File name too long", str(scratch))
+    assert caught.value.filename == str(tmp_path / "it.csv")
+
+
 @pytest.fixture(params=FULL)
 def kind(request):
     return request.param

@@ -158,6 +158,12 @@ def test_half_a_photograph_is_named(tmp_path, complains):
             photograph(tmp_path / "a.jpg")
 
 
+def test_segments_of_a_photograph_may_have_more_than_one_0xff_before_them(tmp_path):
+    jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
+    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + b"\xff\xff" + jpeg[2:])
+    assert photograph(tmp_path / "a.jpg").mean() == pytest.approx(90, abs=2)
+
+
 def test_a_link_to_nowhere_is_named(tmp_path, complains):
     (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
     assert found(tmp_path) == [("picture", "a.jpg")]

@@ -245,6 +245,12 @@ def test_a_portrait_picture_is_put_between_grey_margins(write):
     ]
 
 
+def test_the_longer_side_is_measured_in_the_fitted_picture(write):
+    sizes = [(640, 480), (480, 640), (480, 480), (64, 16)]
+    tensors = write([(plain(*size), {}, 3, 52) for size in sizes])
+    assert tensors.longer.tolist() == [64, 48, 48, 64]
+
+
 def test_more_frames_than_are_held_in_memory_at_a_time_keep_their_order(write):
     n = 150
     rows = [(plain(colour=(i, i, i)), {0: ((i % 64) / 64, 0.5)}, 1 + i % 52, 52) for i in range(n)]

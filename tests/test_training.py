@@ -139,9 +139,8 @@ def small(params):
         heatmaps=rng.random((12, 8, 12, 16)).astype(np.float16),
         points=points,
         visible=visible,
-        frames=pd.DataFrame(
-            {"recording": [f"film{i // 2}" for i in range(12)], "width": 640, "height": 480}
-        ),
+        frames=pd.DataFrame({"recording": [f"film{i // 2}" for i in range(12)]}),
+        longer=np.full(12, 64),
         cards=cards,
         image_size=(64, 48),
         stride=4,
