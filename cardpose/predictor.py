@@ -197,8 +197,6 @@ def _load_onnx(path, threads):
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
-    # Rearranging the graph takes longer than it saves in a thousand pictures.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
