@@ -54,6 +54,7 @@ def export_onnx(path, network, about, count, metrics):
                 dynamic_axes={**axes, **{name: {0: "n"} for name in Counted._fields}},
             )
     model = onnx.load(path)
+    _forget_shapes(model.graph)
     known = {
         **about,
         "count": count,
@@ -65,6 +66,19 @@ def export_onnx(path, network, about, count, metrics):
     onnx.helper.set_model_props(model, {"cardpose": json.dumps(known)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
+
+
+def _forget_shapes(graph, is_loop=False):
+    """Take out the shapes noted inside a graph: those in a loop are of the one picture that it was
+    exported with, and engines that believe them fail on more."""
+    del graph.value_info[:]
+    if is_loop:  # the first inputs are its count and condition, which are numbers for good
+        for value in (*graph.input[2:], *graph.output[1:]):
+            value.type.tensor_type.ClearField("shape")
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                _forget_shapes(attribute.g, node.op_type == "Loop")
 
 
 @contextlib.contextmanager
