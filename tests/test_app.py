@@ -696,7 +696,7 @@ def test_the_command_serves_until_it_is_interrupted(monkeypatch, model, files, c
 
 
 def test_a_missing_model_is_named(complains, tmp_path):
-    with complains("none.onnx: there is no such file", "`dvc repro`"):
+    with complains("none.onnx: there is no such file", "`make repro`"):
         serve.main(arguments("--model", str(tmp_path / "none.onnx")))
     (tmp_path / "note.onnx").write_text("no network")
     with complains("note.onnx", "should be a network"):
