@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 
 from cardpose.errors import InputError
+from cardpose.predictor import PIXELS, TOGETHER
 from cardpose.recordings import PICTURE_SUFFIXES, read_picture, sampled_frames
 
 PICTURES = PICTURE_SUFFIXES | {".avif", ".heic", ".heif"}
@@ -109,7 +110,7 @@ def camera_frames(number, seconds=None):
         capture.release()
 
 
-def batches(frames, pixels=2**22, most=4):
+def batches(frames, pixels=PIXELS, most=TOGETHER):
     """Yield lists of consecutive frames, of at most so many pictures and about so many pixels.
 
     What comes before an error is yielded before the error is raised.

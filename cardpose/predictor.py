@@ -25,8 +25,8 @@ OUTPUTS = (
 SURE = 0.5  # confidence and visibility from which on a packet, or a corner, is said to be there
 
 _COUNT = "both"  # the way of counting, where a file does not say
-_TOGETHER = 4  # pictures of one size that are looked at together; more are no faster
-_PIXELS = 2**22  # and about how many pixels these may have
+TOGETHER = 4  # pictures of one size that are looked at together; more are no faster
+PIXELS = 2**22  # and about how many pixels these may have
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class Predictor:
             by_size.setdefault(picture.shape, []).append(i)
         results = [None] * len(pictures)
         for (height, width, _), rows in by_size.items():
-            together = max(1, min(_TOGETHER, _PIXELS // (height * width)))
+            together = max(1, min(TOGETHER, PIXELS // (height * width)))
             for first in range(0, len(rows), together):
                 group = rows[first : first + together]
                 batch = np.stack([pictures[i] for i in group])

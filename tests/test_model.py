@@ -128,6 +128,30 @@ def test_what_is_counted_from_both_follows_the_corners_that_were_moved(network):
     assert abs(before[0, 2] - after[0, 2]) > 1e-4
 
 
+def test_keypoints_count_in_the_box_by_how_high_their_peaks_are(network, monkeypatch):
+    network.eval()
+    fit, given = network.packet.fit, []
+    monkeypatch.setattr(
+        network.packet, "fit", lambda *args, **more: given.append(args[1]) or fit(*args, **more)
+    )
+    peaks = torch.tensor([[0.8, 1.1, 0.4, 0.2, 0.0, 0.04, 0.8, 0.6]])
+    visible = torch.tensor([[1.0, 1, 1, 1, 1, 1, -1, 1]])
+    first = network._first_look(pictures(1))
+    found = (first[0], first[1], peaks, first[3], visible)
+    monkeypatch.setattr(network, "_first_look", lambda *_: found)
+    network.look(pictures(1), details(1))
+    [counts] = given
+    assert counts[0].tolist() == pytest.approx([1, 1, 0.5, 0.25, 0.05, 0.05, 0, 0.75])
+
+
+def test_two_thirds_of_the_count_are_the_box_s(network, monkeypatch):
+    monkeypatch.setattr(network.closer.geometry, "forward", lambda points, seen: torch.zeros(3))
+    with torch.inference_mode():
+        look = network.eval().look(pictures(), details())
+    box = (look.pose.numbers[:, 3] / (52 * 0.3)).clamp(0, 1).float()
+    assert torch.allclose(look.cards[:, COUNTS.index("both")], 2 / 3 * box, atol=1e-6)
+
+
 def test_a_mirrored_packet_holds_as_many_cards(network):
     points, seen = torch.rand(2, 8, 2) * 48, torch.rand(2, 8) > 0.3
     flip = list(FLIP)

@@ -105,6 +105,20 @@ def test_one_keypoint_far_off_does_little_harm(packet, monkeypatch):
     assert off.median() < worse.median() / 2
 
 
+def test_a_keypoint_that_counts_less_does_less_harm(packet):
+    points, visible = tensors([-110.0], 9.0)
+    moved = points.clone()
+    corner = int(visible[0].nonzero()[0])
+    moved[0, corner, 1] += 4
+    off = []
+    for weight in (1.0, 0.5, 0.05):
+        counts = visible.double()
+        counts[0, corner] = weight
+        pose, _ = packet.fit(moved, counts)
+        off.append(float((packet.keypoints(pose) - points)[visible].norm()))
+    assert off[0] > 1.2 * off[1] > 1.2 * 1.2 * off[2]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_nonsense_has_a_pose_too(packet, seed):
     """An untrained network's corners: anything may come out, but nothing may break."""
