@@ -8,7 +8,7 @@ PACKAGES := app/node_modules/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install repro app test browser lint format clean
+.PHONY: install repro app test soak browser lint format
 
 install: $(INSTALLED)
 
@@ -34,6 +34,10 @@ $(PACKAGES): app/package-lock.json
 
 test: install lint browser
 	pytest
+
+# What takes too long for every day; docs/reliability.md says what it shows.
+soak: install
+	pytest -m soak
 
 # What the page's tests need. Where it cannot be had, they are skipped and say what is missing.
 browser:

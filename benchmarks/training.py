@@ -127,7 +127,9 @@ def tracing(params):
         "kinds": rng.random((n, 12, KINDS)) < 0.2,
         "heights": rng.random(n) * 50,
     }
-    batches = strips(tensors, edges, np.arange(n), options.batch_size, 0, options.loader_workers)
+    batches = strips(
+        tensors, edges, np.arange(n), options.batch_size, 0, params.machine.loader_workers
+    )
 
     def loss(batch, found):
         return tracer_loss(*found, batch["places"], batch["counts"])

@@ -65,7 +65,13 @@ class Train(Section):
     weight_decay: Weight
     augment: bool
     precision: Literal["auto", "32-true", "bf16-mixed"]
+    devices: Positive
+    hosts: Positive
+
+
+class Machine(Section):
     loader_workers: Annotated[int, Field(ge=0, le=64)]
+    dask: str | None
 
 
 class Evaluate(Section):
@@ -93,6 +99,7 @@ class Params(Section):
     loss: Loss
     pretrain: Pretrain
     train: Train
+    machine: Machine
     evaluate: Evaluate
     synthetic: Synthetic
 

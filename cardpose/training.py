@@ -159,7 +159,7 @@ def train(tensors, role, network, about, params, log):
             tensors,
             rows["validation"],
             params.train.batch_size,
-            workers=params.train.loader_workers,
+            workers=params.machine.loader_workers,
         )
     keep = Keep("validation/total" if validation else None)
     with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
@@ -204,7 +204,7 @@ def _look_closer(network, tensors, rows, params, epochs):
     starts[rows] = torch.cat(found).numpy()
     options = params.train
     batches = closeups(
-        tensors, starts, rows, options.batch_size, params.seed, options.loader_workers
+        tensors, starts, rows, options.batch_size, params.seed, params.machine.loader_workers
     )
     rate = options.closeup_learning_rate
     module = CloserTraining(network, rate, options.weight_decay, tensors.deck)
@@ -221,7 +221,7 @@ def _trace(network, tensors, rows, params, epochs):
         return
     options = params.train
     batches = strips(
-        tensors, edges, rows[good], options.batch_size, params.seed, options.loader_workers
+        tensors, edges, rows[good], options.batch_size, params.seed, params.machine.loader_workers
     )
     module = TracerTraining(network, options.closeup_learning_rate, options.weight_decay)
     _fit(module.train(), batches, params, epochs)
@@ -267,7 +267,7 @@ def _batches(tensors, rows, params, half=False):
         shuffled=True,
         augmented=options.augment,
         seed=params.seed,
-        workers=options.loader_workers,
+        workers=params.machine.loader_workers,
         half=half,
     )
 
