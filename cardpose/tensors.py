@@ -13,6 +13,7 @@ A folder of tensors holds, for n labelled frames:
 """
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,4 +171,9 @@ def _read(path):
 
 
 def _create(path, dtype, shape):
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        # A full disk is an error here; later, when a page finds no room, it ends the process.
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array

@@ -1,91 +1,22 @@
 """The real pipeline, run by the real DVC, on a setting small enough for a minute."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from time import sleep
 
 import cv2
 import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
-import yaml
+from clone import Clone, ran
 
-ROOT = Path(__file__).parents[1]
-SMALL = {
-    "image_size": [96, 72],
-    "split": {"by": "video", "folds": 3, "fold": 0, "test_videos": [], "validation": 0.2},
-    "model": {"encoder": "plain", "widths": [8, 8, 8, 8], "hidden": 8},
-    "synthetic": {"videos": 9, "frames": 41},
-}
-STAGES = ("extract_frames", "make_heatmaps", "hold_out", "pretrain", "train", "evaluate", "export")
 OUTPUTS = [
     *("models/cardpose.safetensors", "models/cardpose.onnx"),
     *("metrics/evaluate.json", "metrics/predictions.csv"),
 ]
-
-
-class Clone:
-    """A copy of the repository as a stranger would clone it, in an empty folder."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        listed = self("git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", cwd=ROOT)
-        for name in listed.stdout.splitlines():
-            if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock")):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        (folder / "data/synthetic/dvc.lock").unlink(missing_ok=True)
-        params = self.params()
-        params.update(SMALL)
-        params["train"].update(epochs=2, closeup_epochs=1, edge_epochs=1, batch_size=4)
-        params["pretrain"].update(half_size_epochs=1, epochs=1, closeup_epochs=1, edge_epochs=1)
-        params["geometry"].update(steps=100)
-        self.write_params(params)
-        self("git", "init", "-q", "-b", "main")
-        self.commit()
-
-    def __call__(self, *command, ok=True, cwd=None):
-        """Run a command in the clone; its status must be 0, or not 0 where `ok` is false."""
-        environment = {
-            **os.environ,
-            "GIT_AUTHOR_NAME": "T",
-            "GIT_AUTHOR_EMAIL": "t@example.org",
-            "GIT_COMMITTER_NAME": "T",
-            "GIT_COMMITTER_EMAIL": "t@example.org",
-        }
-        if command[0] == "dvc":
-            command = (str(Path(sys.executable).parent / "dvc"), *command[1:])
-        done = subprocess.run(
-            command, cwd=cwd or self.folder, env=environment, capture_output=True, text=True
-        )
-        assert (done.returncode == 0) == ok, done.stdout + done.stderr
-        return done
-
-    def commit(self):
-        self("git", "add", "-A")
-        self("git", "commit", "-q", "-m", "state")
-
-    def restore(self):
-        """Put everything back as it was committed, what DVC keeps included."""
-        self("git", "checkout", "-q", ".")
-        # By name: the real set, which nobody downloaded, has nothing to check out.
-        self("dvc", "checkout", "-q", "-f", *STAGES)
-
-    def params(self):
-        return yaml.safe_load((self.folder / "params.yaml").read_text())
-
-    def write_params(self, params):
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-
-
-def ran(output):
-    """The names of the stages that DVC says it runs."""
-    started = [line for line in output.splitlines() if line.startswith("Running stage")]
-    return [line.split("'")[1].rpartition(":")[2] for line in started]
 
 
 @pytest.fixture(scope="module")
@@ -210,9 +141,35 @@ def test_another_way_of_counting_only_evaluates_and_exports_again(clone, done):
     clone.restore()
 
 
-def test_queued_folds_run_on_the_code_and_parameters_of_the_clone(clone, done):
+def test_a_second_clone_with_other_loader_workers_makes_the_same_bytes(clone, done, tmp_path):
+    other = Clone(tmp_path, {"machine": {"loader_workers": 2}})
+    other("dvc", "repro")
+    hashes = other.hashes()
+    assert len(hashes) == 14
+    assert hashes == clone.hashes()
+
+
+def test_a_colleague_pulls_what_was_pushed_and_has_nothing_to_run(clone, done, tmp_path):
+    clone("dvc", "remote", "add", "--default", "shared", str(tmp_path / "shared"))
+    clone("dvc", "push")
+    clone.commit()
+    clone("git", "clone", "--quiet", str(clone.folder), str(tmp_path / "colleague"))
+    # Nothing is missing but the real set, which nobody downloaded.
+    clone("dvc", "pull", "--allow-missing", cwd=tmp_path / "colleague")
+    assert ran(clone("dvc", "repro", cwd=tmp_path / "colleague").stdout) == []
+    for name in OUTPUTS:
+        assert (tmp_path / "colleague" / name).read_bytes() == (clone.folder / name).read_bytes()
+
+
+def test_queued_folds_run_side_by_side_on_the_code_and_parameters_of_the_clone(clone, done):
     clone("dvc", "exp", "run", "--queue", "-S", "split.fold=range(0,2)", "-S", "train.epochs=1")
-    clone("dvc", "exp", "run", "--run-all", "--jobs", "1")
+    assert "Started '2'" in clone("dvc", "queue", "start", "--jobs", "2").stdout
+    for _ in range(300):
+        status = clone("dvc", "queue", "status").stdout
+        if "Running" not in status and "Queued" not in status:
+            break
+        sleep(1)
+    assert status.count("Success") == 2, status
     shown = json.loads(clone("dvc", "exp", "show", "--json").stdout)
     folds = {}
     for experiment in (e for base in shown for e in base["experiments"] or []):
