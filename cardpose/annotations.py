@@ -37,7 +37,7 @@ def read_annotations(path):
             visible keypoint without coordinates or with coordinates outside 0 to 1.
     """
     table = read_table(path, _schema())
-    lines = table.index.to_numpy() + 2
+    lines = table.index.to_numpy()
     for line, frame in zip(lines, table["frame"], strict=True):
         split_frame_name(frame, f"{path}: line {line}: frame")
     n = len(table)

@@ -8,11 +8,9 @@ import threading
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import cv2
-
 from cardpose import serve
 from cardpose.counting import Run, complain
-from cardpose.errors import InputError
+from cardpose.errors import InputError, said, silence_opencv
 from cardpose.files import replacing
 from cardpose.inputs import sources
 from cardpose.predictor import load
@@ -26,20 +24,19 @@ _INTERRUPTED = 130  # the exit status that shells expect after Ctrl-C
 def main(arguments=None):
     """Run the command; the process ends with status 0, 1 if something could not be done, 130 if
     it was interrupted, 2 if the arguments make no sense."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong is said by this program
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    silence_opencv()
     chosen = _parser().parse_args(arguments)
     try:
         status = chosen.run(chosen) or 0
         sys.stdout.flush()
-    except InputError as error:
-        complain(error)
-        status = 1
     except BrokenPipeError:  # who reads our output, `head` for instance, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
-    except OSError as error:  # a disk is full, a folder may not be written to
-        complain(f"{error.filename or 'writing'}: {error.strerror}")
+    except (InputError, OSError, RuntimeError, MemoryError) as error:
+        line = said(error)
+        if line is None:
+            raise
+        complain(line)
         status = 1
     except KeyboardInterrupt:
         status = _INTERRUPTED

@@ -16,6 +16,7 @@ from cardpose.drawing import draw_count, draw_packet
 from cardpose.errors import InputError
 from cardpose.files import replacing
 from cardpose.predictor import Predictor
+from cardpose.recordings import read_picture
 from cardpose.reports import Table, interval, picture_record, recording_record
 
 _CODEC = cv2.VideoWriter_fourcc(*"mp4v")
@@ -189,7 +190,7 @@ def _photographs(sources):
     """Yield (source, picture), or the error in the picture's place."""
     for source in sources:
         try:
-            yield source, inputs.photograph(source.path)
+            yield source, read_picture(source.path)
         except InputError as error:
             yield source, error
 
