@@ -1,6 +1,7 @@
 """Writing so that an interruption leaves the old file or the new one, never half of one."""
 
 import contextlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -34,14 +35,32 @@ def replacing(path):
             os.replace(path, old)  # a folder cannot be replaced in one step
         os.replace(scratch, path)
     except OSError as error:
-        if error.filename == str(scratch):  # a name that nobody has chosen says nothing
-            error.filename = str(path)
+        # A name that nobody has chosen says nothing.
+        if str(error.filename or "").startswith(str(scratch)):
+            error.filename = str(path) + str(error.filename)[len(str(scratch)) :]
         raise
     finally:
         if old.exists() and not path.exists():
             os.replace(old, path)
         for left_behind in (scratch, old):
             _remove(left_behind)
+
+
+def read_json(path, names=()):
+    """The dict in a JSON file that an earlier stage wrote.
+
+    Raises:
+        InputError: it is missing, or damaged: not all `names` are there.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict) or not set(names) <= values.keys():
+        raise InputError(f"{path}: is damaged: delete it, and `dvc repro` makes it again")
+    return values
 
 
 def _remove(path):

@@ -28,6 +28,11 @@ _LONGEST = 200  # bytes of a name: file systems take 255, and "_frame_123456.jpg
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
+# The columns of what `extraction.extract_frames` writes, index.csv and recordings.csv.
+INDEX = ["frame", "recording", "file", "width", "height"]
+SUMMARY = ["recording", "cards_counted", "total_cards", "kind", "frames", "step"]
+
+
 @dataclass(frozen=True)
 class Recording:
     """One packet, filmed: `name` is the stem of its file or folder, `path` where that lies."""

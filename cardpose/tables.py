@@ -76,14 +76,15 @@ def _rows(path, file, wanted):
     return lines, rows
 
 
-def read_own_table(path, columns):
+def read_own_table(path, columns, sep=","):
     """A table that an earlier stage wrote, in which a recording may be named NA.
 
     Raises:
         InputError: it is missing, damaged, or has not these columns.
     """
     try:
-        table = pd.read_csv(path, dtype={"frame": str, "recording": str}, keep_default_na=False)
+        text = {"frame": str, "recording": str}
+        table = pd.read_csv(path, sep=sep, dtype=text, keep_default_na=False)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError:  # of pandas' parser, or of no UTF-8
