@@ -12,11 +12,11 @@ import pandera.pandas as pa
 from cardpose.errors import InputError
 from cardpose.keypoints import KEYPOINTS
 from cardpose.recordings import split_frame_name
-from cardpose.tables import between, number, read_table
+from cardpose.tables import between, names, number, read_table
 
 
 def _schema():
-    columns = {"frame": pa.Column(str, unique=True, nullable=False)}
+    columns = {"frame": names()}
     for name in KEYPOINTS:
         columns[f"{name}_visible"] = number("int64", between(0, 1))
         columns[f"{name}_x"] = number("float64", nullable=True)

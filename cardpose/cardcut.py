@@ -18,7 +18,7 @@ from cardpose.annotations import write_annotations
 from cardpose.errors import InputError, some
 from cardpose.keypoints import KEYPOINTS
 from cardpose.recordings import check_name, read_picture, split_frame_name
-from cardpose.tables import between, number, read_table
+from cardpose.tables import between, names, number, read_table
 
 
 def convert_cardcut(original, videos, annotations, table):
@@ -100,7 +100,7 @@ def convert_cardcut(original, videos, annotations, table):
 
 def _schema():
     columns = {
-        "imageName": pa.Column(str, unique=True, nullable=False),
+        "imageName": names(),
         "annotated": number("int64", between(0, 1)),
         "cards_counted": number("int64", between(1, 1000)),
         "total_cards": number("int64", between(1, 1000)),

@@ -1,10 +1,17 @@
 """What a user can put right, said in one line."""
 
 import os
+import reprlib
 import sys
 from concurrent.futures import BrokenExecutor
 
 import cv2
+
+# What torch says, on a processor and on a GPU, and OpenCV.
+_NO_MEMORY = ("t allocate memory", "CUDA out of memory", "Insufficient memory")
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 class InputError(Exception):
@@ -20,7 +27,7 @@ def run(main):
     silence_opencv()
     try:
         main()
-    except (InputError, OSError, RuntimeError, MemoryError) as error:
+    except (InputError, OSError, RuntimeError, MemoryError, cv2.error) as error:
         line = said(error)
         if line is None:  # a fault of the program: its traceback is what helps
             raise
@@ -35,8 +42,7 @@ def said(error):
         return one_line(f"{where}: {error.strerror or error}")
     if isinstance(error, BrokenExecutor):  # the system kills who takes too much
         return "a worker process was killed: free some memory, or take smaller or fewer videos"
-    # torch.OutOfMemoryError and what its processor allocator raises are RuntimeErrors.
-    if isinstance(error, MemoryError) or "allocate memory" in str(error).replace("\n", " "):
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
         return "out of memory: make train.batch_size, image_size or model.widths smaller"
     return one_line(error) if isinstance(error, InputError) else None
 
@@ -44,6 +50,11 @@ def said(error):
 def one_line(text):
     """Text without line breaks and other control characters, which file names may hold."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def shown(value):
+    """A value that a user gave, as Python writes it, but short whatever it is."""
+    return _SHORT.repr(value)
 
 
 def silence_opencv():

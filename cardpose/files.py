@@ -1,12 +1,16 @@
 """Writing so that an interruption leaves the old file or the new one, never half of one."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 from pathlib import Path
 
 from cardpose.errors import InputError
+
+# What a write may fail with; None is what numpy says.
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS, None)
 
 
 @contextlib.contextmanager
@@ -22,6 +26,7 @@ def replacing(path):
     path = Path(path)
     if not path.name:  # like ".", which has no place beside it
         path = path.absolute()
+    fresh = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.part{path.suffix}")
     old = path.with_name(f".{path.name}.old")
@@ -34,16 +39,24 @@ def replacing(path):
         if path.is_dir():
             os.replace(path, old)  # a folder cannot be replaced in one step
         os.replace(scratch, path)
+    # A name that nobody has chosen says nothing.
+    except InputError as error:
+        raise InputError(str(error).replace(str(scratch), str(path))) from None
     except OSError as error:
-        # A name that nobody has chosen says nothing.
-        if str(error.filename or "").startswith(str(scratch)):
-            error.filename = str(path) + str(error.filename)[len(str(scratch)) :]
+        if error.filename:
+            error.filename = str(error.filename).replace(str(scratch), str(path))
+        elif error.errno in _FULL:  # as a write says it, which knows no name
+            error.filename = str(path)
         raise
     finally:
         if old.exists() and not path.exists():
             os.replace(old, path)
         for left_behind in (scratch, old):
             _remove(left_behind)
+        if not path.exists():
+            for folder in fresh:
+                with contextlib.suppress(OSError):  # something else is in there by now
+                    folder.rmdir()
 
 
 def read_json(path, names=()):

@@ -1,13 +1,12 @@
 """params.yaml: every knob of the pipeline, checked before anything runs."""
 
-import reprlib
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from cardpose.errors import InputError, one_line
+from cardpose.errors import InputError, one_line, shown
 
 # Upper bounds are far above what is of use, and below what fills a computer's memory.
 Epochs = Annotated[int, Field(ge=0, le=100_000)]
@@ -132,7 +131,8 @@ def load_params(path="params.yaml"):
     try:
         values = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
+        said = one_line(" ".join(str(error).split()))
+        raise InputError(f"{path}: no valid YAML: {said}") from None
     except RecursionError:
         raise InputError(f"{path}: no valid YAML: nested too deeply") from None
     except Exception:  # PyYAML fails in a dozen ways on values that are wrongly tagged
@@ -183,7 +183,7 @@ def _first_problem(error):
         return "the names of parameters should be text"
     problem = problems[0]
     name = one_line(".".join(str(part) for part in problem["loc"]))[:100]
-    value = reprlib.repr(problem["input"])  # short, whatever it is
+    value = shown(problem["input"])  # short, whatever it is
     if problem["type"] == "extra_forbidden":
         return f"{name}: no such parameter"
     if problem["type"] == "missing":

@@ -1,6 +1,7 @@
 """What a network says of frames, in the units people use: cards, pixels, visible or not."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import torch
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from scipy import stats
 
 from cardpose.errors import InputError
@@ -64,7 +65,10 @@ def save_network(path, weights, about):
             "card", "margins"}; the last a `margin` for each way of counting, or None.
     """
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
-    save_file(weights, path, metadata={"cardpose": json.dumps(about)})
+    content = save(weights, metadata={"cardpose": json.dumps(about)})
+    Path(path).write_bytes(
+        content
+    )  # unlike safetensors, it says in the usual way that a disk is full
 
 
 def check_network(path, about, tensors, model=None):
@@ -93,6 +97,8 @@ def load_network(path):
         InputError: the file is missing or no network of this project.
     """
     try:
+        with open(path, "rb"):  # says why not, which safetensors does not
+            pass
         with safe_open(path, framework="pt") as file:
             about = About.model_validate_json(file.metadata()["cardpose"]).model_dump()
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -100,6 +106,8 @@ def load_network(path):
         network.load_state_dict(weights)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
+    except PermissionError:
+        raise InputError(f"{path}: cannot be read (Permission denied)") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError):
         raise InputError(f"{path}: should be a network that cardpose trained") from None
     for name, tensor in weights.items():

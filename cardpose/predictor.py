@@ -22,6 +22,7 @@ OUTPUTS = (
     *("keypoints", "visibility", "cards", "low", "high", "confidence"),
     *("rotation", "box", "corners"),
 )
+_KNOWN = {"count", "image_size", "deck", "focal", "card"}  # what a file has to say of its network
 SURE = 0.5  # confidence and visibility from which on a packet, or a corner, is said to be there
 
 _COUNT = "both"  # the way of counting, where a file does not say
@@ -215,6 +216,8 @@ def _load_onnx(path, threads):
     try:
         session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
         about = json.loads(session.get_modelmeta().custom_metadata_map["cardpose"])
+        if not about.keys() >= _KNOWN:
+            raise KeyError
     except Exception:  # ONNX Runtime has a dozen kinds, with only this base
         raise InputError(f"{path}: should be a network that cardpose exported") from None
 

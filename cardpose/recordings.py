@@ -1,5 +1,6 @@
 """videos.csv and the recordings it lists: videos, or folders of frames already sampled."""
 
+import os
 import re
 import struct
 import warnings
@@ -12,8 +13,8 @@ import numpy as np
 import pandera.pandas as pa
 from PIL import Image, UnidentifiedImageError
 
-from cardpose.errors import InputError
-from cardpose.tables import between, number, read_table
+from cardpose.errors import InputError, shown
+from cardpose.tables import between, names, number, read_table
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -21,6 +22,7 @@ MOST_PIXELS = 2**28  # of a picture: more than any camera has, and 800 MB when d
 
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _INDEX = re.compile("0|[1-9][0-9]{0,14}", re.ASCII)
+_SIDE = 2**16  # as in a JPEG
 _RESERVED = ("index.csv", "recordings.csv")  # what `extract_frames` writes beside the recordings
 _LONGEST = 200  # bytes of a name: file systems take 255, and "_frame_123456.jpg" goes behind
 
@@ -59,7 +61,7 @@ def read_recordings(dataset):
         path,
         pa.DataFrameSchema(
             {
-                "video": pa.Column(str, unique=True, nullable=False),
+                "video": names(),
                 "cards_counted": number("int64", between(1, 1000)),
                 "total_cards": number("int64", between(1, 1000)),
             }
@@ -74,12 +76,13 @@ def read_recordings(dataset):
                 f" (got {row.cards_counted})"
             )
         relative = PurePosixPath(row.video)
+        given = shown(row.video)
         if not row.video.isprintable():
-            raise InputError(f"{where}: video: holds a control character (got {row.video!r})")
+            raise InputError(f"{where}: video: holds a control character (got {given})")
         if "\\" in row.video:
-            raise InputError(f"{where}: video: should have / between folders (got {row.video!r})")
+            raise InputError(f"{where}: video: should have / between folders (got {given})")
         if relative.is_absolute() or ".." in relative.parts or not relative.name:
-            raise InputError(f"{where}: video: should lie below videos/ (got {row.video!r})")
+            raise InputError(f"{where}: video: should lie below videos/ (got {given})")
         file = Path(dataset) / "videos" / relative
         name = relative.name if file.is_dir() else relative.stem
         check_name(name, f"{where}: video")
@@ -101,9 +104,9 @@ def check_name(name, where):
         InputError: `where` begins the message.
     """
     if name in (".", "..", *_RESERVED) or not name.isprintable() or "\\" in name:
-        raise InputError(f"{where}: no recording can be named {name!r}")
+        raise InputError(f"{where}: no recording can be named {shown(name)}")
     if len(name.encode()) > _LONGEST:
-        raise InputError(f"{where}: should be at most {_LONGEST} bytes long (got {name[:20]!r}...)")
+        raise InputError(f"{where}: should be at most {_LONGEST} bytes long (got {shown(name)})")
 
 
 def numbered_pictures(folder):
@@ -163,17 +166,20 @@ def _check_header(path, content):
     """Refuse a picture that is too large to be decoded, or a PNG that is damaged."""
     try:
         with Image.open(BytesIO(content)) as picture:
-            pixels = picture.width * picture.height
-            if pixels <= MOST_PIXELS:
+            small = picture.width * picture.height <= MOST_PIXELS and max(picture.size) < _SIDE
+            if small:
                 picture.verify()
     except Image.DecompressionBombError:
-        pixels = MOST_PIXELS + 1
+        small = False
     except UnidentifiedImageError:  # OpenCV may know it
         return
     except (OSError, SyntaxError, ValueError, struct.error):
         raise InputError(f"{path}: cannot be read as a picture: it is damaged") from None
-    if pixels > MOST_PIXELS:
-        raise InputError(f"{path}: is too large a picture: of at most {MOST_PIXELS:,} pixels")
+    if not small:
+        raise InputError(
+            f"{path}: is too large a picture: it may have {MOST_PIXELS:,} pixels, and less than"
+            f" {_SIDE:,} a side"
+        )
 
 
 def _is_cut_off(jpeg):
@@ -200,6 +206,9 @@ def sampled_frames(path, step):
         InputError: the video cannot be opened, is a picture, has no frames, or ends before its
             header says.
     """
+    readable = os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+    if Path(path).exists() and not readable:
+        raise InputError(f"{path}: cannot be read (Permission denied)")
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     try:
         if not capture.isOpened():
@@ -244,5 +253,5 @@ def split_frame_name(frame, where="frame"):
     """
     recording, separator, index = frame.rpartition("_frame_")
     if not (separator and recording and _INDEX.fullmatch(index)):
-        raise InputError(f"{where}: should be like MyVideo_frame_20 (got {frame!r})")
+        raise InputError(f"{where}: should be like MyVideo_frame_20 (got {shown(frame)})")
     return recording, int(index)

@@ -2,13 +2,12 @@
 row; those of an earlier stage have to be as that stage wrote them."""
 
 import csv
-import reprlib
 
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from cardpose.errors import InputError, one_line, some
+from cardpose.errors import InputError, one_line, shown, some
 
 
 def read_table(path, schema):
@@ -94,6 +93,11 @@ def read_own_table(path, columns, sep=","):
     return table
 
 
+def names():
+    """A pandera column of names, no two alike; of two the second is at fault."""
+    return pa.Column(str, unique=True, nullable=False, report_duplicates="exclude_first")
+
+
 def number(kind, *checks, **options):
     """A pandera column of numbers, `kind` being "int64" or "float64"."""
     return pa.Column(kind, list(checks), coerce=True, **options)
@@ -124,10 +128,10 @@ def _first_fault(path, cases):
     check, value = str(case["check"]), case["failure_case"]
     if check.startswith(("coerce_dtype", "dtype")):
         kind = "a whole number" if "int" in check else "a number, like 0.25"
-        found = "it is empty" if value is None or pd.isna(value) else f"got {reprlib.repr(value)}"
+        found = "it is empty" if value is None or pd.isna(value) else f"got {shown(value)}"
         return f"{path}: {where}{case['column']}: should be {kind} ({found})"
     if check == "not_nullable":
         return f"{path}: {where}{case['column']}: should not be empty"
     if check == "field_uniqueness":
-        return f"{path}: {where}{case['column']}: {value!r} is there twice"
-    return f"{path}: {where}{case['column']}: {check} (got {one_line(value)})"
+        return f"{path}: {where}{case['column']}: {shown(value)} is there twice"
+    return f"{path}: {where}{case['column']}: {check} (got {one_line(value)[:80]})"

@@ -187,8 +187,5 @@ def _create(path, dtype, shape):
         # A full disk is said now, as an error; at the first write to the memory-mapped file the
         # system could only kill the process.
         with open(path, "r+b") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
-            except OSError as error:
-                raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
+            os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
     return array
