@@ -6,11 +6,12 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack, contextmanager, suppress
+from math import inf
 from pathlib import Path
 
 from cardpose import serve
 from cardpose.counting import Run, complain
-from cardpose.errors import InputError, said, silence_opencv
+from cardpose.errors import InputError, said, shown, silence_opencv
 from cardpose.files import replacing
 from cardpose.inputs import sources
 from cardpose.predictor import load
@@ -61,7 +62,7 @@ def _parser():
     add("--together", action="store_true", help="count one packet from all pictures")
     add("--every", type=_positive(int), default=1, metavar="N", help="every N-th frame of videos")
     add("--seconds", type=_positive(float), metavar="S", help="look so long through a camera")
-    add("--threads", type=_positive(int), metavar="N", help="use so many processor cores")
+    add("--threads", type=_positive(int, 1024), metavar="N", help="use so many processor cores")
     predict.set_defaults(run=_predict)
     app = commands.add_parser("app", help="count in the browser", description=serve.__doc__)
     serve.add_arguments(app)
@@ -171,14 +172,17 @@ def _protect(sources, targets):
         taken[target.resolve()] = "written already"
 
 
-def _positive(kind):
-    """An argument's type: an int, or a float, above 0."""
+def _positive(kind, most=inf):
+    """An argument's type: an int, or a float, above 0 and at most so large."""
 
     def number(text):
         with suppress(ValueError):
-            if (value := kind(text)) > 0:
+            if 0 < (value := kind(text)) <= most:
                 return value
         whole = "whole " if kind is int else ""
-        raise argparse.ArgumentTypeError(f"should be a {whole}number above 0 (got {text!r})")
+        limit = "" if most == inf else f", at most {most}"
+        raise argparse.ArgumentTypeError(
+            f"should be a {whole}number above 0{limit} (got {shown(text)})"
+        )
 
     return number

@@ -63,12 +63,25 @@ def save_network(path, weights, about):
         weights: a CardPose's state_dict.
         about: {"encoder", "widths", "stride", "hidden", "image_size", "sigma", "deck", "focal",
             "card", "margins"}; the last a `margin` for each way of counting, or None.
+
+    Raises:
+        InputError: there are weights that are no numbers.
     """
+    _check_weights(path, weights)
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
     content = save(weights, metadata={"cardpose": json.dumps(about)})
     Path(path).write_bytes(
         content
     )  # unlike safetensors, it says in the usual way that a disk is full
+
+
+def _check_weights(path, weights):
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise InputError(
+                f"{path}: holds weights that are no numbers, in {name}: learning rates were too"
+                " high; train again with smaller ones"
+            )
 
 
 def check_network(path, about, tensors, model=None):
@@ -110,12 +123,7 @@ def load_network(path):
         raise InputError(f"{path}: cannot be read (Permission denied)") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError):
         raise InputError(f"{path}: should be a network that cardpose trained") from None
-    for name, tensor in weights.items():
-        if not tensor.isfinite().all():
-            raise InputError(
-                f"{path}: holds weights that are no numbers, in {name}; train it again, with"
-                " smaller learning rates"
-            )
+    _check_weights(path, weights)
     return network.eval().to(memory_format=torch.channels_last), about
 
 

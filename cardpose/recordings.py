@@ -84,9 +84,13 @@ def read_recordings(dataset):
         if relative.is_absolute() or ".." in relative.parts or not relative.name:
             raise InputError(f"{where}: video: should lie below videos/ (got {given})")
         file = Path(dataset) / "videos" / relative
+        try:
+            there = file.exists()
+        except OSError as error:
+            raise InputError(f"{where}: video: {error.strerror} (got {given})") from None
         name = relative.name if file.is_dir() else relative.stem
         check_name(name, f"{where}: video")
-        if not file.exists():
+        if not there:
             raise InputError(f"{where}: video: there is no {file}")
         if not (file.is_file() or file.is_dir()):
             raise InputError(f"{where}: video: should be a file or a folder (got {file})")
@@ -232,6 +236,19 @@ def sampled_frames(path, step):
     if index < promised - max(2, promised // 100):
         raise InputError(f"{path}: ends early: {index} frames of {promised} can be decoded")
     yield index, None
+
+
+def check_written(path, frames, name):
+    """Refuse a video of which OpenCV, which says nothing, could not write all frames.
+
+    Raises:
+        InputError: the file at `path` holds fewer; it is called `name`.
+    """
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    capture.release()
+    if count < frames:
+        raise InputError(f"{name}: cannot be written; is the disk full?")
 
 
 def frame_name(recording, index):

@@ -9,6 +9,9 @@ from pandera.errors import SchemaErrors
 
 from cardpose.errors import InputError, one_line, shown, some
 
+# The columns of such tables that hold whole numbers.
+_WHOLE = {"cards_counted", "total_cards", "width", "height", "frames", "step"}
+
 
 def read_table(path, schema):
     """Read a CSV file and check it against a pandera schema; spare columns are dropped.
@@ -88,7 +91,8 @@ def read_own_table(path, columns, sep=","):
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError:  # of pandas' parser, or of no UTF-8
         table = None
-    if table is None or not set(columns) <= set(table.columns):
+    whole = table is not None and set(columns) <= set(table.columns)
+    if not whole or any(table[name].dtype.kind != "i" for name in _WHOLE & set(columns)):
         raise InputError(f"{path}: is damaged: delete it, and `dvc repro` makes it again")
     return table
 

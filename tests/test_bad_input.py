@@ -36,7 +36,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from cardpose import cli
+from cardpose import cli, serve
 from cardpose.annotations import read_annotations, write_annotations
 from cardpose.cardcut import convert_cardcut
 from cardpose.errors import InputError, run
@@ -46,6 +46,7 @@ from cardpose.model import CardPose, network_shape
 from cardpose.params import Params, load_params
 from cardpose.prediction import save_network
 from cardpose.recordings import read_picture, read_recordings, sampled_frames, split_frame_name
+from cardpose.splits import split_frames
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ROOT / "tests" / "files"
@@ -69,7 +70,7 @@ ABOUT = {
     "card": [63.0, 88.0, 0.3],
     "margins": None,
 }
-PROGRESS = re.compile(r"(extract frames|make heatmaps|convert|evaluate|learn geometry): .*")
+PROGRESS = re.compile(r"(render|extract frames|make heatmaps|convert|evaluate|learn geometry): .*")
 
 
 def jpeg(height=48, width=64, level=100):
@@ -115,6 +116,7 @@ def prepared(tmp_path_factory):
     (folder / POINTS).write_text("\n".join(rows) + "\n")
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values |= {"dataset": "mine", "frame_step": 5, "image_size": [64, 48]}
+    values["synthetic"] = {"videos": 1, "frames": 10}
     values["split"] |= {"folds": 2, "validation": 0}
     values["model"] = {name: ABOUT[name] for name in ("encoder", "widths", "hidden")}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
@@ -261,7 +263,7 @@ def weights(path, change=lambda weights: None, **about):
         made = {**ABOUT, **about}
         state = CardPose(**network_shape(made)).state_dict()
         change(state)
-        save_network(folder / path, state, made)
+        save_file(state, folder / path, metadata={"cardpose": json.dumps(made)})
 
     return damage
 
@@ -367,6 +369,7 @@ BAD = {
         ("a quote over two lines", row(2, '"clip\nx.mp4",3,52'), ["line 2", "quote"]),
         ("a huge value", row(3, "x" * 200_000 + ",3,52"), [VIDEOS, "line 3", "field larger"]),
         ("a long name", row(3, "x" * 201 + ".mp4,3,52"), ["line 3", "at most 200 bytes"]),
+        ("a long folder", row(3, "x" * 300 + "/a.mp4,3,52"), ["line 3", "File name too long"]),
         ("a renamed column", edit(VIDEOS, "total_cards", "deck"), ["no column total_cards"]),
         ("a doubled column", edit(VIDEOS, "total_cards", "video"), ["no column total_cards"]),
         ("a column twice", edit(VIDEOS, "total_cards", "total_cards,video"), ["video", "twice"]),
@@ -481,7 +484,13 @@ BAD = {
             ["data/frames/film/film_frame_0.jpg: cannot be read (No such file"],
         ),
     ],
-    "hold_out": [],
+    "hold_out": [
+        (
+            "a garbled header",
+            all_of(params(dataset="synthetic"), put("data/tensors/meta.json", b"\xff")),
+            ["meta.json", "damaged"],
+        ),
+    ],
     "pretrain": [
         ("no list", gone("data/held_out.csv"), ["data/held_out.csv", "No such file"]),
         ("a garbled list", put("data/held_out.csv", b"\xff\xfe\0"), ["held_out.csv", "damaged"]),
@@ -523,7 +532,12 @@ BAD = {
         ("fewer", copy("data/tensors/meta.json", "data/tensors/visible.npy"), ["visible.npy"]),
         ("no table", gone("data/tensors/frames.csv"), ["frames.csv", "No such file"]),
         ("another table", put("data/tensors/frames.csv", "a\n1\n"), ["frames.csv", "damaged"]),
-        ("half a table", cut("data/tensors/frames.csv"), ["data/tensors/"]),
+        ("half a table", cut("data/tensors/frames.csv"), ["data/tensors/", "damaged"]),
+        (
+            "words for counts",
+            edit("data/tensors/frames.csv", ",3,", ",x,"),
+            ["frames.csv", "damag"],
+        ),
     ],
     "evaluate": [
         ("no network", gone(TRAINED), [TRAINED, "there is no such file"]),
@@ -613,9 +627,10 @@ def cramped(most, work):
     [
         ("extract_frames", 300, ["data/frames", "cannot be written; is the disk full?"]),
         ("make_heatmaps", 20_000, ["data/tensors: ", "File too large"]),
-        ("hold_out", 3, ["File too large"]),
+        ("hold_out", 3, ["data/held_out.csv: ", "File too large"]),
         ("convert_cardcut", 100, ["data/cardcut/", "File too large"]),
-        ("evaluate", 50, ["File too large"]),
+        ("evaluate", 50, ["metrics/", "File too large"]),
+        ("render_synthetic", 10_000, ["data/synthetic/", "cannot be written; is the disk full?"]),
     ],
 )
 def test_a_full_disk_is_said_and_changes_nothing(repository, capsys, name, most, words):
@@ -623,11 +638,11 @@ def test_a_full_disk_is_said_and_changes_nothing(repository, capsys, name, most,
 
 
 def test_weights_that_cannot_be_written_are_said(repository, capsys):
-    weights = CardPose(**network_shape(ABOUT)).state_dict()
+    state = CardPose(**network_shape(ABOUT)).state_dict()
 
     def work():
         with replacing("models/new.safetensors") as path:
-            save_network(path, weights, ABOUT)
+            save_network(path, state, ABOUT)
 
     words = ["models/new.safetensors: ", "File too large"]
     fails(repository, capsys, lambda: cramped(1000, lambda: run(work)), words)
@@ -784,6 +799,35 @@ def test_predict_says_that_the_disk_is_full(repository, stand_in, capsys):
     fails(repository, capsys, lambda: cramped(10, lambda: cli.main(arguments)), ["File too large"])
 
 
+def test_predict_says_that_a_drawn_video_is_not_whole(repository, stand_in, capsys):
+    arguments = ["predict", CLIP, "--model", str(stand_in), "--output", "drawn"]
+    words = ["drawn/clip.mp4: cannot be written; is the disk full?"]
+    fails(repository, capsys, lambda: cramped(1000, lambda: cli.main(arguments)), words)
+
+
+@pytest.mark.parametrize("threads", ["0", "1025", "many", "9" * 5000])
+def test_predict_takes_a_sensible_number_of_threads(threads, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["predict", "a.jpg", "--threads", threads])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert "--threads: should be a whole number above 0, at most 1024" in error
+    assert len(error) < 1000
+
+
+@pytest.mark.parametrize("listed", ['["../keep.txt", "old.js"]', "[1", "[[]]"])
+def test_a_page_is_never_built_over_what_is_not_its_own(tmp_path, listed):
+    site = tmp_path / "site"
+    site.mkdir()
+    for path in (tmp_path / "keep.txt", site / "old.js", site / "cardpose.onnx"):
+        path.write_text("old")
+    (site / "sw.js").write_text(f"const FILES = {listed};\n")
+    with contextlib.suppress(InputError):  # of a folder that holds no page
+        serve.build(site, {"index.html": b"new"})
+    assert (tmp_path / "keep.txt").read_text() == "old"
+    assert (site / "index.html").exists() != (site / "old.js").exists()
+
+
 # The same through real processes, with worker processes that have a stderr of their own
 
 
@@ -933,6 +977,25 @@ def test_a_gap_in_a_folder_of_pictures_is_no_fault_where_no_label_names_it(repos
     stage("make_heatmaps")
     frames = pd.read_csv("data/tensors/frames.csv")["frame"].tolist()
     assert frames[-2:] == ["shots_frame_0", "shots_frame_2"]
+
+
+def test_a_held_out_recording_may_be_named_twice(repository):
+    settings = load_params("params.yaml").split
+    frames, cards = ["a", "a", "b", "b"], [3, 3, 4, 4]
+    twice, once = (settings.model_copy(update={"test_videos": n}) for n in (["a", "a"], ["a"]))
+    roles = [split_frames(frames, cards, each, seed=0).tolist() for each in (twice, once)]
+    assert roles[0] == roles[1] == ["test", "test", "train", "train"]
+
+
+def test_a_network_that_learnt_no_numbers_is_not_kept(repository, capfd):
+    state = CardPose(**network_shape(ABOUT)).state_dict()
+    spoil(state)
+
+    def work():
+        with replacing(TRAINED) as path:
+            save_network(path, state, ABOUT)
+
+    fails(repository, capfd, lambda: run(work), [TRAINED, "learning rates were too high"])
 
 
 def test_a_step_beyond_the_end_takes_the_first_frame(repository):
