@@ -12,11 +12,11 @@ import pandera.pandas as pa
 from cardpose.errors import InputError
 from cardpose.keypoints import KEYPOINTS
 from cardpose.recordings import split_frame_name
-from cardpose.tables import between, number, read_table
+from cardpose.tables import between, names, number, read_table
 
 
 def _schema():
-    columns = {"frame": pa.Column(str, unique=True, nullable=False)}
+    columns = {"frame": names()}
     for name in KEYPOINTS:
         columns[f"{name}_visible"] = number("int64", between(0, 1))
         columns[f"{name}_x"] = number("float64", nullable=True)
@@ -37,7 +37,7 @@ def read_annotations(path):
             visible keypoint without coordinates or with coordinates outside 0 to 1.
     """
     table = read_table(path, _schema())
-    lines = table.index.to_numpy() + 2
+    lines = table.index.to_numpy()
     for line, frame in zip(lines, table["frame"], strict=True):
         split_frame_name(frame, f"{path}: line {line}: frame")
     n = len(table)

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from cardpose.annotations import write_annotations
 from cardpose.errors import InputError, some
 from cardpose.keypoints import KEYPOINTS
-from cardpose.recordings import read_picture, split_frame_name
-from cardpose.tables import between, number, read_table
+from cardpose.recordings import check_name, read_picture, split_frame_name
+from cardpose.tables import between, names, number, read_table
 
 
 def convert_cardcut(original, videos, annotations, table):
@@ -45,18 +45,26 @@ def convert_cardcut(original, videos, annotations, table):
         nowhere = rows[name].isna() & (rows[f"{name[:-2]}_visible"] == 1)
         if nowhere.any():
             raise InputError(
-                f"{path}: line {nowhere.idxmax() + 2}: {name}: should be between 0 and 1, as the"
+                f"{path}: line {nowhere.idxmax()}: {name}: should be between 0 and 1, as the"
                 " keypoint is visible (it is empty)"
             )
     stems = [Path(name).stem for name in rows["imageName"]]
-    lines = rows.index + 2
-    recordings = [
-        split_frame_name(stem, f"{path}: line {line}: imageName")[0]
-        for stem, line in zip(stems, lines, strict=True)
-    ]
-    for name, line in zip(rows["imageName"], lines, strict=True):
+    lines = rows.index
+    recordings, known = [], set()
+    for name, stem, line in zip(rows["imageName"], stems, lines, strict=True):
+        where = f"{path}: line {line}: imageName"
         if Path(name).name != name:
-            raise InputError(f"{path}: line {line}: imageName: should be a bare file name")
+            raise InputError(f"{where}: should be a bare file name (got {name!r})")
+        recordings.append(split_frame_name(stem, where)[0])
+        check_name(recordings[-1], where)
+        if stem in known:
+            raise InputError(f"{where}: another picture is called {stem} too")
+        known.add(stem)
+    above = rows["cards_counted"] > rows["total_cards"]
+    if above.any():
+        raise InputError(
+            f"{path}: line {above.idxmax()}: cards_counted: should be at most total_cards"
+        )
     absent = [name for name in rows["imageName"] if not (original / "images" / name).is_file()]
     if absent:
         raise InputError(f"{original / 'images'}: {len(absent)} pictures missing: {some(absent)}")
@@ -92,7 +100,7 @@ def convert_cardcut(original, videos, annotations, table):
 
 def _schema():
     columns = {
-        "imageName": pa.Column(str, unique=True, nullable=False),
+        "imageName": names(),
         "annotated": number("int64", between(0, 1)),
         "cards_counted": number("int64", between(1, 1000)),
         "total_cards": number("int64", between(1, 1000)),

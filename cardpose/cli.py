@@ -6,13 +6,12 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack, contextmanager, suppress
+from math import inf
 from pathlib import Path
-
-import cv2
 
 from cardpose import serve
 from cardpose.counting import Run, complain
-from cardpose.errors import InputError
+from cardpose.errors import InputError, said, shown, silence_opencv
 from cardpose.files import replacing
 from cardpose.inputs import sources
 from cardpose.predictor import load
@@ -26,20 +25,19 @@ _INTERRUPTED = 130  # the exit status that shells expect after Ctrl-C
 def main(arguments=None):
     """Run the command; the process ends with status 0, 1 if something could not be done, 130 if
     it was interrupted, 2 if the arguments make no sense."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong is said by this program
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    silence_opencv()
     chosen = _parser().parse_args(arguments)
     try:
         status = chosen.run(chosen) or 0
         sys.stdout.flush()
-    except InputError as error:
-        complain(error)
-        status = 1
     except BrokenPipeError:  # who reads our output, `head` for instance, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
-    except OSError as error:  # a disk is full, a folder may not be written to
-        complain(f"{error.filename or 'writing'}: {error.strerror}")
+    except (InputError, OSError, RuntimeError, MemoryError) as error:
+        line = said(error)
+        if line is None:
+            raise
+        complain(line)
         status = 1
     except KeyboardInterrupt:
         status = _INTERRUPTED
@@ -64,7 +62,7 @@ def _parser():
     add("--together", action="store_true", help="count one packet from all pictures")
     add("--every", type=_positive(int), default=1, metavar="N", help="every N-th frame of videos")
     add("--seconds", type=_positive(float), metavar="S", help="look so long through a camera")
-    add("--threads", type=_positive(int), metavar="N", help="use so many processor cores")
+    add("--threads", type=_positive(int, 1024), metavar="N", help="use so many processor cores")
     predict.set_defaults(run=_predict)
     app = commands.add_parser("app", help="count in the browser", description=serve.__doc__)
     serve.add_arguments(app)
@@ -174,14 +172,17 @@ def _protect(sources, targets):
         taken[target.resolve()] = "written already"
 
 
-def _positive(kind):
-    """An argument's type: an int, or a float, above 0."""
+def _positive(kind, most=inf):
+    """An argument's type: an int, or a float, above 0 and at most so large."""
 
     def number(text):
         with suppress(ValueError):
-            if (value := kind(text)) > 0:
+            if 0 < (value := kind(text)) <= most:
                 return value
         whole = "whole " if kind is int else ""
-        raise argparse.ArgumentTypeError(f"should be a {whole}number above 0 (got {text!r})")
+        limit = "" if most == inf else f", at most {most}"
+        raise argparse.ArgumentTypeError(
+            f"should be a {whole}number above 0{limit} (got {shown(text)})"
+        )
 
     return number

@@ -16,6 +16,7 @@ from cardpose.drawing import draw_count, draw_packet
 from cardpose.errors import InputError
 from cardpose.files import replacing
 from cardpose.predictor import Predictor
+from cardpose.recordings import check_written, read_picture
 from cardpose.reports import Table, interval, picture_record, recording_record
 
 _CODEC = cv2.VideoWriter_fourcc(*"mp4v")
@@ -189,7 +190,7 @@ def _photographs(sources):
     """Yield (source, picture), or the error in the picture's place."""
     for source in sources:
         try:
-            yield source, inputs.photograph(source.path)
+            yield source, read_picture(source.path)
         except InputError as error:
             yield source, error
 
@@ -197,17 +198,21 @@ def _photographs(sources):
 @contextmanager
 def _film(path, rate):
     """Give a function that adds pictures to the video at `path`."""
-    writer = cv2.VideoWriter()
+    writer, frames = cv2.VideoWriter(), 0
 
     def add(picture):
+        nonlocal frames
         if not writer.isOpened():
             writer.open(str(scratch), cv2.CAP_FFMPEG, _CODEC, rate, picture.shape[1::-1])
         if not writer.isOpened():
             raise InputError(f"{path}: cannot be written")
         writer.write(picture)
+        frames += 1
 
     with nullcontext() if path is None else replacing(path) as scratch:
         try:
             yield add
         finally:
             writer.release()
+        if frames:
+            check_written(scratch, frames, path)

@@ -1,6 +1,17 @@
 """What a user can put right, said in one line."""
 
+import os
+import reprlib
 import sys
+from concurrent.futures import BrokenExecutor
+
+import cv2
+
+# What torch says, on a processor and on a GPU, and OpenCV.
+_NO_MEMORY = ("t allocate memory", "CUDA out of memory", "Insufficient memory")
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 class InputError(Exception):
@@ -11,12 +22,47 @@ class InputError(Exception):
 
 
 def run(main):
-    """Call `main()`; end the process with one line on stderr and status 1 on an InputError."""
+    """Call `main()`; end the process with one line on stderr and status 1 on an InputError, and
+    where the disk, the rights or the memory do not suffice."""
+    silence_opencv()
     try:
         main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (InputError, OSError, RuntimeError, MemoryError, cv2.error) as error:
+        line = said(error)
+        if line is None:  # a fault of the program: its traceback is what helps
+            raise
+        print(f"error: {line}", file=sys.stderr)
         sys.exit(1)
+
+
+def said(error):
+    """An exception as one line for users, or None where it is no fault of theirs."""
+    if isinstance(error, OSError):
+        where = error.filename or "writing or reading a file"
+        return one_line(f"{where}: {error.strerror or error}")
+    if isinstance(error, BrokenExecutor):  # the system kills who takes too much
+        return "a worker process was killed: free some memory, or take smaller or fewer videos"
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
+        return "out of memory: make train.batch_size, image_size or model.widths smaller"
+    return one_line(error) if isinstance(error, InputError) else None
+
+
+def one_line(text):
+    """Text without line breaks and other control characters, which file names may hold."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def shown(value):
+    """A value that a user gave, as Python writes it, but short whatever it is."""
+    return _SHORT.repr(value)
+
+
+def silence_opencv():
+    """What is wrong with a file is said by this program; OpenCV and FFmpeg say nothing, in worker
+    processes neither."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def some(names, most=3):

@@ -9,7 +9,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from cardpose.errors import InputError
-from cardpose.recordings import frame_name, numbered_pictures, read_picture, sampled_frames
+from cardpose.recordings import (
+    INDEX,
+    SUMMARY,
+    frame_name,
+    numbered_pictures,
+    read_picture,
+    sampled_frames,
+)
 
 # Quality 98 with full-resolution colour: differs from the decoded frame by less than its noise.
 _JPEG = [
@@ -40,9 +47,8 @@ def extract_frames(recordings, step, folder, jobs=-1):
     for rows, row in tqdm(work, "extract frames", len(recordings), unit="recording"):
         index += rows
         summary.append(row)
-    _write(folder / "index.csv", index, ["frame", "recording", "file", "width", "height"])
-    columns = ["recording", "cards_counted", "total_cards", "kind", "frames", "step"]
-    _write(folder / "recordings.csv", summary, columns)
+    _write(folder / "index.csv", index, INDEX)
+    _write(folder / "recordings.csv", summary, SUMMARY)
 
 
 def _extract(recording, step, folder):

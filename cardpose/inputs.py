@@ -10,14 +10,12 @@ import cv2
 
 from cardpose.errors import InputError
 from cardpose.predictor import PIXELS, TOGETHER
-from cardpose.recordings import PICTURE_SUFFIXES, read_picture, sampled_frames
+from cardpose.recordings import PICTURE_SUFFIXES, sampled_frames
 
 PICTURES = PICTURE_SUFFIXES | {".avif", ".heic", ".heif"}
 VIDEOS = {
     *(".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv"),
 }
-
-_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 
 @dataclass(frozen=True)
@@ -51,28 +49,6 @@ def sources(name):
             return [Source("camera", path)]
         raise InputError(f"{path}: there is no such file or folder")
     return [Source(_kind(path), path)]
-
-
-def photograph(path):
-    """(height, width, 3) uint8 BGR picture, turned upright as its EXIF data says.
-
-    Grey pictures get three channels, 16 bits become 8, transparency is left out.
-
-    Raises:
-        InputError: the file is no picture that can be read, or not the whole of one.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if content[4:8] == b"ftyp" and content[8:12] in _HEIC:
-        raise InputError(f"{path}: is a HEIC picture: convert it to JPEG first")
-    if content[:2] == b"\xff\xd8" and _is_cut_off(content):
-        raise InputError(f"{path}: ends early: a part of the picture is missing")
-    try:
-        return read_picture(path)
-    except cv2.error:
-        raise InputError(f"{path}: is too large a picture") from None
 
 
 def timing(path):
@@ -153,16 +129,3 @@ def _natural(path):
     """A key that sorts numbers in names as numbers."""
     parts = re.split("([0-9]+)", path.name.lower())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
-
-
-def _is_cut_off(jpeg):
-    """Whether a JPEG file's end is missing: OpenCV would make up the rest of the picture.
-
-    Its segments begin with two bytes, of which the first is 0xff, and their length, in two more;
-    the picture itself, from 0xff 0xda on, holds no 0xff 0xd9, which ends it.
-    """
-    at = 2
-    while jpeg[at : at + 1] == b"\xff" and jpeg[at : at + 2] != b"\xff\xda":
-        filled = jpeg[at : at + 2] == b"\xff\xff"  # before a segment any number may stand
-        at += 1 if filled else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
-    return b"\xff\xd9" not in jpeg[at:]

@@ -6,10 +6,23 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from cardpose.errors import InputError
+from cardpose.errors import InputError, one_line, shown
 
-Positive = Annotated[int, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# Upper bounds are far above what is of use, and below what fills a computer's memory.
+Epochs = Annotated[int, Field(ge=0, le=100_000)]
+Step = Annotated[int, Field(gt=0, le=1_000_000)]
+Width = Annotated[int, Field(ge=1, le=4096)]
+Widths = Annotated[list[Width], Field(min_length=3, max_length=7)]
+Encoder = Literal["plain", "inverted"]
+Processes = Annotated[int, Field(ge=1, le=1024)]
+Weight = Annotated[float, Field(ge=0, le=1e12)]
+Side = Annotated[int, Field(ge=32, le=4096)]
+Size = Annotated[list[Side], Field(min_length=2, max_length=2)]
+Length = Annotated[float, Field(gt=0, le=300)]
+Focal = Annotated[float, Field(ge=0.3, le=5)]
+Card = Annotated[list[Length], Field(min_length=3, max_length=3)]
+Stride = Literal[2, 4, 8]
+Sigma = Annotated[float, Field(ge=0.5, le=100)]
 
 
 class Section(BaseModel):
@@ -18,7 +31,7 @@ class Section(BaseModel):
 
 class Split(Section):
     by: Literal["video", "frame"]
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=2, le=1_000_000)]
     fold: Annotated[int, Field(ge=0)]
     test_videos: list[str]
     validation: Annotated[float, Field(ge=0, le=0.5)]
@@ -29,15 +42,15 @@ class Count(Section):
 
 
 class Geometry(Section):
-    steps: Positive
-    focal: Annotated[float, Field(ge=0.3, le=5)]
-    card: Annotated[list[Annotated[float, Field(gt=0, le=300)]], Field(min_length=3, max_length=3)]
+    steps: Annotated[int, Field(ge=1, le=1_000_000)]
+    focal: Focal
+    card: Card
 
 
 class Model(Section):
-    encoder: Literal["plain", "inverted"]
-    widths: Annotated[list[Positive], Field(min_length=3, max_length=7)]
-    hidden: Positive
+    encoder: Encoder
+    widths: Widths
+    hidden: Width
 
 
 class Loss(Section):
@@ -47,26 +60,26 @@ class Loss(Section):
 
 
 class Pretrain(Section):
-    frame_step: Positive
-    half_size_epochs: Annotated[int, Field(ge=0)]
-    epochs: Annotated[int, Field(ge=0)]
-    closeup_epochs: Annotated[int, Field(ge=0)]
-    edge_epochs: Annotated[int, Field(ge=0)]
+    frame_step: Step
+    half_size_epochs: Epochs
+    epochs: Epochs
+    closeup_epochs: Epochs
+    edge_epochs: Epochs
     learning_rate: Annotated[float, Field(gt=0, le=1)]
 
 
 class Train(Section):
-    epochs: Positive
-    closeup_epochs: Positive
-    edge_epochs: Positive
-    batch_size: Annotated[int, Field(ge=2)]
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    closeup_epochs: Annotated[int, Field(ge=1, le=100_000)]
+    edge_epochs: Annotated[int, Field(ge=1, le=100_000)]
+    batch_size: Annotated[int, Field(ge=2, le=4096)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     closeup_learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Weight
     augment: bool
     precision: Literal["auto", "32-true", "bf16-mixed"]
-    devices: Positive
-    hosts: Positive
+    devices: Processes
+    hosts: Processes
 
 
 class Machine(Section):
@@ -86,12 +99,10 @@ class Synthetic(Section):
 class Params(Section):
     dataset: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    frame_step: Positive
-    image_size: Annotated[
-        list[Annotated[int, Field(ge=32, le=4096)]], Field(min_length=2, max_length=2)
-    ]
-    heatmap_stride: Literal[2, 4, 8]
-    sigma: Annotated[float, Field(ge=0.5, le=100)]
+    frame_step: Step
+    image_size: Size
+    heatmap_stride: Stride
+    sigma: Sigma
     split: Split
     count: Count
     geometry: Geometry
@@ -118,38 +129,65 @@ def load_params(path="params.yaml"):
     except UnicodeDecodeError:
         raise InputError(f"{path}: should be UTF-8 text") from None
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
+        said = one_line(" ".join(str(error).split()))
+        raise InputError(f"{path}: no valid YAML: {said}") from None
+    except RecursionError:
+        raise InputError(f"{path}: no valid YAML: nested too deeply") from None
+    except Exception:  # PyYAML fails in a dozen ways on values that are wrongly tagged
+        raise InputError(f"{path}: no valid YAML: a tagged value cannot be understood") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: should hold `name: value` lines")
     try:
-        params = Params(**values)
-    except (ValidationError, TypeError) as error:
+        params = Params.model_validate(values)
+    except ValidationError as error:
         raise InputError(f"{path}: {_first_problem(error)}") from None
     if params.split.fold >= params.split.folds:
         raise InputError(
             f"{path}: split.fold: should be below split.folds, {params.split.folds}"
             f" (got {params.split.fold})"
         )
+    multiple, what = params.heatmap_stride, "heatmap_stride"
+    if params.pretrain.half_size_epochs:
+        multiple, what = 2 * multiple, "twice heatmap_stride, for pretrain.half_size_epochs"
     for side, pixels in zip(("width", "height"), params.image_size, strict=True):
-        if pixels % params.heatmap_stride:
+        if pixels % multiple:
             raise InputError(
-                f"{path}: image_size: {side} should be a multiple of heatmap_stride,"
-                f" {params.heatmap_stride} (got {pixels})"
+                f"{path}: image_size: {side} should be a multiple of {multiple}, {what}"
+                f" (got {pixels})"
             )
     return params
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a name that is there twice, of which YAML would take the last."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if isinstance(name, str) and name != "<<" and name in seen:
+                problem = f"{one_line(name)!r} is there twice"
+                raise yaml.constructor.ConstructorError(
+                    problem=problem, problem_mark=key.start_mark
+                )
+            if isinstance(name, str):
+                seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def _first_problem(error):
-    if isinstance(error, TypeError):
+    problems = error.errors()
+    if any(problem["type"] == "invalid_key" for problem in problems):
         return "the names of parameters should be text"
-    problem = error.errors()[0]
-    name = ".".join(str(part) for part in problem["loc"])
+    problem = problems[0]
+    name = one_line(".".join(str(part) for part in problem["loc"]))[:100]
+    value = shown(problem["input"])  # short, whatever it is
     if problem["type"] == "extra_forbidden":
         return f"{name}: no such parameter"
     if problem["type"] == "missing":
         return f"{name}: missing"
     if problem["type"] == "string_pattern_mismatch":
-        return f"{name}: should be the name of a folder below data/ (got {problem['input']!r})"
-    return f"{name}: {problem['msg'].removeprefix('Input ')} (got {problem['input']!r})"
+        return f"{name}: should be the name of a folder below data/ (got {value})"
+    return f"{name}: {problem['msg'].removeprefix('Input ')} (got {value})"

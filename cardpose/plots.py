@@ -5,8 +5,9 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import pandas as pd
 from matplotlib import pyplot as plt
+
+from cardpose.tables import read_own_table
 
 
 def plot_counts(path, frames):
@@ -44,7 +45,7 @@ def plot_losses(path, log):
     curves = {loss: {} for loss in ("heatmaps", "cards", "visibility")}
     for file in sorted(Path(log).glob("metrics/*/*.tsv"), reverse=True):
         if file.stem in curves:
-            table = pd.read_csv(file, sep="\t")
+            table = read_own_table(file, [file.stem], sep="\t")
             curves[file.stem][file.parent.name] = table[file.stem]
     figure, axes = plt.subplots(
         1, len(curves), figsize=(4 * len(curves), 3.6), layout="constrained"

@@ -1,17 +1,31 @@
 """What a network says of frames, in the units people use: cards, pixels, visible or not."""
 
 import json
-from typing import NamedTuple
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from scipy import stats
 
 from cardpose.errors import InputError
-from cardpose.model import CardPose, network_shape
+from cardpose.model import COUNTS, CardPose, network_shape
+from cardpose.params import (
+    Card,
+    Encoder,
+    Focal,
+    Section,
+    Sigma,
+    Size,
+    Stride,
+    Weight,
+    Width,
+    Widths,
+)
 from cardpose.pose import Pose
 
 
@@ -27,6 +41,21 @@ class Predicted(NamedTuple):
     corners: np.ndarray
 
 
+class About(Section):
+    """What is needed to use a network's weights, stored with them."""
+
+    encoder: Encoder
+    widths: Widths
+    stride: Stride
+    hidden: Width
+    image_size: Size
+    sigma: Sigma
+    deck: Annotated[int, Field(ge=1, le=1000)]
+    focal: Focal
+    card: Card
+    margins: dict[Literal[COUNTS], Weight] | None
+
+
 def save_network(path, weights, about):
     """Write weights and what is needed to use them as one safetensors file.
 
@@ -34,9 +63,44 @@ def save_network(path, weights, about):
         weights: a CardPose's state_dict.
         about: {"encoder", "widths", "stride", "hidden", "image_size", "sigma", "deck", "focal",
             "card", "margins"}; the last a `margin` for each way of counting, or None.
+
+    Raises:
+        InputError: there are weights that are no numbers.
     """
+    _check_weights(path, weights)
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
-    save_file(weights, path, metadata={"cardpose": json.dumps(about)})
+    content = save(weights, metadata={"cardpose": json.dumps(about)})
+    Path(path).write_bytes(
+        content
+    )  # unlike safetensors, it says in the usual way that a disk is full
+
+
+def _check_weights(path, weights):
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise InputError(
+                f"{path}: holds weights that are no numbers, in {name}: learning rates were too"
+                " high; train again with smaller ones"
+            )
+
+
+def check_network(path, about, tensors, model=None):
+    """Refuse a network, which lies at `path`, that was made for other tensors than these or, where
+    `model` of params.yaml is given, is built in another way.
+
+    Raises:
+        InputError: it says in what they differ.
+    """
+    wanted = {name: getattr(tensors, name) for name in ("image_size", "stride", "sigma")}
+    wanted["image_size"] = list(wanted["image_size"])
+    if model:
+        wanted |= model.model_dump()
+    for name, value in wanted.items():
+        if about[name] != value:
+            raise InputError(
+                f"{path}: was made with {name} {about[name]}, and should be with {value}:"
+                " `dvc repro` makes it again"
+            )
 
 
 def load_network(path):
@@ -46,15 +110,20 @@ def load_network(path):
         InputError: the file is missing or no network of this project.
     """
     try:
+        with open(path, "rb"):  # says why not, which safetensors does not
+            pass
         with safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()["cardpose"])
+            about = About.model_validate_json(file.metadata()["cardpose"]).model_dump()
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         network = CardPose(**network_shape(about))
         network.load_state_dict(weights)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
+    except PermissionError:
+        raise InputError(f"{path}: cannot be read (Permission denied)") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError):
         raise InputError(f"{path}: should be a network that cardpose trained") from None
+    _check_weights(path, weights)
     return network.eval().to(memory_format=torch.channels_last), about
 
 

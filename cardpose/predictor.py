@@ -22,6 +22,7 @@ OUTPUTS = (
     *("keypoints", "visibility", "cards", "low", "high", "confidence"),
     *("rotation", "box", "corners"),
 )
+_KNOWN = {"count", "image_size", "deck", "focal", "card"}  # what a file has to say of its network
 SURE = 0.5  # confidence and visibility from which on a packet, or a corner, is said to be there
 
 _COUNT = "both"  # the way of counting, where a file does not say
@@ -169,7 +170,21 @@ def load(path, threads=None):
         raise InputError(f"{path}: should be a .onnx or .safetensors file, which can hold no code")
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
-    return Predictor(*_LOADERS[path.suffix](path, threads))
+    predictor = Predictor(*_LOADERS[path.suffix](path, threads))
+    _try_out(path, predictor)
+    return predictor
+
+
+def _try_out(path, predictor):
+    """Refuse a network that has not our inputs and outputs, or says no numbers."""
+    try:
+        result = predictor.predict(np.full((48, 64, 3), 127, np.uint8))
+        numbers = np.array([result.cards, result.confidence, *result.keypoints.ravel()])
+        works = np.isfinite(numbers).all() and result.keypoints.shape == (8, 2)
+    except Exception:  # as above
+        works = False
+    if not works:
+        raise InputError(f"{path}: should be a network that cardpose made; this one does not work")
 
 
 def _load_torch(path, threads):
@@ -201,6 +216,8 @@ def _load_onnx(path, threads):
     try:
         session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
         about = json.loads(session.get_modelmeta().custom_metadata_map["cardpose"])
+        if not about.keys() >= _KNOWN:
+            raise KeyError
     except Exception:  # ONNX Runtime has a dozen kinds, with only this base
         raise InputError(f"{path}: should be a network that cardpose exported") from None
 

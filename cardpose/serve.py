@@ -90,7 +90,12 @@ def _built(folder):
     if not (folder / "cardpose.onnx").is_file() or not (folder / "sw.js").is_file():
         return set()
     kept = re.search(r"^const FILES = (\[.*\]);$", (folder / "sw.js").read_text(), re.MULTILINE)
-    return set(json.loads(kept[1])) - {"./"} if kept else set()
+    try:
+        known = set(json.loads(kept[1])) - {"./"} if kept else set()
+    except (ValueError, TypeError):
+        return set()
+    # Whatever that file says: what lies outside the folder is nobody's to remove.
+    return {path for path in known if (folder / path).resolve().is_relative_to(folder.resolve())}
 
 
 def server(files, port=PORT):

@@ -25,7 +25,7 @@ def split_frames(recordings, cards, split, seed):
 
     Raises:
         InputError: a recording that is not there is to be held out, there are fewer recordings
-            than folds, or nothing is left to train on.
+            than folds, or fewer than two frames are left to train on.
     """
     recordings, cards = np.asarray(recordings), np.asarray(cards)
     if split.by == "frame" and not split.test_videos:
@@ -59,8 +59,10 @@ def split_frames(recordings, cards, split, seed):
         places = ((np.arange(wanted) + 0.5) * len(rest) / wanted).astype(int)
         role[by_count[places]] = "validation"
     role = role[unit_of_frame]
-    if not (role == "train").any():
-        raise InputError("params.yaml: split: leaves no recording to train on")
+    if (role == "train").sum() < 2:  # batch norm cannot take a single one
+        raise InputError(
+            "params.yaml: split: leaves no recording to train on, or one of a single frame"
+        )
     return role
 
 

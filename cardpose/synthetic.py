@@ -1,6 +1,5 @@
 """A rendered data set: one video a count, with the exact place of every corner."""
 
-import os
 from pathlib import Path
 
 import cv2
@@ -11,7 +10,7 @@ from tqdm import tqdm
 
 from cardpose.annotations import write_annotations
 from cardpose.errors import InputError
-from cardpose.recordings import frame_name
+from cardpose.recordings import check_written, frame_name
 from cardpose.renderer import Renderer
 from cardpose.scenes import random_scene
 
@@ -67,6 +66,5 @@ def _render(path, cards, frames, seed):
             writer.write(renderer.frame(index))
     finally:
         writer.release()
-    if not os.path.getsize(path):
-        raise InputError(f"{path}: cannot be written; is the disk full?")
+    check_written(path, frames, path)
     return points / [WIDTH, HEIGHT], visible

@@ -1,4 +1,5 @@
-"""CSV files that people write: read whole, checked, and every fault named by file and row."""
+"""CSV files: those that people write are read whole, checked, and every fault named by file and
+row; those of an earlier stage have to be as that stage wrote them."""
 
 import csv
 
@@ -6,11 +7,17 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from cardpose.errors import InputError, some
+from cardpose.errors import InputError, one_line, shown, some
+
+# The columns of such tables that hold whole numbers.
+_WHOLE = {"cards_counted", "total_cards", "width", "height", "frames", "step"}
 
 
 def read_table(path, schema):
     """Read a CSV file and check it against a pandera schema; spare columns are dropped.
+
+    Returns:
+        a table whose index is the line of the file that each row stands in.
 
     Raises:
         InputError: the file is missing, unreadable or empty, a column is missing or there twice,
@@ -20,40 +27,79 @@ def read_table(path, schema):
     wanted = list(schema.columns)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file, skipinitialspace=True)
-            header = [name.strip() for name in next(rows, [])]
-            _check_header(path, header, wanted)
-            for row in rows:
-                if len(row) > len(header):
-                    raise InputError(
-                        f"{path}: line {rows.line_num}: should have {len(header)} values, as the"
-                        f" header has (got {len(row)})"
-                    )
-        table = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skip_blank_lines=False,
-            skipinitialspace=True,
-            index_col=False,
-        )
+            lines, rows = _rows(path, file, wanted)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: should be UTF-8 text") from None
-    except (pd.errors.ParserError, csv.Error) as error:
-        raise InputError(f"{path}: no valid CSV: {' '.join(str(error).split())}") from None
-    table.columns = table.columns.str.strip()
-    table = table[wanted].apply(lambda column: column.str.strip())
-    table = table[(table != "").any(axis=1)]
-    if table.empty:
+    if not rows:
         raise InputError(f"{path}: has no rows below its header")
+    table = pd.DataFrame(rows, index=lines, columns=wanted, dtype=object)
     table = table.where(table != "", None)
     try:
         return schema.validate(table, lazy=True)
     except SchemaErrors as errors:
         raise InputError(_first_fault(path, errors.failure_cases)) from None
+
+
+def _rows(path, file, wanted):
+    """The lines that hold rows, and of each row what stands in the wanted columns."""
+    reader = csv.reader(file, skipinitialspace=True, strict=True)
+    lines, rows, header, line = [], [], None, 0
+    try:
+        for row in reader:
+            line += 1
+            if line != reader.line_num:
+                raise InputError(
+                    f"{path}: line {line}: a value goes on in the next line; is a quote not closed?"
+                )
+            row = [value.strip() for value in row]
+            if any("\0" in value for value in row):
+                raise InputError(f"{path}: line {line}: holds a zero byte; should be text")
+            if header is None:
+                header = row
+                _check_header(path, header, wanted)
+                places = [header.index(name) for name in wanted]
+                continue
+            if len(row) > len(header):
+                raise InputError(
+                    f"{path}: line {line}: should have {len(header)} values, as the header has"
+                    f" (got {len(row)})"
+                )
+            row += [""] * (len(header) - len(row))
+            if any(row[place] for place in places):
+                lines.append(line)
+                rows.append([row[place] for place in places])
+    except csv.Error as error:
+        why = "a quote is not closed" if "end of data" in str(error) else str(error)
+        raise InputError(f"{path}: line {line + 1}: no valid CSV: {why}") from None
+    if header is None:
+        _check_header(path, [], wanted)
+    return lines, rows
+
+
+def read_own_table(path, columns, sep=","):
+    """A table that an earlier stage wrote, in which a recording may be named NA.
+
+    Raises:
+        InputError: it is missing, damaged, or has not these columns.
+    """
+    try:
+        text = {"frame": str, "recording": str}
+        table = pd.read_csv(path, sep=sep, dtype=text, keep_default_na=False)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:  # of pandas' parser, or of no UTF-8
+        table = None
+    whole = table is not None and set(columns) <= set(table.columns)
+    if not whole or any(table[name].dtype.kind != "i" for name in _WHOLE & set(columns)):
+        raise InputError(f"{path}: is damaged: delete it, and `dvc repro` makes it again")
+    return table
+
+
+def names():
+    """A pandera column of names, no two alike; of two the second is at fault."""
+    return pa.Column(str, unique=True, nullable=False, report_duplicates="exclude_first")
 
 
 def number(kind, *checks, **options):
@@ -82,14 +128,14 @@ def _check_header(path, header, wanted):
 def _first_fault(path, cases):
     cases = cases.sort_values("index", kind="stable", na_position="last")
     case = cases.iloc[0]
-    where = "" if pd.isna(case["index"]) else f"line {int(case['index']) + 2}: "
+    where = "" if pd.isna(case["index"]) else f"line {int(case['index'])}: "
     check, value = str(case["check"]), case["failure_case"]
     if check.startswith(("coerce_dtype", "dtype")):
-        kind = "a whole number" if "int" in check else "a number"
-        found = f"got {value!r}" if value is not None and not pd.isna(value) else "it is empty"
+        kind = "a whole number" if "int" in check else "a number, like 0.25"
+        found = "it is empty" if value is None or pd.isna(value) else f"got {shown(value)}"
         return f"{path}: {where}{case['column']}: should be {kind} ({found})"
     if check == "not_nullable":
         return f"{path}: {where}{case['column']}: should not be empty"
     if check == "field_uniqueness":
-        return f"{path}: {where}{case['column']}: {value!r} is there twice"
-    return f"{path}: {where}{case['column']}: {check} (got {value})"
+        return f"{path}: {where}{case['column']}: {shown(value)} is there twice"
+    return f"{path}: {where}{case['column']}: {check} (got {one_line(value)[:80]})"

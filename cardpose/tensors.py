@@ -26,9 +26,11 @@ import torch
 from tqdm import tqdm
 
 from cardpose.errors import InputError, some
+from cardpose.files import read_json
 from cardpose.heatmaps import encode
 from cardpose.pictures import DETAIL, fit, resize_to_fit, to_fitted
-from cardpose.recordings import read_picture, split_frame_name
+from cardpose.recordings import INDEX, SUMMARY, read_picture, split_frame_name
+from cardpose.tables import read_own_table
 
 _PIECE = 64  # frames in memory at a time
 
@@ -60,15 +62,30 @@ class Tensors:
         return np.array([max(fit(size, self.image_size)[0]) for size in sizes.tolist()])
 
 
+_COLUMNS = ["frame", "recording", "cards_counted", "file", "width", "height"]
 _ARRAYS = ("pictures", "details", "heatmaps", "points", "visible", "cards")
 
 
 def read_tensors(folder):
-    """Open a folder that `write_tensors` made."""
+    """Open a folder that `write_tensors` made.
+
+    Raises:
+        InputError: one of its files is missing or damaged, or they are not of the same frames.
+    """
     folder = Path(folder)
-    meta = json.loads((folder / "meta.json").read_text())
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
-    frames = _read(folder / "frames.csv")
+    meta = read_json(folder / "meta.json", {"image_size", "stride", "sigma", "deck"})
+    frames = read_own_table(folder / "frames.csv", _COLUMNS)
+    arrays = {}
+    for name in _ARRAYS:
+        path = folder / f"{name}.npy"
+        try:
+            arrays[name] = np.load(path, mmap_mode="r")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        except (ValueError, EOFError, SyntaxError):
+            arrays[name] = None
+        if arrays[name] is None or len(arrays[name]) != len(frames):
+            raise InputError(f"{path}: is damaged: delete {folder}, and `dvc repro` makes it again")
     return Tensors(**arrays, frames=frames, **{**meta, "image_size": tuple(meta["image_size"])})
 
 
@@ -91,15 +108,15 @@ def match_labels(extracted, labelled, path):
             a video has but that were not sampled are no fault.
     """
     extracted = Path(extracted)
-    index = _read(extracted / "index.csv")
-    summary = _read(extracted / "recordings.csv")
+    index = read_own_table(extracted / "index.csv", INDEX)
+    summary = read_own_table(extracted / "recordings.csv", SUMMARY)
     label_row = {frame: row for row, frame in enumerate(labelled)}
     known = set(index["frame"])
     videos = {r.recording: r for r in summary.itertuples() if r.kind == "video"}
     lost = []
     for frame in labelled:
         if frame not in known:
-            recording, number = split_frame_name(frame)
+            recording, number = split_frame_name(frame, f"{path}: frame")
             video = videos.get(recording)
             if not (video and number < video.frames and number % video.step):
                 lost.append(frame)
@@ -159,15 +176,9 @@ def write_tensors(folder, extracted, frames, points, visible, image_size, stride
             details.flush()
             heatmaps.flush()
             bar.update(piece.stop - piece.start)
-    columns = ["frame", "recording", "cards_counted", "file", "width", "height"]
-    frames[columns].to_csv(folder / "frames.csv", index=False, lineterminator="\n")
+    frames[_COLUMNS].to_csv(folder / "frames.csv", index=False, lineterminator="\n")
     meta = {"image_size": list(image_size), "stride": stride, "sigma": sigma, "deck": deck}
     (folder / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
-
-
-def _read(path):
-    """A table of an earlier stage, in which a recording may be named NA."""
-    return pd.read_csv(path, dtype={"frame": str, "recording": str}, keep_default_na=False)
 
 
 def _create(path, dtype, shape):

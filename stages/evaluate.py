@@ -6,7 +6,7 @@ from cardpose.errors import run
 from cardpose.evaluation import evaluate, write_report
 from cardpose.files import replacing
 from cardpose.params import load_params
-from cardpose.prediction import load_network
+from cardpose.prediction import check_network, load_network
 from cardpose.splits import split_frames
 from cardpose.tensors import read_tensors
 
@@ -17,6 +17,7 @@ def main():
     frames = tensors.frames
     role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
     network, about = load_network("models/cardpose.safetensors")
+    check_network("models/cardpose.safetensors", about, tensors)
     report, results = evaluate(network, about, tensors, role, params.count.source)
     with (
         replacing("metrics/evaluate.json") as metrics,

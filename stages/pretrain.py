@@ -4,7 +4,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pandas as pd
 
 from cardpose.annotations import read_annotations
 from cardpose.errors import run
@@ -13,6 +12,7 @@ from cardpose.files import replacing
 from cardpose.params import load_params
 from cardpose.prediction import save_network
 from cardpose.recordings import read_recordings, sampled_before
+from cardpose.tables import read_own_table
 from cardpose.tensors import match_labels, read_tensors, write_tensors
 from cardpose.training import pretrain
 
@@ -33,7 +33,7 @@ def main():
         write_tensors(
             folder, extracted, frames, points[rows], visible[rows], size, stride, params.sigma
         )
-        held_out = set(pd.read_csv("data/held_out.csv", dtype=str)["frame"])
+        held_out = set(read_own_table("data/held_out.csv", ["frame"])["frame"])
         # Frames between two sampled ones look much like the first: they are held out with it.
         sampled = [sampled_before(frame, params.frame_step) for frame in frames["frame"]]
         chosen = np.flatnonzero([frame not in held_out for frame in sampled])

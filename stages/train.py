@@ -3,7 +3,7 @@
 from cardpose.errors import run
 from cardpose.files import replacing
 from cardpose.params import load_params
-from cardpose.prediction import load_network, save_network
+from cardpose.prediction import check_network, load_network, save_network
 from cardpose.splits import split_frames
 from cardpose.tensors import read_tensors
 from cardpose.training import train
@@ -15,8 +15,9 @@ def main():
     frames = tensors.frames
     role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
     with replacing("models/cardpose.safetensors") as path, replacing("metrics/train") as log:
-        start = load_network("models/pretrained.safetensors")
-        save_network(path, *train(tensors, role, *start, params, log))
+        network, about = load_network("models/pretrained.safetensors")
+        check_network("models/pretrained.safetensors", about, tensors, params.model)
+        save_network(path, *train(tensors, role, network, about, params, log))
 
 
 if __name__ == "__main__":

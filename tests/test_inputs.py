@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from cardpose import inputs
-from cardpose.inputs import ahead, batches, camera_frames, photograph, sources, timing
+from cardpose.inputs import ahead, batches, camera_frames, sources, timing
+from cardpose.recordings import read_picture
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_photographs_are_upright_in_all_eight_orientations(tmp_path, orientation
     upright[:16, :16] = (250, 0, 0)
     upright[-16:, :16] = (0, 250, 0)
     with_orientation(upright, orientation, tmp_path / "a.jpg")
-    read = photograph(tmp_path / "a.jpg")
+    read = read_picture(tmp_path / "a.jpg")
     assert read.shape == (48, 64, 3)
     assert abs(read.astype(int) - upright).mean() < 6
     # Pillow, asked to turn it, agrees.
@@ -107,7 +108,7 @@ def test_photographs_are_upright_in_all_eight_orientations(tmp_path, orientation
 def test_grey_transparent_and_printers_pictures_become_bgr(tmp_path, name, mode):
     made = np.full((48, 64, 3), (200, 100, 40), np.uint8)
     Image.fromarray(made).convert(mode).save(tmp_path / name)
-    read = photograph(tmp_path / name)
+    read = read_picture(tmp_path / name)
     assert (read.shape, read.dtype) == ((48, 64, 3), np.uint8)
     # The usual weights of red, green and blue: 0.299, 0.587, 0.114.
     expected = [200 * 0.299 + 100 * 0.587 + 40 * 0.114] * 3 if mode == "L" else [40, 100, 200]
@@ -118,14 +119,14 @@ def test_grey_transparent_and_printers_pictures_become_bgr(tmp_path, name, mode)
 def test_of_16_bits_the_high_ones_are_taken(tmp_path, channels):
     made = np.full((48, 64, channels), 51400, np.uint16)  # 200 x 257
     cv2.imwrite(str(tmp_path / "a.png"), made)
-    assert (photograph(tmp_path / "a.png") == np.full((48, 64, 3), 200)).all()
+    assert (read_picture(tmp_path / "a.png") == np.full((48, 64, 3), 200)).all()
 
 
 @pytest.mark.parametrize("name", ["a.heic", "a.jpg"])
 def test_a_heic_picture_is_told_what_to_do(tmp_path, complains, name):
     (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
     with complains(f"{tmp_path / name}: is a HEIC picture", "convert it to JPEG"):
-        photograph(tmp_path / name)
+        read_picture(tmp_path / name)
 
 
 def test_a_picture_of_unheard_of_size_is_named(tmp_path, complains):
@@ -140,7 +141,7 @@ def test_a_picture_of_unheard_of_size_is_named(tmp_path, complains):
     )
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
     with complains(f"{tmp_path / 'a.png'}: is too large"):
-        photograph(tmp_path / "a.png")
+        read_picture(tmp_path / "a.png")
 
 
 def test_half_a_photograph_is_named(tmp_path, complains):
@@ -151,31 +152,31 @@ def test_half_a_photograph_is_named(tmp_path, complains):
     segment = b"\xff\xe1" + struct.pack(">H", 2 + len(thumbnail)) + thumbnail
     whole = jpeg[:2] + segment + jpeg[2:]
     (tmp_path / "a.jpg").write_bytes(whole + b"what phones append")
-    assert photograph(tmp_path / "a.jpg").shape == (48, 64, 3)
+    assert read_picture(tmp_path / "a.jpg").shape == (48, 64, 3)
     for length in (len(whole) // 2, len(whole) - 2, len(segment) + 10, 5, 2):
         (tmp_path / "a.jpg").write_bytes(whole[:length])
         with complains(f"{tmp_path / 'a.jpg'}: ends early"):
-            photograph(tmp_path / "a.jpg")
+            read_picture(tmp_path / "a.jpg")
 
 
 def test_segments_of_a_photograph_may_have_more_than_one_0xff_before_them(tmp_path):
     jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
     (tmp_path / "a.jpg").write_bytes(jpeg[:2] + b"\xff\xff" + jpeg[2:])
-    assert photograph(tmp_path / "a.jpg").mean() == pytest.approx(90, abs=2)
+    assert read_picture(tmp_path / "a.jpg").mean() == pytest.approx(90, abs=2)
 
 
 def test_a_link_to_nowhere_is_named(tmp_path, complains):
     (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
     assert found(tmp_path) == [("picture", "a.jpg")]
     with complains(f"{tmp_path / 'a.jpg'}: cannot be read (No such file"):
-        photograph(tmp_path / "a.jpg")
+        read_picture(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_picture_is_named(tmp_path, complains, content):
     (tmp_path / "a.png").write_bytes(content)
     with complains(f"{tmp_path / 'a.png'}: cannot be read as a picture"):
-        photograph(tmp_path / "a.png")
+        read_picture(tmp_path / "a.png")
 
 
 # Videos and cameras

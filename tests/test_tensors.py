@@ -59,7 +59,7 @@ BAD = [
     ("far past the end", ["clip_frame_30"], ["1 label ", "clip_frame_30"]),
     ("unknown recording", ["clap_frame_0"], ["1 label ", "clap_frame_0"]),
     ("missing picture", ["shots_frame_3"], ["1 label ", "shots_frame_3"]),
-    ("another spelling", ["clip_frame_010"], ["1 label ", "clip_frame_010"]),
+    ("another spelling", ["clip_frame_010"], ["MyVideo_frame_20", "clip_frame_010"]),
     (
         "five of them",
         [f"clap_frame_{i}" for i in range(5)],
