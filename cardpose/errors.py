@@ -1,5 +1,6 @@
 """What a user can put right, said in one line."""
 
+import signal
 import sys
 
 
@@ -10,13 +11,27 @@ class InputError(Exception):
     """
 
 
+class Terminated(KeyboardInterrupt):
+    """Somebody, a cluster or a container that stops, ends the process by SIGTERM."""
+
+
 def run(main):
-    """Call `main()`; end the process with one line on stderr and status 1 on an InputError."""
+    """Call `main()`, a stage; end the process with one line on stderr and status 1 on an
+    InputError, and as shells expect, 130 or 143, after Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt as interrupt:
+        said = str(interrupt) or "run it again to start over"
+        print(f"\ninterrupted; {said}", file=sys.stderr)
+        sys.exit(128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT))
+
+
+def _terminate(number, frame):
+    raise Terminated
 
 
 def some(names, most=3):
