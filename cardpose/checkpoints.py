@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.metadata
+import io
 import json
 import platform
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import lightning
 import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cardpose.files import remove, replacing
 
@@ -91,8 +93,10 @@ def read(path):
 
 def write(path, state):
     """Write tensors, numbers and text in dicts and lists: whole, or not at all."""
+    buffer = io.BytesIO()  # to a file, torch says in many words that the disk is full
+    torch.save(state, buffer)
     with replacing(path) as new:
-        torch.save(state, new)
+        new.write_bytes(buffer.getvalue())
 
 
 class Save(lightning.Callback):
@@ -102,11 +106,14 @@ class Save(lightning.Callback):
         self.path = path
 
     def on_train_epoch_end(self, trainer, module):
-        if trainer.is_global_zero:
-            with replacing(self.path) as new:
-                trainer.save_checkpoint(new)
-        else:
-            trainer.save_checkpoint(self.path)  # takes part, but leaves writing to the first
+        trainer.save_checkpoint(self.path)
+
+
+class Whole(TorchCheckpointIO):
+    """How Lightning writes checkpoints: as `write` does."""
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None):
+        write(path, checkpoint)
 
 
 def _digest(file):

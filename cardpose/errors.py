@@ -3,6 +3,8 @@
 import signal
 import sys
 
+_FULL = ("No space left on device", "Disk quota exceeded")
+
 
 class InputError(Exception):
     """A file, row or parameter that the user handed in and can put right.
@@ -17,12 +19,18 @@ class Terminated(KeyboardInterrupt):
 
 def run(main):
     """Call `main()`, a stage; end the process with one line on stderr and status 1 on an
-    InputError, and as shells expect, 130 or 143, after Ctrl-C or SIGTERM."""
+    InputError or a full disk, and as shells expect, 130 or 143, after Ctrl-C or SIGTERM."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:  # libraries have their own kinds for a full disk
+        if not any(words in str(error) for words in _FULL):
+            raise
+        where = getattr(error, "filename", None)
+        print(f"error: {f'{where}: ' if where else ''}the disk is full", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
         said = str(interrupt) or "run it again to start over"

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tqdm import trange
 
 from cardpose.batches import closeups, loader, pairs, strips
-from cardpose.checkpoints import Save, read, write
+from cardpose.checkpoints import Save, Whole, read, write
 from cardpose.errors import InputError
 from cardpose.heatmaps import decode
 from cardpose.lightning_modules import CloserTraining, TracerTraining, Training
@@ -394,6 +394,7 @@ def _fit(part, module, batches, params, checkpoints, validation=None, callbacks=
         enable_model_summary=False,
         num_sanity_val_steps=0,
         callbacks=callbacks,
+        plugins=[Whole()],
     )
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
