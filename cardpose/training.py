@@ -407,3 +407,10 @@ def _fit(part, module, batches, params, checkpoints, validation=None, callbacks=
         if isinstance(ended.__context__, KeyboardInterrupt):
             raise ended.__context__ from None
         raise
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise InputError(
+            f"training on {part.what}: a loader worker was killed; if for want of memory, fewer"
+            " machine.loader_workers help"
+        ) from None

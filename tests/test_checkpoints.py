@@ -24,15 +24,6 @@ class Cut(Exception):
     """In place of kill -9."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Two wait for each other longer than they work on networks so small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def longer(small):  # noqa: F811
     """As `small`, with more than one epoch in each part."""
