@@ -1,5 +1,7 @@
 """Batches of tensors for training, the same whatever the number of loader workers."""
 
+import signal
+
 import cv2
 import numpy as np
 import torch
@@ -117,5 +119,12 @@ def _loader(dataset, rows, batch_size, shuffled=False, seed=0, workers=0, collat
         sampler=Order(rows, shuffled, seed),
         num_workers=workers,
         collate_fn=collate,
+        worker_init_fn=_leave_interrupts,
         drop_last=shuffled and len(rows) % batch_size == 1 and len(rows) > 1,
     )
+
+
+def _leave_interrupts(worker):
+    """Ctrl-C reaches all processes; the main one answers it, and ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -2,6 +2,7 @@
 
 import os
 import reprlib
+import signal
 import sys
 from concurrent.futures import BrokenExecutor
 
@@ -9,6 +10,8 @@ import cv2
 
 # What torch says, on a processor and on a GPU, and OpenCV.
 _NO_MEMORY = ("t allocate memory", "CUDA out of memory", "Insufficient memory")
+# Libraries have kinds of errors of their own for a full disk.
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
@@ -21,30 +24,48 @@ class InputError(Exception):
     """
 
 
+class Terminated(KeyboardInterrupt):
+    """Somebody, a cluster or a container that stops, ends the process by SIGTERM."""
+
+
 def run(main):
-    """Call `main()`; end the process with one line on stderr and status 1 on an InputError, and
-    where the disk, the rights or the memory do not suffice."""
+    """Call `main()`, a stage; end the process with one line on stderr and status 1 on an
+    InputError, and where the disk, the rights or the memory do not suffice; with 130 or 143, as
+    shells expect, after Ctrl-C or SIGTERM."""
     silence_opencv()
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
-    except (InputError, OSError, RuntimeError, MemoryError, cv2.error) as error:
+    except Exception as error:
         line = said(error)
         if line is None:  # a fault of the program: its traceback is what helps
             raise
         print(f"error: {line}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt as interrupt:
+        advice = str(interrupt) or "run it again to start over"
+        print(f"\ninterrupted; {advice}", file=sys.stderr)
+        sys.exit(128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT))
+
+
+def _terminate(number, frame):
+    raise Terminated
 
 
 def said(error):
     """An exception as one line for users, or None where it is no fault of theirs."""
+    if isinstance(error, InputError):
+        return one_line(error)
     if isinstance(error, OSError):
         where = error.filename or "writing or reading a file"
         return one_line(f"{where}: {error.strerror or error}")
+    if any(sign in str(error) for sign in _NO_ROOM):
+        return _NO_ROOM[0]
     if isinstance(error, BrokenExecutor):  # the system kills who takes too much
         return "a worker process was killed: free some memory, or take smaller or fewer videos"
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
         return "out of memory: make train.batch_size, image_size or model.widths smaller"
-    return one_line(error) if isinstance(error, InputError) else None
+    return None
 
 
 def one_line(text):

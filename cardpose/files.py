@@ -1,4 +1,9 @@
-"""Writing so that an interruption leaves the old file or the new one, never half of one."""
+"""Writing so that an interruption leaves the old file or the new one, never half of one.
+
+That holds for an error, Ctrl-C, kill -9, and a machine that loses power. A stage with several
+outputs replaces one after the other; killed in between, it leaves new ones beside old ones. DVC
+notes a stage as done only after all of them, so it runs that stage again.
+"""
 
 import contextlib
 import errno
@@ -28,31 +33,34 @@ def replacing(path):
         path = path.absolute()
     fresh = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.part{path.suffix}")
+    new = path.with_name(f".{path.name}.part{path.suffix}")
     old = path.with_name(f".{path.name}.old")
-    for left_behind in (scratch, old):
-        _remove(left_behind)
+    _put_back(old, path)  # where a run was killed between the two steps below
+    for left_behind in (new, old):
+        remove(left_behind)
     try:
-        yield scratch
-        if path.is_dir() and not scratch.is_dir():
+        yield new
+        if path.is_dir() and not new.is_dir():
             raise InputError(f"{path}: is a folder, and stays; name a file")
+        _to_disk(new)
         if path.is_dir():
             os.replace(path, old)  # a folder cannot be replaced in one step
-        os.replace(scratch, path)
+        os.replace(new, path)
+        with contextlib.suppress(OSError):  # not every file system can
+            _flush(path.parent)
     # A name that nobody has chosen says nothing.
     except InputError as error:
-        raise InputError(str(error).replace(str(scratch), str(path))) from None
+        raise InputError(str(error).replace(str(new), str(path))) from None
     except OSError as error:
         if error.filename:
-            error.filename = str(error.filename).replace(str(scratch), str(path))
+            error.filename = str(error.filename).replace(str(new), str(path))
         elif error.errno in _FULL:  # as a write says it, which knows no name
             error.filename = str(path)
         raise
     finally:
-        if old.exists() and not path.exists():
-            os.replace(old, path)
-        for left_behind in (scratch, old):
-            _remove(left_behind)
+        _put_back(old, path)
+        for left_behind in (new, old):
+            remove(left_behind)
         if not path.exists():
             for folder in fresh:
                 with contextlib.suppress(OSError):  # something else is in there by now
@@ -76,8 +84,44 @@ def read_json(path, names=()):
     return values
 
 
-def _remove(path):
+@contextlib.contextmanager
+def scratch(path):
+    """Give `path`, where nothing is, for what is not kept: it is removed at the end; what a killed
+    run left there, now."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove(path)
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
+def remove(path):
+    """Remove a file or a folder, if there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _put_back(old, path):
+    if old.exists() and not path.exists():
+        os.replace(old, path)
+
+
+def _to_disk(path):
+    """Wait until what was written is on the disk: a name that reaches it sooner than the content
+    would, after a power cut, be that of an empty file."""
+    if path.is_dir():
+        os.sync()  # all at once: file by file takes long for thousands of frames
+    else:
+        _flush(path)
+
+
+def _flush(path):
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

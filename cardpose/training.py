@@ -2,7 +2,9 @@
 
 import logging
 import math
+import signal
 import warnings
+from typing import NamedTuple
 
 import lightning
 import numpy as np
@@ -12,6 +14,8 @@ from torch.nn import functional as F
 from tqdm import trange
 
 from cardpose.batches import closeups, loader, pairs, strips
+from cardpose.checkpoints import Save, Whole, read, write
+from cardpose.errors import InputError
 from cardpose.heatmaps import decode
 from cardpose.lightning_modules import CloserTraining, TracerTraining, Training
 from cardpose.model import COUNTS, CardPose, N, network_shape
@@ -24,6 +28,17 @@ _PACKETS_A_STEP = 4  # simulated, to learn geometry from
 _BATCH = 32  # where nothing is learnt
 _LABELS = 5  # keypoints that a frame has to show for its edges to teach
 _LABEL_OFF = 0.02  # picture widths, how far off the box its labels may be
+_WHOLE = "whole pictures"
+
+
+class Part(NamedTuple):
+    """A part of a training: its name, what it looks at in words, how often it goes through that,
+    and the parameter that holds its learning rate."""
+
+    name: str
+    what: str
+    epochs: int
+    rate: str
 
 
 def learn_geometry(geometry, packets, image_size, steps, n=256):
@@ -68,6 +83,67 @@ class Keep(lightning.Callback):
             self.best, self.epoch = value, trainer.current_epoch
             self.weights = {k: v.detach().clone() for k, v in module.network.state_dict().items()}
 
+    def state_dict(self):
+        return {"best": self.best, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state):
+        self.best, self.epoch, self.weights = state["best"], state["epoch"], state["weights"]
+
+
+class Log(lightning.Callback):
+    """Gathers every epoch's losses."""
+
+    def __init__(self):
+        self.epochs = []
+
+    def on_train_epoch_end(self, trainer, module):
+        losses = sorted(trainer.callback_metrics.items())
+        self.epochs.append({name: float(value) for name, value in losses})
+
+    def write(self, live):
+        """Hand them to DVCLive, a step an epoch: at the end, so that an interrupted training leaves
+        nothing but its checkpoints."""
+        for losses in self.epochs:
+            for name, value in losses.items():
+                live.log_metric(name, value)
+            live.next_step()
+
+    def state_dict(self):
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state):
+        self.epochs = state["epochs"]
+
+
+class Watch(lightning.Callback):
+    """Ends a training that diverges, before a network or a checkpoint of it is written. It has to
+    come first of the callbacks.
+
+    Raises:
+        InputError: a loss or a weight is no longer a finite number.
+    """
+
+    def __init__(self, part, precision):
+        self.part, self.precision = part, precision
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self._check("the loss", outputs["loss"], trainer)
+
+    def on_train_epoch_end(self, trainer, module):
+        for name, value in trainer.callback_metrics.items():
+            self._check(name, value, trainer)
+        for name, value in module.state_dict().items():
+            self._check(name, value, trainer)
+
+    def _check(self, name, value, trainer):
+        if not torch.isfinite(value).all():
+            exact = "" if self.precision == "32-true" else ", or train.precision: 32-true"
+            raise InputError(
+                f"training on {self.part.what} diverged: {name} is not finite in epoch"
+                f" {trainer.current_epoch + 1} of {self.part.epochs}; try a lower"
+                f" {self.part.rate}{exact}"
+            )
+
 
 def best_precision(accelerator):
     """ "bf16-mixed" where the processor multiplies bfloat16 in hardware, else "32-true"."""
@@ -77,19 +153,14 @@ def best_precision(accelerator):
     return "bf16-mixed" if accelerator == "cpu" and has_bf16 else "32-true"
 
 
-class Log(lightning.Callback):
-    """Writes every epoch's losses with DVCLive, a step an epoch."""
-
-    def __init__(self, live):
-        self.live = live
-
-    def on_train_epoch_end(self, trainer, module):
-        for name, value in sorted(trainer.callback_metrics.items()):
-            self.live.log_metric(name, float(value))
-        self.live.next_step()
+def computing(params):
+    """What training computes with: Lightning's names of an accelerator and of a precision."""
+    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    precision = params.train.precision
+    return accelerator, best_precision(accelerator) if precision == "auto" else precision
 
 
-def pretrain(tensors, rows, params):
+def pretrain(tensors, rows, params, checkpoints=None):
     """Train a new network on pictures of half the size, nearly three times as fast as whole ones.
 
     Where a packet's corners are and what they are called takes a view of the whole packet to learn,
@@ -99,9 +170,13 @@ def pretrain(tensors, rows, params):
         tensors: a `Tensors` of rendered recordings.
         rows: (n,) which of its frames to train on.
         params: a `Params`.
+        checkpoints: folder to go on from, see `checkpoints.resumable`, and to leave them in.
 
     Returns:
         weights and about, as `prediction.save_network` takes them.
+
+    Raises:
+        InputError: it diverged, or cannot be shared among so many processes.
     """
     lightning.seed_everything(params.seed, verbose=False)
     model = params.model
@@ -118,19 +193,21 @@ def pretrain(tensors, rows, params):
         "margins": None,
     }
     network = CardPose(**network_shape(about))
-    _teach_geometry(network, tensors.deck, params)
+    _teach_geometry(network, tensors.deck, params, checkpoints)
     plan = params.pretrain
-    for epochs, half in ((plan.half_size_epochs, True), (plan.epochs, False)):
+    for half, epochs in ((True, plan.half_size_epochs), (False, plan.epochs)):
         if epochs:
+            name, what = ("half", "pictures of half the size") if half else ("whole", _WHOLE)
+            part = Part(name, what, epochs, "pretrain.learning_rate")
             batches = _batches(tensors, rows, params, half=half)
             module = _first_look(network, params, plan.learning_rate, tensors.deck)
-            _fit(module, batches, params, epochs)
-    _look_closer(network, tensors, rows, params, plan.closeup_epochs)
-    _trace(network, tensors, rows, params, plan.edge_epochs)
+            _fit(part, module, batches, params, checkpoints)
+    _look_closer(network, tensors, rows, params, plan.closeup_epochs, checkpoints)
+    _trace(network, tensors, rows, params, plan.edge_epochs, checkpoints)
     return network.state_dict(), about
 
 
-def train(tensors, role, network, about, params, log):
+def train(tensors, role, network, about, params, log, checkpoints=None):
     """Train a network on the frames whose role is "train".
 
     Args:
@@ -139,18 +216,22 @@ def train(tensors, role, network, about, params, log):
         network, about: what to start from, as `prediction.load_network` returns them.
         params: a `Params`.
         log: folder for DVCLive, to be made.
+        checkpoints: folder to go on from, see `checkpoints.resumable`, and to leave them in.
 
     Returns:
         weights: state_dict of the network; its first look as it was after the epoch with the
             smallest validation loss (the last epoch where no frame validates).
         about: what `prediction.save_network` stores with them.
+
+    Raises:
+        InputError: it diverged, or cannot be shared among so many processes.
     """
     lightning.seed_everything(params.seed, verbose=False)
     if about["deck"] != tensors.deck:
         about = {**about, "deck": tensors.deck}
         started, network = network, CardPose(**network_shape(about))
         network.load_state_dict(started.state_dict())
-        _teach_geometry(network, tensors.deck, params)
+        _teach_geometry(network, tensors.deck, params, checkpoints)
     rows = {name: np.flatnonzero(role == name) for name in ("train", "validation")}
     batches = _batches(tensors, rows["train"], params)
     validation = None
@@ -161,15 +242,16 @@ def train(tensors, role, network, about, params, log):
             params.train.batch_size,
             workers=params.machine.loader_workers,
         )
-    keep = Keep("validation/total" if validation else None)
+    keep, losses = Keep("validation/total" if validation else None), Log()
+    part = Part("whole", _WHOLE, params.train.epochs, "train.learning_rate")
+    module = _first_look(network, params, params.train.learning_rate, tensors.deck)
+    _fit(part, module, batches, params, checkpoints, validation, [keep, losses])
     with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
-        callbacks = [keep, Log(live)]
-        module = _first_look(network, params, params.train.learning_rate, tensors.deck)
-        _fit(module, batches, params, params.train.epochs, validation, callbacks)
+        losses.write(live)
         live.summary["best_epoch"] = keep.epoch
     network.load_state_dict(keep.weights)
-    _look_closer(network, tensors, rows["train"], params, params.train.closeup_epochs)
-    _trace(network, tensors, rows["train"], params, params.train.edge_epochs)
+    _look_closer(network, tensors, rows["train"], params, params.train.closeup_epochs, checkpoints)
+    _trace(network, tensors, rows["train"], params, params.train.edge_epochs, checkpoints)
     if validation:
         unseen = pairs(tensors, rows["validation"], _BATCH)
         cards = predict(network.eval(), unseen, about).cards
@@ -182,16 +264,23 @@ def train(tensors, role, network, about, params, log):
     return network.state_dict(), about
 
 
-def _teach_geometry(network, deck, params):
-    rng = np.random.default_rng(params.seed)
-    known = params.geometry
-    n, size = _PACKETS_A_STEP * known.steps, params.image_size
-    packets = simulate(rng, n, deck, size, known.focal, known.card)
-    learn_geometry(network.head.geometry, packets, size, known.steps)
-    network.closer.geometry.load_state_dict(network.head.geometry.state_dict())
+def _teach_geometry(network, deck, params, checkpoints):
+    geometry = network.head.geometry
+    taught = checkpoints and read(checkpoints / "geometry")
+    if taught:
+        geometry.load_state_dict(taught)
+    else:
+        rng = np.random.default_rng(params.seed)
+        known = params.geometry
+        n, size = _PACKETS_A_STEP * known.steps, params.image_size
+        packets = simulate(rng, n, deck, size, known.focal, known.card)
+        learn_geometry(geometry, packets, size, known.steps)
+        if checkpoints:
+            write(checkpoints / "geometry", geometry.state_dict())
+    network.closer.geometry.load_state_dict(geometry.state_dict())
 
 
-def _look_closer(network, tensors, rows, params, epochs):
+def _look_closer(network, tensors, rows, params, epochs, checkpoints):
     """Train the second look, from the corners that the first one finds."""
     if not epochs:
         return
@@ -208,11 +297,12 @@ def _look_closer(network, tensors, rows, params, epochs):
     )
     rate = options.closeup_learning_rate
     module = CloserTraining(network, rate, options.weight_decay, tensors.deck)
-    _fit(module.train(), batches, params, epochs)
+    part = Part("closeups", "close-ups", epochs, "train.closeup_learning_rate")
+    _fit(part, module.train(), batches, params, checkpoints)
     network.eval()
 
 
-def _trace(network, tensors, rows, params, epochs):
+def _trace(network, tensors, rows, params, epochs, checkpoints):
     """Train the tracing of edges, from where labels and counts say that the edges are."""
     if not epochs:
         return
@@ -224,7 +314,8 @@ def _trace(network, tensors, rows, params, epochs):
         tensors, edges, rows[good], options.batch_size, params.seed, params.machine.loader_workers
     )
     module = TracerTraining(network, options.closeup_learning_rate, options.weight_decay)
-    _fit(module.train(), batches, params, epochs)
+    part = Part("edges", "strips along edges", epochs, "train.closeup_learning_rate")
+    _fit(part, module.train(), batches, params, checkpoints)
     network.tracer.taught.fill_(1)
     network.eval()
 
@@ -277,24 +368,49 @@ def _first_look(network, params, learning_rate, deck):
     return Training(network.train(), params.loss, learning_rate, options.weight_decay, deck)
 
 
-def _fit(module, batches, params, epochs, validation=None, callbacks=()):
-    """Train a Lightning module for some epochs, on what there is to compute with."""
+def _fit(part, module, batches, params, checkpoints, validation=None, callbacks=()):
+    """Train a Lightning module, on what there is to compute with; where a checkpoint of this part
+    is found, from there on."""
     # Advice on loaders and add-ons, which would bury the progress bar.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
-    precision = params.train.precision
-    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-    if precision == "auto":
-        precision = best_precision(accelerator)
+    accelerator, precision = computing(params)
+    callbacks = [Watch(part, precision), *callbacks]
+    path = start = None
+    if checkpoints:
+        path = checkpoints / part.name
+        callbacks.append(Save(path))
+        start = read(path)
+    if start:
+        done = start["epoch"] + 1  # Lightning counts from 0
+        print(f"training on {part.what} goes on after epoch {done} of {part.epochs}", flush=True)
     trainer = lightning.Trainer(
         accelerator=accelerator,
         devices=1,
         precision=precision,
-        max_epochs=epochs,
+        max_epochs=part.epochs,
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        callbacks=list(callbacks),
+        callbacks=callbacks,
+        plugins=[Whole()],
     )
-    trainer.fit(module, batches, validation)
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(
+            module, batches, validation, ckpt_path=path if start else None, weights_only=True
+        )
+    except SystemExit as ended:
+        # Lightning's answer to Ctrl-C, which it ignores from then on.
+        signal.signal(signal.SIGINT, on_interrupt)
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise ended.__context__ from None
+        raise
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise InputError(
+            f"training on {part.what}: a loader worker was killed; if for want of memory, fewer"
+            " machine.loader_workers help"
+        ) from None

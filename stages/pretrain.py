@@ -1,43 +1,56 @@
 """Train a network on rendered recordings, for training on the chosen data set to start from."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from cardpose.annotations import read_annotations
+from cardpose.checkpoints import fingerprint, resumable
 from cardpose.errors import run
 from cardpose.extraction import extract_frames
-from cardpose.files import replacing
+from cardpose.files import replacing, scratch
 from cardpose.params import load_params
 from cardpose.prediction import save_network
 from cardpose.recordings import read_recordings, sampled_before
 from cardpose.tables import read_own_table
 from cardpose.tensors import match_labels, read_tensors, write_tensors
-from cardpose.training import pretrain
+from cardpose.training import computing, pretrain
 
 RENDERED = Path("data/synthetic")
+PARAMS = (
+    *("seed", "frame_step", "image_size", "heatmap_stride", "sigma"),
+    *("geometry", "model", "loss", "pretrain"),
+    *("train.batch_size", "train.closeup_learning_rate", "train.weight_decay", "train.augment"),
+    *("train.precision", "train.devices", "train.hosts"),
+)
 
 
 def main():
     params = load_params()
-    with (
-        replacing("models/pretrained.safetensors") as path,
-        TemporaryDirectory(dir=path.parent) as scratch,  # some GB: more than a /tmp in memory holds
-    ):
-        extracted, folder = Path(scratch) / "frames", Path(scratch) / "tensors"
-        extract_frames(read_recordings(RENDERED), params.pretrain.frame_step, extracted)
-        labelled, points, visible = read_annotations(RENDERED / "annotations.csv")
-        frames, rows, _ = match_labels(extracted, labelled, RENDERED / "annotations.csv")
-        size, stride = params.image_size, params.heatmap_stride
-        write_tensors(
-            folder, extracted, frames, points[rows], visible[rows], size, stride, params.sigma
-        )
-        held_out = set(read_own_table("data/held_out.csv", ["frame"])["frame"])
-        # Frames between two sampled ones look much like the first: they are held out with it.
-        sampled = [sampled_before(frame, params.frame_step) for frame in frames["frame"]]
-        chosen = np.flatnonzero([frame not in held_out for frame in sampled])
-        save_network(path, *pretrain(read_tensors(folder), chosen, params))
+    with scratch("models/.pretrain.scratch") as folder:  # some GB: more than a /tmp in memory holds
+        tensors = folder / "tensors"
+        rows = write_rendered(params, folder / "frames", tensors)
+        same = fingerprint(params, PARAMS, [tensors], rows, computing(params))
+        with (
+            resumable("models/.pretrain.checkpoints", same) as checkpoints,
+            replacing("models/pretrained.safetensors") as path,
+        ):
+            save_network(path, *pretrain(read_tensors(tensors), rows, params, checkpoints))
+
+
+def write_rendered(params, extracted, tensors):
+    """Write the rendered recordings' frames and tensors into folders; returns which to train on."""
+    extract_frames(read_recordings(RENDERED), params.pretrain.frame_step, extracted)
+    labelled, points, visible = read_annotations(RENDERED / "annotations.csv")
+    frames, rows, _ = match_labels(extracted, labelled, RENDERED / "annotations.csv")
+    size, stride = params.image_size, params.heatmap_stride
+    write_tensors(
+        tensors, extracted, frames, points[rows], visible[rows], size, stride, params.sigma
+    )
+    held_out = set(read_own_table("data/held_out.csv", ["frame"])["frame"])
+    # Frames between two sampled ones look much like the first: they are held out with it.
+    sampled = [sampled_before(frame, params.frame_step) for frame in frames["frame"]]
+    return np.flatnonzero([frame not in held_out for frame in sampled])
 
 
 if __name__ == "__main__":

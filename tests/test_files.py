@@ -1,10 +1,13 @@
 """Writing: the old or the new, never half of either."""
 
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from cardpose.files import replacing
+from cardpose.files import replacing, scratch
 
 
 def put(path, kind, text):
@@ -135,3 +138,78 @@ def test_an_interruption_while_the_old_folder_is_removed_leaves_one_whole_folder
     with pytest.raises(KeyboardInterrupt):
         replace()
     assert texts(path) in (["old"] * 2, ["new"] * 2)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from cardpose.files import replacing
+
+path, kind, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+events = 0
+
+def kill(event, arguments):
+    global events
+    if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"):
+        events += 1
+        if events > last:
+            os._exit(9)  # nothing is cleaned up
+
+sys.addaudithook(kill)
+with replacing(path) as scratch:
+    files = [scratch]
+    if kind == "folder":
+        scratch.mkdir()
+        files = [scratch / "a", scratch / "b"]
+    for file in files:
+        file.write_text("new")
+"""
+
+
+def test_a_run_killed_at_any_moment_leaves_the_old_or_the_new_to_the_next(tmp_path, kind):
+    path = tmp_path / "it.csv"
+    left = []
+    for moment in range(100):
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        put(path, kind, "old")
+        command = [sys.executable, "-c", KILLED, str(path), kind, str(moment)]
+        status = subprocess.run(command, cwd=Path(__file__).parents[1]).returncode
+        with pytest.raises(ZeroDivisionError), replacing(path):
+            raise ZeroDivisionError
+        assert list(tmp_path.iterdir()) == [path]
+        left.append(texts(path))
+        if status == 0:
+            break
+    assert status == 0
+    old, new = (left.count([text] * FULL[kind]) for text in ("old", "new"))
+    assert old + new == len(left)
+    assert min(old, new) >= 2
+
+
+def test_an_old_folder_that_a_killed_run_had_moved_away_comes_back_at_once(tmp_path):
+    put(tmp_path / ".it.old", "folder", "old")
+    with replacing(tmp_path / "it"):
+        assert texts(tmp_path / "it") == ["old", "old"]
+        put(tmp_path / ".it.part", "folder", "new")
+    assert texts(tmp_path / "it") == ["new", "new"]
+
+
+def test_a_scratch_is_empty_at_first_whatever_a_killed_run_left_and_gone_in_the_end(tmp_path, kind):
+    path = tmp_path / "on the way" / "it"
+    path.parent.mkdir()
+    put(path, kind, "left behind")
+    with scratch(path) as same:
+        assert same == path
+        assert not path.exists()
+        put(path, kind, "for now")
+    assert list(path.parent.iterdir()) == []
+
+    def fail():
+        with scratch(path):
+            put(path, kind, "for now")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(path.parent.iterdir()) == []

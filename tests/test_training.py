@@ -1,5 +1,7 @@
 """What training keeps, and what it learns before it sees a picture."""
 
+import os
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,12 +11,15 @@ import torch
 from test_box import seen
 from torch import nn
 
+from cardpose.batches import Frames
+from cardpose.checkpoints import read
+from cardpose.errors import InputError
 from cardpose.keypoints import EDGES
 from cardpose.model import CardPose, Geometry, network_shape
 from cardpose.params import Params
 from cardpose.pose import Packet
 from cardpose.simulation import simulate
-from cardpose.training import Keep, _edges, learn_geometry, pretrain, train
+from cardpose.training import Keep, Watch, _edges, learn_geometry, pretrain, train
 
 SIZE = (320, 240)
 FOCAL, CARD = 1.06, (63.0, 88.0, 0.3)
@@ -122,7 +127,12 @@ def test_the_best_epoch_is_kept_or_the_last_where_nothing_validates(monitor, kep
 
 @pytest.fixture
 def small(params):
-    """Parameters of a tiny network, and tensors of twelve made-up frames of six recordings."""
+    """Parameters of a tiny network, and tensors of twelve made-up frames of six recordings.
+
+    In one thread: two wait for each other longer than they work on something so small.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     values = params.model_dump(by_alias=True)
     values["image_size"] = [64, 48]
@@ -147,7 +157,8 @@ def small(params):
         sigma=1.5,
         deck=52,
     )
-    return Params(**values), tensors
+    yield Params(**values), tensors
+    torch.set_num_threads(threads)
 
 
 def network_of(weights, about):
@@ -238,3 +249,80 @@ def test_a_handful_of_frames_and_a_single_epoch_are_no_trouble(small, frames):
     quick = params.pretrain.model_copy(update={"epochs": 1})
     weights, _ = pretrain(tensors, rows, params.model_copy(update={"pretrain": quick}))
     assert all(torch.isfinite(value).all() for value in weights.values())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize(
+    ("part", "what", "parameter"),
+    [
+        ("whole", "whole pictures", "pretrain.learning_rate"),
+        ("closeups", "close-ups", "train.closeup_learning_rate"),
+        ("edges", "strips along edges", "train.closeup_learning_rate"),
+    ],
+)
+def test_a_training_that_diverges_ends_with_one_line_that_says_where_and_what_helps(
+    small, tmp_path, monkeypatch, part, what, parameter, precision
+):
+    params, tensors = small
+    values = params.model_dump(by_alias=True)
+    values["pretrain"].update(epochs=2, closeup_epochs=2, edge_epochs=2)
+    values["train"].update(precision=precision)
+
+    def corrupt(self, trainer, module, batch, batch_idx):
+        if self.part.name == part and trainer.current_epoch == 1:
+            next(p for p in module.parameters() if p.requires_grad).data.fill_(torch.nan)
+
+    monkeypatch.setattr(Watch, "on_train_batch_start", corrupt)
+    with pytest.raises(InputError) as caught:
+        pretrain(tensors, np.arange(12), Params(**values), tmp_path)
+    exact = "" if precision == "32-true" else ", or train.precision: 32-true"
+    assert str(caught.value) == (
+        f"training on {what} diverged: the loss is not finite in epoch 2 of 2;"
+        f" try a lower {parameter}{exact}"
+    )
+    # Of the epoch in which it diverged no checkpoint is kept.
+    kept = read(tmp_path / part)
+    assert kept["epoch"] == 0
+    assert all(torch.isfinite(value).all() for value in kept["state_dict"].values())
+
+
+def test_a_loss_too_large_for_a_number_ends_training_and_so_does_a_validation_without_one(
+    small, tmp_path, complains
+):
+    params, tensors = small
+    weights, about = pretrain(tensors, np.arange(12), params)
+    role = np.array(["train"] * 8 + ["validation"] * 4)
+    huge = params.model_copy(update={"loss": params.loss.model_copy(update={"heatmaps": 1e39})})
+    with complains("whole pictures diverged: the loss is", "epoch 1 of 1", "train.learning_rate"):
+        train(tensors, role, network_of(weights, about), about, huge, tmp_path / "log")
+    tensors.cards[8:] = np.inf
+    with complains("whole pictures diverged: validation/", "epoch 1 of 1", "train.learning_rate"):
+        train(tensors, role, network_of(weights, about), about, params, tmp_path / "log")
+
+
+def test_the_number_of_loader_workers_changes_no_bit_of_the_network(small, tmp_path):
+    params, tensors = small
+    networks = []
+    for workers in (0, 2):
+        machine = params.machine.model_copy(update={"loader_workers": workers})
+        some = params.model_copy(update={"machine": machine})
+        weights, about = pretrain(tensors, np.arange(12), some)
+        role = np.array(["train"] * 8 + ["validation"] * 4)
+        network = network_of(weights, about)
+        networks.append(train(tensors, role, network, about, some, tmp_path / str(workers)))
+    (alone, about), (shared, same) = networks
+    assert same == about
+    assert alone.keys() == shared.keys()
+    assert all(torch.equal(alone[name], shared[name]) for name in alone)
+
+
+def test_a_loader_worker_that_dies_is_one_line(small, monkeypatch, complains):
+    params, tensors = small
+    machine = params.machine.model_copy(update={"loader_workers": 1})
+
+    def die(self, key):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(Frames, "__getitem__", die)
+    with complains("a loader worker was killed", "machine.loader_workers", "memory"):
+        pretrain(tensors, np.arange(12), params.model_copy(update={"machine": machine}))
