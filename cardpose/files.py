@@ -35,8 +35,9 @@ def replacing(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.part{path.suffix}")
     old = path.with_name(f".{path.name}.old")
+    failed = path.with_name(f".{path.name}.failed")
     _put_back(old, path)  # where a run was killed between the two steps below
-    for left_behind in (new, old):
+    for left_behind in (new, old, failed):
         remove(left_behind)
     try:
         yield new
@@ -59,7 +60,9 @@ def replacing(path):
         raise
     finally:
         _put_back(old, path)
-        for left_behind in (new, old):
+        if new.is_dir():  # under another name, no worker can add to it while it is removed
+            os.replace(new, failed)
+        for left_behind in (new, old, failed):
             remove(left_behind)
         if not path.exists():
             for folder in fresh:
