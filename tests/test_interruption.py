@@ -28,9 +28,9 @@ def stage(body):
         (
             "raise OSError(28, 'No space left on device', 'a.csv')",
             1,
-            "error: a.csv: the disk is full",
+            "error: a.csv: No space left on device",
         ),
-        ("raise RuntimeError('I/O: No space left on device')", 1, "error: the disk is full"),
+        ("raise RuntimeError('I/O: No space left on device')", 1, "error: No space left on device"),
     ],
 )
 def test_a_stage_ends_with_one_line_and_the_status_that_shells_expect(body, status, said):
