@@ -10,6 +10,7 @@ A .onnx file is run by ONNX Runtime, and nothing here then imports torch; a .saf
 run by torch. Neither kind of file can hold code.
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -214,7 +215,8 @@ def _load_onnx(path, threads):
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+        with contextlib.redirect_stdout(None):  # where it would complain at length
+            session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
         about = json.loads(session.get_modelmeta().custom_metadata_map["cardpose"])
         if not about.keys() >= _KNOWN:
             raise KeyError

@@ -95,7 +95,9 @@ def _built(folder):
     except (ValueError, TypeError):
         return set()
     # Whatever that file says: what lies outside the folder is nobody's to remove.
-    return {path for path in known if (folder / path).resolve().is_relative_to(folder.resolve())}
+    inside = folder.resolve()
+    names = (path for path in known if isinstance(path, str))
+    return {path for path in names if (folder / path).resolve().is_relative_to(inside)}
 
 
 def server(files, port=PORT):

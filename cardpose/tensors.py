@@ -62,6 +62,7 @@ class Tensors:
         return np.array([max(fit(size, self.image_size)[0]) for size in sizes.tolist()])
 
 
+_META = {"image_size", "stride", "sigma", "deck"}
 _COLUMNS = ["frame", "recording", "cards_counted", "file", "width", "height"]
 _ARRAYS = ("pictures", "details", "heatmaps", "points", "visible", "cards")
 
@@ -73,7 +74,11 @@ def read_tensors(folder):
         InputError: one of its files is missing or damaged, or they are not of the same frames.
     """
     folder = Path(folder)
-    meta = read_json(folder / "meta.json", {"image_size", "stride", "sigma", "deck"})
+    meta = read_json(folder / "meta.json", _META)
+    size = meta["image_size"]
+    whole = (*size, meta["stride"], meta["deck"]) if isinstance(size, list) else ()
+    if len(meta) != len(_META) or len(whole) != 4 or any(type(n) is not int for n in whole):
+        raise InputError(f"{folder}: is damaged: delete it, and `dvc repro` makes it again")
     frames = read_own_table(folder / "frames.csv", _COLUMNS)
     arrays = {}
     for name in _ARRAYS:
@@ -82,11 +87,11 @@ def read_tensors(folder):
             arrays[name] = np.load(path, mmap_mode="r")
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        except (ValueError, EOFError, SyntaxError):
+        except Exception:  # NumPy fails in a dozen ways on a header that is none
             arrays[name] = None
         if arrays[name] is None or len(arrays[name]) != len(frames):
             raise InputError(f"{path}: is damaged: delete {folder}, and `dvc repro` makes it again")
-    return Tensors(**arrays, frames=frames, **{**meta, "image_size": tuple(meta["image_size"])})
+    return Tensors(**arrays, frames=frames, **{**meta, "image_size": tuple(size)})
 
 
 def match_labels(extracted, labelled, path):

@@ -83,9 +83,9 @@ def stage(name):
 
 
 @pytest.fixture(autouse=True)
-def _threads():
-    """Worker processes would take seconds to start, and write to stderr unseen."""
-    with joblib.parallel_config(backend="threading"):
+def _no_workers():
+    """Worker processes take seconds to start, and have a stderr of their own: do without them."""
+    with joblib.parallel_config(backend="sequential"):
         yield
 
 
@@ -132,7 +132,7 @@ def prepared(tmp_path_factory):
     save_network(folder / PRETRAINED, weights, ABOUT)
     save_network(folder / TRAINED, weights, ABOUT)
     (folder / "models/cardpose.onnx").write_bytes(b"old")
-    with pytest.MonkeyPatch.context() as patch, joblib.parallel_config(backend="threading"):
+    with pytest.MonkeyPatch.context() as patch, joblib.parallel_config(backend="sequential"):
         patch.chdir(folder)
         for name in ("extract_frames", "make_heatmaps", "hold_out", "convert_cardcut"):
             stage(name)
@@ -171,12 +171,13 @@ def fails(folder, capfd, work, words):
     with pytest.raises(SystemExit) as ended:
         work()
     assert ended.value.code == 1
-    error = capfd.readouterr().err
+    out, error = capfd.readouterr()
     assert "error: " in error
     line = complaint(error)
     for word in words:
         assert word in line
     assert len(line) < 400
+    assert "EP Error" not in out
     assert contents(folder) == before
 
 
@@ -354,6 +355,11 @@ BAD = {
         ("text as a picture", put(SHOT, "hello"), [SHOT, "cannot be read as a picture"]),
         ("a damaged PNG", put(SHOT, png_header(64, 48)[:-6]), [SHOT, "damaged"]),
         ("a bomb", put(SHOT, png_header(30_000, 30_000)), [SHOT, "too large", "268,435,456"]),
+        (
+            "a part of 4 GB",
+            put(SHOT, b"\x89PNG\r\n\x1a\n" + bytes([0, 0, 0, 13]) + b"IHDR" + b"\xff" * 99),
+            [SHOT, "damaged"],
+        ),
         ("beyond OpenCV", put(SHOT, png_header(2_000_000, 2)), [SHOT, "picture"]),
         ("a HEIC picture", put(SHOT, b"\0\0\0\x18ftypheic" + bytes(99)), [SHOT, "HEIC", "JPEG"]),
         ("a folder as a picture", folder_at(SHOT), [SHOT, "Is a directory"]),
@@ -525,6 +531,12 @@ BAD = {
         ("no header", gone("data/tensors/meta.json"), ["meta.json", "No such file"]),
         ("a garbled header", put("data/tensors/meta.json", b"{\xff"), ["meta.json", "damaged"]),
         ("a list as header", put("data/tensors/meta.json", "[1]"), ["meta.json", "damaged"]),
+        (
+            "a header of more",
+            edit("data/tensors/meta.json", '"deck"', '"x": 1, "deck"'),
+            ["data/tensors", "damaged"],
+        ),
+        ("a size of one", edit("data/tensors/meta.json", "64,", ""), ["data/tensors", "damaged"]),
         ("a header of less", put("data/tensors/meta.json", '{"deck": 1}'), ["meta.json"]),
         ("half the pictures", cut("data/tensors/pictures.npy"), ["pictures.npy", "damaged"]),
         ("empty counts", put("data/tensors/cards.npy", b""), ["cards.npy", "damaged"]),
@@ -741,6 +753,11 @@ MODELS = [
     ("something else", "a.onnx", put("a.onnx", lambda: onnx_of(lambda _: OTHER))),
     ("something else, labelled", "a.onnx", put("a.onnx", lambda: onnx_of(lambda _: OTHER, **META))),
     ("no metadata", "a.onnx", put("a.onnx", lambda: onnx_of())),
+    (
+        "garbled text",
+        "a.onnx",
+        put("a.onnx", lambda: onnx_of(**META).replace(b"pictures", b"pictur\xff\xfe")),
+    ),
     ("garbled metadata", "a.onnx", put("a.onnx", lambda: onnx_of(cardpose="{"))),
     ("a list as metadata", "a.onnx", put("a.onnx", lambda: onnx_of(cardpose="[]"))),
     (
