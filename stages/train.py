@@ -1,31 +1,51 @@
 """Train the network on the training recordings; keep the best epoch's weights."""
 
+from pathlib import Path
+
 from cardpose.checkpoints import fingerprint, resumable
 from cardpose.errors import run
 from cardpose.files import replacing
 from cardpose.params import load_params
 from cardpose.prediction import load_network, save_network
+from cardpose.processes import host, rank, together
 from cardpose.splits import split_frames
 from cardpose.tensors import read_tensors
 from cardpose.training import computing, train
 
 TENSORS, START = "data/tensors", "models/pretrained.safetensors"
+CHECKPOINTS = Path("models/.train.checkpoints")
 PARAMS = ("seed", "split", "geometry", "model", "loss", "train")
 
 
 def main():
     params = load_params()
-    tensors = read_tensors(TENSORS)
-    frames = tensors.frames
-    role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
-    start = load_network(START)
+    _, role = read(params)
+    load_network(START)
+    if host(params.train) > 0:  # the first host writes
+        together(work, (params, None, None), params.train)
+        return
     same = fingerprint(params, PARAMS, [TENSORS, START], role, computing(params))
     with (
-        resumable("models/.train.checkpoints", same) as checkpoints,
+        resumable(CHECKPOINTS, same),
         replacing("models/cardpose.safetensors") as path,
         replacing("metrics/train") as log,
     ):
-        save_network(path, *train(tensors, role, *start, params, log, checkpoints))
+        together(work, (params, path, log), params.train)
+
+
+def read(params):
+    """The tensors, and what each frame is for."""
+    tensors = read_tensors(TENSORS)
+    frames = tensors.frames
+    role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
+    return tensors, role
+
+
+def work(params, path, log):
+    """What each process does."""
+    trained = train(*read(params), *load_network(START), params, log, CHECKPOINTS)
+    if rank() == 0:
+        save_network(path, *trained)
 
 
 if __name__ == "__main__":
