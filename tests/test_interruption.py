@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from test_pipeline import Clone
 
@@ -44,6 +45,7 @@ def test_a_stage_ends_with_one_line_and_the_status_that_shells_expect(body, stat
     assert "\n" not in line
 
 
+SPLITS = ("train", "validation")
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 EPOCHS = {"train": {"epochs": 3, "closeup_epochs": 3, "edge_epochs": 2}}
 EPOCHS["pretrain"] = {**EPOCHS["train"], "half_size_epochs": 2}
@@ -131,3 +133,35 @@ def test_a_training_that_diverges_leaves_the_network_before_it(stages):
     stages.set({"loss": {"heatmaps": 10000}})
     stages("train")
     assert stages.outputs() == before
+
+
+@pytest.mark.soak
+def test_two_processes_learn_as_one_and_end_together(stages):
+    """In full precision: how bfloat16 rounds in a batch norm of two differs."""
+    network = stages.folder / "models/cardpose.safetensors"
+    stages.set({"train": {"precision": "32-true"}})
+    stages("train")
+    totals = stages.folder / "metrics/train/plots/metrics"
+    alone = {split: pd.read_csv(totals / split / "total.tsv", sep="\t") for split in SPLITS}
+    stages.set({"train": {"devices": 2}})
+    running = stages.start("train")
+    stages.when("models/.train.checkpoints/whole")
+    child = subprocess.run(
+        ["pgrep", "-P", str(running.pid), "-f", "spawn_main"], capture_output=True, text=True
+    )
+    os.kill(int(child.stdout.split()[-1]), signal.SIGKILL)
+    (line,) = stages.end(running, 1)
+    assert "of 2 that train together was ended by SIGKILL" in line
+    stages("train")
+    names = {Path(name).name for name in stages.outputs()}
+    assert not {name for name in names if name.startswith(".") or "part" in name}
+    for split in SPLITS:
+        both = pd.read_csv(totals / split / "total.tsv", sep="\t")
+        assert both["step"].tolist() == alone[split]["step"].tolist()
+        tolerance = 0.01 if split == "train" else 0.05
+        assert both["total"].to_numpy() == pytest.approx(alone[split]["total"], rel=tolerance)
+    resumed = network.read_bytes()
+    network.unlink()
+    stages("train")  # this time without an interruption
+    assert network.read_bytes() == resumed
+    stages.set({"train": {"devices": 1, "precision": "auto"}})
