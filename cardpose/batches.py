@@ -9,7 +9,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cardpose.augment import augment
 from cardpose.closeups import Closeups
+from cardpose.errors import InputError
 from cardpose.heatmaps import encode
+from cardpose.processes import count, rank
 from cardpose.strips import Strips
 
 
@@ -51,22 +53,29 @@ class Pairs(Dataset):
 
 
 class Order(Sampler):
-    """(epoch, row) keys: in a new random order each epoch, or as they come."""
+    """(epoch, row) keys: in a new random order each epoch, or as they come.
 
-    def __init__(self, rows, shuffled, seed):
+    Args:
+        last: how many to leave out at the end of an epoch.
+        rank, count: of the processes that share them, and which of these this is: together,
+            their nth batches are the nth batch of a single one.
+    """
+
+    def __init__(self, rows, shuffled, seed, last=0, rank=0, count=1):
         self.rows, self.shuffled, self.seed, self.epoch = np.asarray(rows), shuffled, seed, 0
+        self.share = slice(rank, len(self.rows) - last, count)
 
     def set_epoch(self, epoch):
         self.epoch = epoch
 
     def __len__(self):
-        return len(self.rows)
+        return len(self.rows[self.share])
 
     def __iter__(self):
         rows = self.rows
         if self.shuffled:
             rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
-        return ((self.epoch, int(row)) for row in rows)
+        return ((self.epoch, int(row)) for row in rows[self.share])
 
 
 def loader(
@@ -76,7 +85,8 @@ def loader(
 
     pictures (n, 3, height, width) uint8 RGB, heatmaps (n, 8, h, w) float32, cards (n,) as a share
     of the deck, visible (n, 8) float32. Shuffled loaders drop a last batch of one, which batch
-    norm cannot take. `half`: pictures and heatmaps of half the size.
+    norm cannot take. Processes that train together share each batch. `half`: pictures and heatmaps
+    of half the size.
     """
     frames = Frames(tensors, augmented, seed, half)
 
@@ -99,7 +109,7 @@ def loader(
 def pairs(tensors, rows, batch_size):
     """A DataLoader of {"pictures", "details", "longer"} over some rows of `tensors`: uint8 RGB, (n,
     3, height, width) and (n, 3, DETAIL height, DETAIL width), and (n,), see `Tensors.longer`."""
-    return _loader(Pairs(tensors), rows, batch_size)
+    return DataLoader(Pairs(tensors), batch_size, sampler=Order(rows, shuffled=False, seed=0))
 
 
 def closeups(tensors, starts, rows, batch_size, seed, workers):
@@ -112,15 +122,27 @@ def strips(tensors, edges, rows, batch_size, seed, workers):
     return _loader(Strips(tensors, edges, seed), rows, batch_size, True, seed, workers)
 
 
-def _loader(dataset, rows, batch_size, shuffled=False, seed=0, workers=0, collate=None):
+def _loader(dataset, rows, batch_size, shuffled, seed, workers, collate=None):
+    last, everybody = 0, count()
+    if shuffled:
+        if len(rows) < everybody:
+            raise InputError(
+                f"train.devices: {everybody} processes cannot share {len(rows)} frames to train on"
+            )
+        last = len(rows) % batch_size
+        # Shares are equal, and batch norm needs two.
+        if last >= max(2, everybody) or last == len(rows):
+            last %= everybody
+    elif len(rows) < everybody:
+        everybody = 1  # too few to share: each looks at all of them
+    order = Order(rows, shuffled, seed, last, rank() % everybody, everybody)
     return DataLoader(
         dataset,
-        batch_size=batch_size,
-        sampler=Order(rows, shuffled, seed),
+        batch_size=batch_size // everybody,
+        sampler=order,
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=_leave_interrupts,
-        drop_last=shuffled and len(rows) % batch_size == 1 and len(rows) > 1,
     )
 
 

@@ -17,10 +17,11 @@ from cardpose.batches import closeups, loader, pairs, strips
 from cardpose.checkpoints import Save, Whole, read, write
 from cardpose.errors import InputError
 from cardpose.heatmaps import decode
-from cardpose.lightning_modules import CloserTraining, TracerTraining, Training
+from cardpose.lightning_modules import CloserTraining, TracerTraining, Training, strategy
 from cardpose.model import COUNTS, CardPose, N, network_shape
 from cardpose.pose import KINDS
 from cardpose.prediction import margin, predict
+from cardpose.processes import rank
 from cardpose.simulation import simulate
 from cardpose.strips import heights, long_enough
 
@@ -57,7 +58,7 @@ def learn_geometry(geometry, packets, image_size, steps, n=256):
     pixel = image_size[0] / 640
     optimizer = torch.optim.AdamW(geometry.requires_grad_(True).parameters(), 3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    for _ in trange(steps, desc="learn geometry", unit="step"):
+    for _ in trange(steps, desc="learn geometry", unit="step", disable=rank() > 0):
         chosen = torch.randint(len(cards), (n,))
         blur = 2 * pixel * torch.rand(n, 1, 1)
         stray = torch.rand(n, 8, 1) < 0.01
@@ -246,9 +247,10 @@ def train(tensors, role, network, about, params, log, checkpoints=None):
     part = Part("whole", _WHOLE, params.train.epochs, "train.learning_rate")
     module = _first_look(network, params, params.train.learning_rate, tensors.deck)
     _fit(part, module, batches, params, checkpoints, validation, [keep, losses])
-    with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
-        losses.write(live)
-        live.summary["best_epoch"] = keep.epoch
+    if rank() == 0:
+        with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
+            losses.write(live)
+            live.summary["best_epoch"] = keep.epoch
     network.load_state_dict(keep.weights)
     _look_closer(network, tensors, rows["train"], params, params.train.closeup_epochs, checkpoints)
     _trace(network, tensors, rows["train"], params, params.train.edge_epochs, checkpoints)
@@ -275,7 +277,7 @@ def _teach_geometry(network, deck, params, checkpoints):
         n, size = _PACKETS_A_STEP * known.steps, params.image_size
         packets = simulate(rng, n, deck, size, known.focal, known.card)
         learn_geometry(geometry, packets, size, known.steps)
-        if checkpoints:
+        if checkpoints and rank() == 0:
             write(checkpoints / "geometry", geometry.state_dict())
     network.closer.geometry.load_state_dict(geometry.state_dict())
 
@@ -381,12 +383,13 @@ def _fit(part, module, batches, params, checkpoints, validation=None, callbacks=
         path = checkpoints / part.name
         callbacks.append(Save(path))
         start = read(path)
-    if start:
+    if start and rank() == 0:
         done = start["epoch"] + 1  # Lightning counts from 0
         print(f"training on {part.what} goes on after epoch {done} of {part.epochs}", flush=True)
+    shared, plugins = strategy(params.train, module)
     trainer = lightning.Trainer(
+        **shared,
         accelerator=accelerator,
-        devices=1,
         precision=precision,
         max_epochs=part.epochs,
         logger=False,
@@ -394,7 +397,7 @@ def _fit(part, module, batches, params, checkpoints, validation=None, callbacks=
         enable_model_summary=False,
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        plugins=[Whole()],
+        plugins=[Whole(), *plugins],
     )
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:

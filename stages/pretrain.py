@@ -11,12 +11,14 @@ from cardpose.extraction import extract_frames
 from cardpose.files import replacing, scratch
 from cardpose.params import load_params
 from cardpose.prediction import save_network
+from cardpose.processes import host, rank, together
 from cardpose.recordings import read_recordings, sampled_before
 from cardpose.tables import read_own_table
 from cardpose.tensors import match_labels, read_tensors, write_tensors
 from cardpose.training import computing, pretrain
 
 RENDERED = Path("data/synthetic")
+CHECKPOINTS = Path("models/.pretrain.checkpoints")
 PARAMS = (
     *("seed", "frame_step", "image_size", "heatmap_stride", "sigma"),
     *("geometry", "model", "loss", "pretrain"),
@@ -27,15 +29,27 @@ PARAMS = (
 
 def main():
     params = load_params()
-    with scratch("models/.pretrain.scratch") as folder:  # some GB: more than a /tmp in memory holds
+    number = host(params.train)
+    # Some GB: more than a /tmp in memory holds.
+    with scratch(f"models/.pretrain.scratch{number}") as folder:
         tensors = folder / "tensors"
         rows = write_rendered(params, folder / "frames", tensors)
+        if number > 0:  # the first host writes
+            together(work, (params, tensors, rows, None), params.train)
+            return
         same = fingerprint(params, PARAMS, [tensors], rows, computing(params))
         with (
-            resumable("models/.pretrain.checkpoints", same) as checkpoints,
+            resumable(CHECKPOINTS, same),
             replacing("models/pretrained.safetensors") as path,
         ):
-            save_network(path, *pretrain(read_tensors(tensors), rows, params, checkpoints))
+            together(work, (params, tensors, rows, path), params.train)
+
+
+def work(params, tensors, rows, path):
+    """What each process does."""
+    trained = pretrain(read_tensors(tensors), rows, params, CHECKPOINTS)
+    if rank() == 0:
+        save_network(path, *trained)
 
 
 def write_rendered(params, extracted, tensors):

@@ -1,0 +1,98 @@
+"""Several processes train as one would on the whole batch."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cardpose.batches import Order
+from cardpose.errors import InputError
+from cardpose.lightning_modules import SharedNorms
+from cardpose.processes import host, rank, together
+
+
+def options(params, **values):
+    return params.train.model_copy(update=values)
+
+
+@pytest.mark.parametrize(("count", "last"), [(2, 0), (4, 2)])
+def test_the_nth_batches_of_all_processes_are_the_nth_of_one(count, last):
+    rows, size = np.arange(30), 8
+    alone = Order(rows, True, 3)
+    shares = [Order(rows, True, 3, last, rank, count) for rank in range(count)]
+    for order in (alone, *shares):
+        order.set_epoch(2)
+    assert len({len(share) for share in shares}) == 1
+    keys, each = list(alone)[: 30 - last], size // count
+    for n in range(4):
+        together = [key for share in shares for key in list(share)[n * each : (n + 1) * each]]
+        assert sorted(together) == sorted(keys[n * size : (n + 1) * size])
+
+
+def normalize(x):
+    """What a batch norm makes of x, its gradients, and its running mean and variance."""
+    norm = nn.BatchNorm2d(3)
+    nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
+    x = x.clone().requires_grad_()
+    return norm, x
+
+
+def share(x, folder):
+    norm, mine = normalize(x[rank() :: 2])
+    SharedNorms().apply(norm)
+    y = norm(mine)
+    y.pow(3).sum().backward()
+    SharedNorms().revert(norm)
+    assert type(norm) is nn.BatchNorm2d
+    torch.save([y, mine.grad, norm.running_mean, norm.running_var], f"{folder}/{rank()}")
+
+
+def test_batch_norm_is_by_what_all_processes_see(params, tmp_path):
+    x = torch.randn(6, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3 + 2
+    together(share, (x, str(tmp_path)), options(params, devices=2))
+    norm, whole = normalize(x)
+    y = norm(whole)
+    y.pow(3).sum().backward()
+    for process in (0, 1):
+        got = torch.load(tmp_path / str(process))
+        want = [y[process::2], whole.grad[process::2], norm.running_mean, norm.running_var]
+        for one, other in zip(got, want, strict=True):
+            assert torch.allclose(one, other, atol=1e-4)
+
+
+def fail():
+    if rank() == 1:
+        raise InputError("the second one's")
+    torch.distributed.barrier()  # in vain
+
+
+def test_an_error_of_one_process_ends_all_and_is_one_line(params, complains):
+    with complains("the second one's"):
+        together(fail, (), options(params, devices=2))
+
+
+def test_one_process_needs_no_other(params):
+    seen = []
+    together(seen.append, (rank(),), options(params))
+    assert seen == [0]
+
+
+@pytest.mark.parametrize(
+    ("devices", "size", "words"), [(3, 16, "a multiple of 3"), (2, 2, "at least 4 (got 2)")]
+)
+def test_a_batch_that_cannot_be_shared_is_an_error(params, complains, devices, size, words):
+    with complains("train.batch_size", words):
+        together(fail, (), options(params, devices=devices, batch_size=size))
+
+
+def test_hosts_need_to_know_each_other(params, complains, monkeypatch):
+    two = options(params, hosts=2)
+    for name, value in (("MASTER_ADDR", "10.0.0.1"), ("MASTER_PORT", "29500"), ("NODE_RANK", "2")):
+        with complains("train.hosts", "MASTER_ADDR", "NODE_RANK, 0 to 1"):
+            host(two)
+        monkeypatch.setenv(name, value)
+    with complains("train.hosts", "NODE_RANK, 0 to 1"):
+        host(two)
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert host(two) == 1
+    assert host(options(params)) == 0
