@@ -41,7 +41,8 @@ def on_cluster(address, function, recordings, folder):
         ) from None
     where = f"params.yaml: machine.dask: {address}"
     # Its log repeats at length what the errors below say.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         # Before a client is made, which would go on trying.
         asyncio.run(_answer(distributed.core.connect, address))

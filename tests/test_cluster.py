@@ -127,6 +127,17 @@ def test_a_scheduler_without_workers_is_not_waited_for(tmp_path, complains, monk
             list(work)
 
 
+def test_a_scheduler_that_goes_away_is_one_line(tmp_path, complains, capfd):
+    options = {"dashboard_address": ":0", "processes": False, "silence_logs": 50}
+    with LocalCluster(n_workers=1, **options) as one:
+        work = on_cluster(one.scheduler_address, time.sleep, [0, 5], tmp_path)
+        next(work)
+        one.close()
+        with complains("the scheduler went away"):
+            list(work)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_nobody_at_the_address_is_one_line_soon(dataset, tmp_path, complains, monkeypatch):
     monkeypatch.setattr(cluster, "_ANSWER", 1)
     for address in ("tcp://127.0.0.1:9", "tcp://127.0.0.1", "nonsense", "http://127.0.0.1:9"):
