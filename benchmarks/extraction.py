@@ -4,11 +4,11 @@
     python -m benchmarks.extraction film.mp4 more.mov  # or these videos
     python -m benchmarks.extraction --phone            # or films such as phones take, made for it
 
-Takes every `frame_step`-th frame of the videos as JPEGs: with one worker, with two, and with ffmpeg on
-one thread, in turn, several rounds after one that warms up. The clock is only worth something on a
-quiet machine, so the processor time of the process and its children stands beside it; ratios are
-medians of the rounds' own. ffmpeg starts anew for each video, which is most of its time where videos
-are as short as the rendered ones: compare speeds by --phone, two H.264 films of 2000 frames of
+Takes every `frame_step`-th frame of the videos as JPEGs: with one worker, with two, and with ffmpeg
+on one thread, in turn, several rounds after one that warms up. The clock is only worth something on
+a quiet machine, so the processor time of the process and its children stands beside it; ratios are
+medians of the rounds' own. ffmpeg starts anew for each video, which is most of its time where they
+are as short as the rendered ones. Speeds are compared by --phone: two H.264 films of 2000 frames of
 1920 x 1080, which takes some minutes to make.
 
 ffmpeg's JPEGs are of whole colour, as ours are, and of its best quality (-q:v 1) or the usual best
