@@ -46,7 +46,8 @@ def main():
         return
     print(f"{'':10}{'data':>6}{'clock s':>9}{'processor s':>13}{'memory MB':>11}{'resident':>10}")
     rows = {}
-    with tempfile.TemporaryDirectory(dir="data") as scratch:
+    Path("models").mkdir(exist_ok=True)  # git looks away; /tmp may be in memory
+    with tempfile.TemporaryDirectory(dir="models") as scratch:
         for times in _TIMES:
             folder = Path(scratch) / str(times)
             copy_recordings(folder / "dataset", given.recordings, times)
