@@ -1,13 +1,18 @@
 """Recordings to sampled frames on disk, several recordings at a time."""
 
+import contextlib
+import csv
 import shutil
+import uuid
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import joblib
-import pandas as pd
 from tqdm import tqdm
 
+from cardpose.cluster import on_cluster
 from cardpose.errors import InputError
 from cardpose.recordings import (
     INDEX,
@@ -27,7 +32,7 @@ _JPEG = [
 ]
 
 
-def extract_frames(recordings, step, folder, jobs=-1):
+def extract_frames(recordings, step, folder, jobs=-1, dask=None):
     """Write the sampled frames of all recordings, and what they are, into `folder`.
 
     `folder` gets a sub-folder of pictures a recording, and two tables: `index.csv` (`frame,
@@ -37,51 +42,95 @@ def extract_frames(recordings, step, folder, jobs=-1):
     Args:
         step: takes frames 0, step, 2 step, ... of a video; folders of frames are taken whole.
         jobs: recordings worked on side by side; -1 for one a core.
+        dask: address of a Dask scheduler, whose workers do it instead; see `cluster.on_cluster`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
-    work = joblib.Parallel(n_jobs=jobs, return_as="generator")(
-        joblib.delayed(_extract)(recording, step, folder) for recording in recordings
-    )
-    index, summary = [], []
-    for rows, row in tqdm(work, "extract frames", len(recordings), unit="recording"):
-        index += rows
-        summary.append(row)
-    _write(folder / "index.csv", index, INDEX)
-    _write(folder / "recordings.csv", summary, SUMMARY)
+    # The longest first: begun last, it would keep everybody waiting.
+    order = sorted(range(len(recordings)), key=lambda i: -recordings[i].path.stat().st_size)
+    queue = [recordings[i] for i in order]
+    with contextlib.ExitStack() as stack:
+        if dask is None:
+            extract = joblib.delayed(partial(_extract, step=step, folder=folder))
+            work = joblib.Parallel(n_jobs=jobs, return_as="generator")(map(extract, queue))
+        else:
+            # Workers have working directories of their own.
+            queue = [replace(each, path=each.path.absolute()) for each in queue]
+            target = stack.enter_context(_used_once(folder.absolute()))
+            work = on_cluster(dask, partial(_extract, step=step, folder=target), queue, target)
+        index, summary = (
+            csv.writer(stack.enter_context(_text(folder / name)), lineterminator="\n")
+            for name in ("index.csv", "recordings.csv")
+        )
+        index.writerow(INDEX)
+        summary.writerow(SUMMARY)
+        bar = tqdm(work, "extract frames", len(queue), unit="recording")
+        for recording, found in zip(recordings, _in_turn(order, bar), strict=True):
+            name = recording.name
+            kind, frames, step_taken, pictures = found
+            for number, suffix, width, height in pictures:
+                frame = frame_name(name, number)
+                index.writerow([frame, name, f"{name}/{frame}{suffix}", width, height])
+            counts = (recording.cards, recording.total_cards)
+            summary.writerow([name, *counts, kind, frames, step_taken])
+
+
+def _in_turn(order, results):
+    """Yield results, which come in the order of the numbers `order`, in that of 0, 1, 2, ..."""
+    waiting, turn = {}, 0
+    for number, result in zip(order, results, strict=True):
+        waiting[number] = result
+        while turn in waiting:
+            yield waiting.pop(turn)
+            turn += 1
+
+
+def _text(path):
+    return open(path, "w", newline="", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _used_once(folder):
+    """A folder inside `folder`, whose contents move up into that in the end.
+
+    Workers that nobody waits for any more may still be writing, after an error or a lost
+    connection: they have to come to nothing, and not into a later run's way.
+    """
+    scratch = folder / uuid.uuid4().hex
+    scratch.mkdir()
+    try:
+        yield scratch
+        for path in sorted(scratch.iterdir()):
+            path.rename(folder / path.name)
+    finally:
+        # Under another name nobody can add to it while it is removed.
+        shutil.rmtree(scratch.rename(scratch.with_suffix(".over")))
 
 
 def _extract(recording, step, folder):
-    """Write one recording's frames; returns its rows of index.csv and of recordings.csv."""
+    """Write one recording's frames, once more if need be.
+
+    Returns:
+        kind, frames and step of its row of recordings.csv, and a tuple a picture: the frame's
+        number, the file's suffix, width, height. Short ones: many wait in memory.
+    """
     cv2.setNumThreads(1)
     target = folder / recording.name
-    target.mkdir()
-    rows = []
+    target.mkdir(exist_ok=True)
+    found = []
     if recording.is_folder:
-        kind, step = "folder", 1
         pictures = numbered_pictures(recording.path)
-        count = len(pictures)
         for index, source in pictures.items():
             height, width = read_picture(source).shape[:2]
-            name = frame_name(recording.name, index)
-            file = target / f"{name}{source.suffix.lower()}"
-            shutil.copyfile(source, file)
-            rows.append((name, recording.name, f"{recording.name}/{file.name}", width, height))
-    else:
-        kind = "video"
-        for index, picture in sampled_frames(recording.path, step):
-            if picture is None:
-                count = index
-                continue
-            name = frame_name(recording.name, index)
-            file = target / f"{name}.jpg"
-            if not cv2.imwrite(str(file), picture, _JPEG):
-                raise InputError(f"{file}: cannot be written; is the disk full?")
-            height, width = picture.shape[:2]
-            rows.append((name, recording.name, f"{recording.name}/{file.name}", width, height))
-    summary = (recording.name, recording.cards, recording.total_cards, kind, count, step)
-    return rows, summary
-
-
-def _write(path, rows, columns):
-    pd.DataFrame(rows, columns=columns).to_csv(path, index=False, lineterminator="\n")
+            suffix = source.suffix.lower()
+            shutil.copyfile(source, target / f"{frame_name(recording.name, index)}{suffix}")
+            found.append((index, suffix, width, height))
+        return "folder", len(pictures), 1, found
+    for index, picture in sampled_frames(recording.path, step):
+        if picture is None:
+            break
+        file = target / f"{frame_name(recording.name, index)}.jpg"
+        if not cv2.imwrite(str(file), picture, _JPEG):
+            raise InputError(f"{file}: cannot be written; is the disk full?")
+        found.append((index, ".jpg", *picture.shape[1::-1]))
+    return "video", index, step, found

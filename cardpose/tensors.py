@@ -165,16 +165,18 @@ def write_tensors(folder, extracted, frames, points, visible, image_size, stride
     details = _create(folder / "details.npy", np.uint8, (n, DETAIL * height, DETAIL * width, 3))
     heatmaps = _create(folder / "heatmaps.npy", np.float16, (n, 8, *small))
 
-    def fitted(file):
-        picture = cv2.cvtColor(read_picture(extracted / file), cv2.COLOR_BGR2RGB)
-        return resize_to_fit(picture, image_size), resize_to_fit(picture, image_size, DETAIL)
+    files = frames["file"].tolist()
+
+    def fill(row):
+        picture = cv2.cvtColor(read_picture(extracted / files[row]), cv2.COLOR_BGR2RGB)
+        pictures[row] = resize_to_fit(picture, image_size)
+        details[row] = resize_to_fit(picture, image_size, DETAIL)
 
     cv2.setNumThreads(1)
     with ThreadPoolExecutor() as threads, tqdm(total=n, desc="make heatmaps", unit="frame") as bar:
         for start in range(0, n, _PIECE):
             piece = slice(start, min(start + _PIECE, n))
-            for i, both in enumerate(threads.map(fitted, frames["file"].iloc[piece])):
-                pictures[start + i], details[start + i] = both
+            list(threads.map(fill, range(piece.start, piece.stop)))
             at, seen = torch.from_numpy(points[piece]), torch.from_numpy(visible[piece])
             heatmaps[piece] = encode(at, seen, small, stride, sigma).numpy().astype(np.float16)
             pictures.flush()

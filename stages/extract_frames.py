@@ -13,7 +13,7 @@ def main():
     params = load_params()
     recordings = read_recordings(Path("data") / params.dataset)
     with replacing("data/frames") as folder:
-        extract_frames(recordings, params.frame_step, folder)
+        extract_frames(recordings, params.frame_step, folder, dask=params.machine.dask)
 
 
 if __name__ == "__main__":
