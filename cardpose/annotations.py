@@ -24,8 +24,11 @@ def _schema():
     return pa.DataFrameSchema(columns)
 
 
-def read_annotations(path):
+def read_annotations(path, outside=False):
     """Read and check annotations.csv.
+
+    Args:
+        outside: whether visible keypoints may lie outside the picture.
 
     Returns:
         frames: list of n frame names.
@@ -44,8 +47,9 @@ def read_annotations(path):
     visible = table[[f"{name}_visible" for name in KEYPOINTS]].to_numpy().astype(bool)
     names = [f"{name}_{axis}" for name in KEYPOINTS for axis in "xy"]
     points = table[names].to_numpy(float).reshape(n, 8, 2)
+    low, high = (-np.inf, np.inf) if outside else (0, 1)
     with np.errstate(invalid="ignore"):
-        wrong = visible[..., None] & ~((points >= 0) & (points <= 1))
+        wrong = visible[..., None] & ~((points >= low) & (points <= high))
     if wrong.any():
         row, keypoint, axis = np.argwhere(wrong)[0]
         value = points[row, keypoint, axis]

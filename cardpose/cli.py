@@ -24,7 +24,8 @@ _INTERRUPTED = 130  # the exit status that shells expect after Ctrl-C
 
 def main(arguments=None):
     """Run the command; the process ends with status 0, 1 if something could not be done, 130 if
-    it was interrupted, 2 if the arguments make no sense."""
+    it was interrupted, 2 if the arguments make no sense. Of `check`, 1 means that something looks
+    wrong, and 2 that not all could be checked."""
     silence_opencv()
     chosen = _parser().parse_args(arguments)
     try:
@@ -32,13 +33,13 @@ def main(arguments=None):
         sys.stdout.flush()
     except BrokenPipeError:  # who reads our output, `head` for instance, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
+        status = chosen.failed
     except (InputError, OSError, RuntimeError, MemoryError) as error:
         line = said(error)
         if line is None:
             raise
         complain(line)
-        status = 1
+        status = chosen.failed
     except KeyboardInterrupt:
         status = _INTERRUPTED
     sys.exit(status)
@@ -63,10 +64,22 @@ def _parser():
     add("--every", type=_positive(int), default=1, metavar="N", help="every N-th frame of videos")
     add("--seconds", type=_positive(float), metavar="S", help="look so long through a camera")
     add("--threads", type=_positive(int, 1024), metavar="N", help="use so many processor cores")
-    predict.set_defaults(run=_predict)
+    predict.set_defaults(run=_predict, failed=1)
+    check = commands.add_parser(
+        "check",
+        help="say what looks wrong in a data set, before it is learnt from",
+        description="Say what looks wrong in a data set, the worst first: labels that fit no"
+        " packet, names, counts, copies. Status 0: nothing looks wrong; 1: something does;"
+        " 2: not all could be checked.",
+    )
+    add = check.add_argument
+    add("dataset", metavar="DATASET", help="a folder below data/, or the path of a folder")
+    add("--csv", metavar="FILE", help="write a row a finding; - for stdout")
+    add("--sheet", type=Path, metavar="FILE", help="draw the worst labels into this picture")
+    check.set_defaults(run=_check, failed=2)
     app = commands.add_parser("app", help="count in the browser", description=serve.__doc__)
     serve.add_arguments(app)
-    app.set_defaults(run=serve.main)
+    app.set_defaults(run=serve.main, failed=1)
     return parser
 
 
@@ -94,6 +107,19 @@ def _predict(chosen):
         run = Run(predictor, table, writers, targets, stop, *how)
         worked = run.look(found)
     return _INTERRUPTED if stop.is_set() else int(failed or not worked)
+
+
+def _check(chosen):
+    from cardpose import check  # torch takes seconds, and who only counts has none
+
+    folder = Path("data") / chosen.dataset
+    if not folder.is_dir():
+        folder = Path(chosen.dataset)
+    if not folder.is_dir():
+        raise InputError(f"{chosen.dataset}: there is no such folder, neither here nor in data/")
+    files = [Path(name) for name in (chosen.csv, chosen.sheet) if name not in (None, "-")]
+    _protect([folder / name for name in ("videos.csv", "annotations.csv")], files)
+    return check.report(folder, chosen.csv, chosen.sheet, complain, _text_file)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from cardpose.batches import loader, pairs
 from cardpose.box import count_recording
 from cardpose.drawing import captioned, draw_packet, heatmap_rows, sheet
+from cardpose.lookalikes import look, lookalikes
 from cardpose.metrics import (
     count_metrics,
     interval_metrics,
@@ -19,12 +20,13 @@ from cardpose.metrics import (
     visibility_metrics,
 )
 from cardpose.model import COUNTS
-from cardpose.pictures import to_original
+from cardpose.pictures import fit, to_original
 from cardpose.plots import plot_counts, plot_losses
 from cardpose.prediction import interval, predict
 from cardpose.recordings import read_picture
 
 _BATCH = 32
+_FEW = 5  # held-out recordings, below which one more or less changes everything
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,53 @@ def evaluate(network, about, tensors, role, count):
     frames.insert(5, "high", high)
     frames.insert(6, "error", cards - true_cards)
     return _rounded(report), Results(frames, rows, points, visible)
+
+
+def doubts(report, tensors, role, split):
+    """Why the numbers of `evaluate` may say less than they seem to, a line each.
+
+    Args:
+        report: as `evaluate` returns it.
+        tensors, role: as it takes them.
+        split: `split` of params.yaml.
+    """
+    lines = []
+    recordings, cards = report["data"]["recordings"], report["cards"]
+    by_frame = split.by == "frame" and not split.test_videos
+    if by_frame:
+        lines.append(
+            "split.by is frame: the network has seen other frames of the held-out recordings, so"
+            " the numbers say nothing about new ones"
+        )
+    if recordings < _FEW:
+        held_out = f"{recordings} recording{'s are' if recordings > 1 else ' is'} held out"
+        lines.append(f"only {held_out}: with others, the numbers may be quite different")
+    if not by_frame:
+        for name, other in copies(tensors, role).items():
+            lines.append(
+                f"{name} is held out, but shows nearly the same pictures as {other}, from which"
+                " the network learnt"
+            )
+    if cards["mae"] >= cards["mae_constant_guess"]:
+        lines.append(
+            f"the network is no better than a constant guess: {cards['mae']:.1f} cards off on"
+            f" average, the guess {cards['mae_constant_guess']:.1f}"
+        )
+    return lines
+
+
+def copies(tensors, role):
+    """{held-out recording: one that it is nearly a copy of, of those used in training}."""
+    sides = {True: {}, False: {}}
+    frames = tensors.frames
+    columns = (frames["recording"], frames["width"], frames["height"], role)
+    for row, (recording, *size, part) in enumerate(zip(*columns, strict=True)):
+        (width, height), (left, top) = fit(tuple(size), tensors.image_size)
+        picture = tensors.pictures[row, top : top + height, left : left + width, ::-1]
+        side = sides[part == "test"]
+        side.setdefault(recording, []).append(look(np.ascontiguousarray(picture)))
+    held_out, others = ({n: np.array(v) for n, v in sides[test].items()} for test in (True, False))
+    return lookalikes(held_out, others)
 
 
 def count_recordings(recordings, cards, predicted, sizes, about):

@@ -1,9 +1,10 @@
 """Measure the network on the held-out recordings, and draw what it saw."""
 
 import json
+import sys
 
 from cardpose.errors import run
-from cardpose.evaluation import evaluate, write_report
+from cardpose.evaluation import doubts, evaluate, write_report
 from cardpose.files import replacing
 from cardpose.params import load_params
 from cardpose.prediction import check_network, load_network
@@ -19,6 +20,10 @@ def main():
     network, about = load_network("models/cardpose.safetensors")
     check_network("models/cardpose.safetensors", about, tensors)
     report, results = evaluate(network, about, tensors, role, params.count.source)
+    warnings = doubts(report, tensors, role, params.split)
+    report["data"]["warnings"] = len(warnings)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     with (
         replacing("metrics/evaluate.json") as metrics,
         replacing("metrics/predictions.csv") as predictions,

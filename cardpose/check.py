@@ -1,0 +1,632 @@
+"""What looks wrong in a data set, before anybody trains on it.
+
+Labels are held against the box that all frames of their recording show (`misfit`), against the
+rule for names (`keypoints.name_corners`) and against the picture; counts against the thickness of
+that box; recordings against each other (`lookalikes`). Nothing is written, one recording is in
+memory at a time.
+"""
+
+import csv
+import math
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.stats import theilslopes
+from tqdm import tqdm
+
+from cardpose.annotations import read_annotations
+from cardpose.drawing import captioned, draw_packet, sheet
+from cardpose.errors import InputError, some
+from cardpose.files import replacing
+from cardpose.geometry import CARD_LENGTH, CARD_THICKNESS, CARD_WIDTH
+from cardpose.keypoints import BACK, EDGES, FLIP, KEYPOINTS
+from cardpose.lookalikes import look, lookalikes
+from cardpose.misfit import UNIT, Boxes, thickness_error
+from cardpose.params import load_params
+from cardpose.recordings import (
+    frame_name,
+    numbered_pictures,
+    read_picture,
+    read_recordings,
+    sampled_frames,
+    split_frame_name,
+)
+
+# Clicks scatter, and a packet is no perfect box: five times the usual is no scatter any more. Of
+# 10 000 labels that scatter normally, that leaves less than one.
+_STRAY = 5.0
+_FINEST = 1.0  # pixels of 640; nobody means a corner more exactly, even where labels are computed
+_TIE = 3.0  # usual scatters, below which left and right, or upper and lower, are a matter of taste
+
+# Standard deviations by which a count may contradict its box; a deck's cards are as thick as the
+# other recordings say, or, where there are few, as `card` says to within a tenth.
+_COUNT = 4.0
+_DECKS = 0.1
+_FEW = 6  # recordings
+_UNEVEN = 0.75  # cards, at least, by which packets of a count differ: cards bend, air lies between
+
+_FLIPPED = 1.2  # times as much contrast along flipped labels: in clean sets next to none reach 1
+_APART = 8.0  # pixels of 640, by which a flip has to move the labels to be seen
+_ASIDE = 2.5  # pixels of 320 at both sides of an edge, between which its contrast is measured
+
+# How many times as sure it has to be that a corner of the face is hidden, or not, to call it wrong:
+# people leave out corners that are hardly to be told from those above, and packets lean.
+_PLAIN = 3.0
+_FREE = 4  # numbers more than unknowns, at least, to say where a corner is that has no label
+
+_STEP, _FOCAL = 20, 1.06  # where there is no params.yaml
+_DRAWN = 24  # frames at most
+
+WRONG, INFO = "wrong", "info"
+_BOX = (60, 60, 255)  # BGR, of the box's corners
+COLUMNS = ("recording", "frame", "level", "what", "corner", "off", "unit")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that looks wrong, or (`level` INFO) that is worth knowing. `frame` is None where
+    the recording as a whole is meant; `off` is how far it is off, in `unit`, or None; `worse` says
+    how certain it is: larger comes first."""
+
+    recording: str
+    frame: int | None
+    what: str
+    corner: str = ""
+    off: float | None = None
+    unit: str = ""
+    level: str = WRONG
+    worse: float = 0.0
+    box: np.ndarray | None = None  # (8, 2) fractions, where the box says that the corners are
+
+    @property
+    def name(self):
+        return "" if self.frame is None else frame_name(self.recording, self.frame)
+
+    def row(self):
+        """Its values in the order of COLUMNS, for a CSV file."""
+        off = "" if self.off is None else round(self.off, 1)
+        return self.recording, self.name, self.level, self.what, self.corner, off, self.unit
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A recording's labels, by frame: `frames` (n,) indices, `points` (n, 8, 2) fractions of the
+    picture, `visible` (n, 8)."""
+
+    frames: np.ndarray
+    points: np.ndarray
+    visible: np.ndarray
+
+
+@dataclass
+class Recording:
+    """What was seen of a recording: `labels` of those frames that it has, `sizes` (n, 2) of their
+    pictures in pixels, `flipped` (n,) how many times the contrast along the flipped labels is that
+    along the labels, `looks` of the sampled pictures."""
+
+    labels: Labels
+    sizes: np.ndarray
+    flipped: np.ndarray
+    looks: np.ndarray
+
+
+def check(dataset, step, focal, card, complain, progress=iter):
+    """What looks wrong in a data set.
+
+    Args:
+        dataset: its folder.
+        step: as the pipeline does, takes every `step`-th frame of videos, and labelled ones.
+        focal, card: as `params.yaml` has them below `geometry`.
+        complain: is called with the InputError of a recording that cannot be read.
+        progress: is called with the list of recordings, gives them one by one.
+
+    Returns:
+        a list of `Finding`, the worst first.
+
+    Raises:
+        InputError: `videos.csv` or `annotations.csv` cannot be read.
+    """
+    dataset = Path(dataset)
+    recordings = read_recordings(dataset)
+    labels, lost = _labels(dataset / "annotations.csv", recordings)
+    boxes = Boxes(focal, card, max(recording.total_cards for recording in recordings))
+    found, looks, seen = lost, {}, []
+    for recording in progress(recordings):
+        try:
+            whole, more = _look(recording, labels[recording.name], step)
+        except InputError as error:
+            complain(error)
+            continue
+        found += more
+        looks[recording.name] = whole.looks
+        seen.append((recording, _fit(boxes, whole)))
+    scatter = _scatter([part for _, part in seen])
+    thick = []
+    for recording, part in seen:
+        more, part = _judge(boxes, recording.name, part, scatter)
+        found += more
+        if part.box is not None:
+            thick.append((recording, part.box.thickness, part.error))
+    found += _counts(thick, card[2])
+    for name, other in lookalikes(looks, looks).items():
+        found.append(Finding(name, None, f"nearly the same pictures as {other}", worse=20))
+    return sorted(found, key=lambda f: (f.level != WRONG, -f.worse, f.recording, f.frame or 0))
+
+
+def _labels(path, recordings):
+    """{recording: its `Labels`}, and what is found without looking at pictures."""
+    frames, points, visible = read_annotations(path, outside=True)
+    rows = {recording.name: [] for recording in recordings}
+    strangers = {}
+    for row, frame in enumerate(frames):
+        name, index = split_frame_name(frame)
+        if name in rows:
+            rows[name].append((index, row))
+        else:
+            strangers.setdefault(name, []).append(index)
+    found = [
+        Finding(name, min(indices), "label of a recording that videos.csv does not list", worse=30)
+        for name, indices in strangers.items()
+    ]
+    labels = {}
+    for name, pairs in rows.items():
+        pairs = np.array(sorted(pairs), int).reshape(-1, 2)
+        if not len(pairs):
+            found.append(Finding(name, None, "no labels", worse=30))
+        labels[name] = Labels(pairs[:, 0], points[pairs[:, 1]], visible[pairs[:, 1]])
+    return labels, found
+
+
+def _look(recording, labels, step):
+    """Look through a recording's pictures: a `Recording`, and what is found."""
+    found, wanted = [], {int(index): row for row, index in enumerate(labels.frames)}
+    sizes, flipped, looks = {}, {}, []
+    unlabelled = 0
+    for index, picture in _pictures(recording, step, wanted):
+        height, width = picture.shape[:2]
+        sizes[index] = width, height
+        if recording.is_folder or index % step == 0:
+            looks.append(look(picture))
+            unlabelled += index not in wanted
+        if index in wanted:
+            row = wanted[index]
+            flipped[index] = _flipped(picture, labels.points[row], labels.visible[row])
+    lost = [index for index in wanted if index not in sizes]
+    for index in lost:
+        found.append(Finding(recording.name, index, "label without a frame", worse=30))
+    if unlabelled:
+        found.append(
+            Finding(
+                recording.name,
+                None,
+                "frames without a label are left out",
+                off=unlabelled,
+                unit="frames",
+                level=INFO,
+            )
+        )
+    kinds = sorted(set(sizes.values()))
+    if len(kinds) > 1:
+        several = some(f"{width} x {height}" for width, height in kinds)
+        found.append(
+            Finding(recording.name, None, f"pictures of several sizes: {several}", level=INFO)
+        )
+    there = np.array([index in sizes for index in labels.frames.tolist()], bool)
+    kept = Labels(labels.frames[there], labels.points[there], labels.visible[there])
+    frames = kept.frames.tolist()
+    return (
+        Recording(
+            kept,
+            np.array([sizes[index] for index in frames]).reshape(-1, 2),
+            np.array([flipped[index] for index in frames]),
+            np.array(looks, np.uint8),
+        ),
+        found,
+    )
+
+
+def _pictures(recording, step, wanted):
+    """Yield (index, picture) of the frames that are sampled or wanted."""
+    if recording.is_folder:
+        for index, path in numbered_pictures(recording.path).items():
+            yield index, read_picture(path)
+        return
+    every = math.gcd(step, *wanted)
+    for index, picture in sampled_frames(recording.path, every):
+        if picture is not None and (index % step == 0 or index in wanted):
+            yield index, picture
+
+
+def _flipped(picture, points, visible):
+    """How many times the contrast along the labelled edges is that along their mirror image; 0
+    where there are no edges, or the flip moves the labels too little to tell."""
+    edges = [edge for edge in EDGES[:8] if visible[list(edge)].all()]
+    size = np.array(picture.shape[1::-1]) * (UNIT[0] / 2 / max(picture.shape[:2]))
+    places = np.stack([points, points * [-1, 1] + [1, 0]]) * size
+    both = visible & visible[list(FLIP)]
+    apart = np.linalg.norm(places[1][list(FLIP)] - places[0], axis=1)[both].max(initial=0)
+    if not edges or (both.any() and 2 * apart < _APART):
+        return 0.0
+    small = cv2.resize(picture, size.round().astype(int), interpolation=cv2.INTER_AREA)
+    small = cv2.blur(small, (3, 3)).astype(np.float32)
+    a, b = places[:, [a for a, _ in edges]], places[:, [b for _, b in edges]]
+    along = b - a
+    across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
+    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-6)
+    share = (np.arange(48) + 0.5)[:, None, None, None] / 48
+    at = a + share * along
+    sides = [(at + side * across - 0.5).reshape(-1, 1, 2) for side in (-_ASIDE, _ASIDE)]
+    here, there = (
+        cv2.remap(
+            small, s.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        for s in sides
+    )
+    contrast = abs(here - there).sum(axis=(1, 2)).reshape(48, 2, -1).mean(axis=(0, 2))
+    return float(contrast[1] / max(contrast[0], 1e-6))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A recording's labels in pixels of UNIT, its box, and that box in its frames; `error` is how
+    far off its thickness may be, in mm."""
+
+    whole: Recording
+    points: np.ndarray
+    box: object = None
+    fit: object = None
+    error: float = math.nan
+
+
+def _fit(boxes, whole):
+    """Fit a recording's box twice: the second time without the frames that do not fit it."""
+    labels = whole.labels
+    points = _to_unit(np.nan_to_num(labels.points), whole.sizes)
+    part, use = _Part(whole, points), np.ones(len(points), bool)
+    if not len(points):
+        return part
+    alone = boxes.alone(points, labels.visible)
+    for _ in range(2):
+        box = boxes.box(points, labels.visible, alone, use)
+        if box is None:
+            return part
+        fit = boxes.fit(box, points, labels.visible, alone)
+        scatter = max(_FINEST, _median(fit.spread))
+        strange = np.flatnonzero(fit.worst > _STRAY * scatter)
+        for row in strange:
+            near = _near(fit, row, ~np.isin(np.arange(len(points)), strange))
+            if len(near):
+                one = slice(row, row + 1)
+                again = boxes.fit_beside(box, points[one], labels.visible[one], fit[near])
+                for name in fit.__dataclass_fields__:
+                    getattr(fit, name)[row] = getattr(again, name)[0]
+        part = replace(part, box=box, fit=fit)
+        use = fit.worst <= _STRAY * scatter
+        if use.all() or not use.any():
+            break
+    return replace(part, error=thickness_error(fit[use] if use.any() else fit, scatter))
+
+
+def _near(fit, row, good):
+    """The last good frame before a row and the first after it."""
+    rows = np.flatnonzero(good & (fit.freedom > 0))
+    return np.concatenate([rows[rows < row][-1:], rows[rows > row][:1]])
+
+
+def _to_unit(points, sizes):
+    """Places (n, 8, 2) in pixels of UNIT, from fractions of pictures of `sizes` (n, 2)."""
+    scale = sizes * (UNIT[0] / sizes.max(axis=1, keepdims=True, initial=1))
+    return (points - 0.5) * scale[:, None] + np.array(UNIT) / 2
+
+
+def _to_fractions(points, size):
+    """Fractions of a picture of a `size`, from places (..., 2) in pixels of UNIT."""
+    return (points - np.array(UNIT) / 2) / (np.array(size) * (UNIT[0] / max(size))) + 0.5
+
+
+def _median(values):
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else 0.0
+
+
+def _scatter(parts):
+    """Pixels of UNIT, how far off labels usually are in this data set."""
+    spreads = [part.fit.spread for part in parts if part.fit is not None]
+    return max(_FINEST, _median(np.concatenate(spreads)) if spreads else 0.0)
+
+
+def _judge(boxes, name, part, scatter):
+    """What is wrong with the labels of one recording; and the `_Part`."""
+    found, whole = [], part.whole
+    labels, fit = whole.labels, part.fit
+    if fit is not None:
+        scatter = max(scatter, _median(fit.spread))
+    for row in range(len(labels.frames)):
+        size = whole.sizes[row]
+        points, visible = part.points[row], labels.visible[row]
+        pixels = max(size) / UNIT[0]
+        about = []
+        about += _outside(labels.points[row], visible, size)
+        strange = fit is not None and fit.worst[row] > _STRAY * scatter
+        if strange:
+            about.append(_explain(boxes, part, row, scatter, pixels))
+        else:
+            shown = None if fit is None else fit[row : row + 1]
+            about += _names(points, visible, shown, scatter, pixels)
+        if not about and whole.flipped[row] > _FLIPPED:
+            about.append(
+                Finding("", 0, "mirrored: flipped left-right, it would fit the picture", worse=10)
+            )
+        if not about and fit is not None and fit.freedom[row] >= _FREE:
+            about += _hidden(fit[row : row + 1], visible, scatter)
+        box = None if fit is None else _to_fractions(fit.points[row], size)
+        found += [
+            replace(
+                one,
+                recording=name,
+                frame=int(labels.frames[row]),
+                box=box if one.box is None else _to_fractions(one.box, size),
+            )
+            for one in about
+        ]
+    return found, part
+
+
+def _outside(points, visible, size):
+    off = np.maximum(np.maximum(-points, points - 1), 0) * size
+    return [
+        Finding(
+            "", 0, "outside the picture", KEYPOINTS[k], np.hypot(*off[k]), "px", worse=20 + k / 100
+        )
+        for k in np.flatnonzero(visible)
+        if np.hypot(*off[k]) > 0
+    ]
+
+
+def _explain(boxes, part, row, scatter, pixels):
+    """Of labels that fit no box, the simplest change that makes them fit: one corner elsewhere, or
+    two corners swapped."""
+    points, visible = part.points[row], part.whole.labels.visible[row]
+    shown = np.flatnonzero(visible)
+    tries = []  # corners meant, points, visible
+    if 2 * len(shown) - 8 > 0:
+        for k in shown:
+            tries.append(((k,), points, visible & (np.arange(8) != k)))
+    for a, b in combinations(shown, 2):
+        swapped = points.copy()
+        swapped[[a, b]] = points[[b, a]]
+        tries.append(((a, b), swapped, visible))
+    fit = part.fit
+    near = fit[_near(fit, row, fit.worst <= _STRAY * scatter)]
+    again = boxes.fit_beside(
+        part.box,
+        np.stack([points for _, points, _ in tries]),
+        np.stack([visible for *_, visible in tries]),
+        near,
+        crossed=False,
+    )
+    worse = fit.worst[row] / scatter
+    fits = np.where(again.worst <= _STRAY * scatter, again.spread, np.inf)
+    best = int(np.argmin(fits))
+    if not np.isfinite(fits[best]):
+        corner = KEYPOINTS[int(fit.strain[row].argmax())]
+        off = fit.spread[row] * pixels
+        return Finding("", 0, "fits no box; worst at", corner, off, "px", worse=worse)
+    corners, *_ = tries[best]
+    corner = " and ".join(KEYPOINTS[k] for k in corners)
+    if len(corners) == 2:
+        off = np.hypot(*(points[corners[0]] - points[corners[1]])) * pixels
+        what = "swapped"
+    else:
+        off = np.hypot(*(points[corners[0]] - again.points[best, corners[0]])) * pixels
+        what = "off its place"
+    return Finding("", 0, what, corner, off, "px", worse=worse, box=again.points[best])
+
+
+def _names(points, visible, fit, scatter, pixels):
+    """Names that break the rule of `keypoints.name_corners`, by more than labels scatter."""
+    tie = _TIE * scatter
+    pairs = [(k, k + 1) for k in range(0, 8, 2) if visible[k] and visible[k + 1]]
+    wrong = [pair for pair in pairs if points[pair[0], 0] - points[pair[1], 0] > tie]
+    far = max((points[a, 0] - points[b, 0] for a, b in wrong), default=0.0)
+    worse = 10 + far / tie
+    if len(wrong) > 1 and len(wrong) == len(pairs):
+        return [
+            Finding("", 0, "left and right exchanged", off=far * pixels, unit="px", worse=worse)
+        ]
+    if wrong:
+        corner = " and ".join(KEYPOINTS[k] for pair in wrong for k in pair)
+        what = "left and right exchanged"
+        return [Finding("", 0, what, corner, far * pixels, "px", worse=worse)]
+    known = points
+    if fit is not None and fit.freedom[0] > 0:
+        known = np.where(visible[:, None], points, fit.points[0])
+        if set(fit.names[0, 2:4]) not in ({2, 3}, {6, 7}):
+            return [Finding("", 0, "a long edge is called upper or lower", worse=worse)]
+    elif not visible[BACK].all():
+        return []
+    off = known[2:4, 1].mean() - known[6:8, 1].mean()
+    if off > tie:
+        what = "upper and lower exchanged"
+        return [Finding("", 0, what, off=off * pixels, unit="px", worse=10 + off / tie)]
+    return []
+
+
+def _hidden(fit, visible, scatter):
+    """Corners that are marked visible though the packet surely hides them, or the other way.
+
+    The packet hides a corner of the face that the box shows inside the outline of its back.
+    """
+    sure, found, points = _STRAY * scatter, [], fit.points[0]
+    outline = cv2.convexHull(points[BACK].astype(np.float32))
+    edge = (np.array(UNIT) / 2 - abs(points - np.array(UNIT) / 2)).min(axis=1)
+    for k, name in enumerate(KEYPOINTS):
+        inside = cv2.pointPolygonTest(outline, points[k].tolist(), True) / sure
+        if visible[k] and not BACK[k] and inside > 1:
+            found.append(("marked visible, but hidden", name, inside))
+        if not visible[k] and edge[k] > sure and (BACK[k] or inside < -1):
+            found.append(("not marked visible", name, _PLAIN + 1 if BACK[k] else -inside))
+    return [
+        Finding("", 0, what, name, worse=by, level=WRONG if by > _PLAIN else INFO)
+        for what, name, by in found
+    ]
+
+
+def _counts(thick, card):
+    """Counts that the thickness of their recordings' boxes contradicts.
+
+    Args:
+        thick: list of (recording, thickness in mm, how far off that may be in mm).
+        card: the usual thickness of a card in mm.
+    """
+    if not thick:
+        return []
+    count = np.array([recording.cards for recording, *_ in thick], float)
+    thickness, error = (np.array([row[k] for row in thick]) for k in (1, 2))
+    each, none, uneven = card, 0.0, None
+    if len(thick) >= _FEW and np.ptp(count):
+        slope, start, *_ = theilslopes(thickness, count)
+        if 0.5 < slope / card < 2:
+            each, none = slope, start
+            off = (thickness - none) / each - count
+            uneven = max(_UNEVEN, 1.4826 * np.median(abs(off - np.median(off))))
+    cards = (thickness - none) / each
+    if uneven is None:
+        uneven = np.hypot(_UNEVEN, _DECKS * cards)
+    far = abs(cards - count) / np.hypot(uneven, error / each)
+    return [
+        Finding(
+            recording.name,
+            None,
+            f"looks like {max(seen, 0):.0f} cards, videos.csv says {recording.cards}",
+            off=abs(seen - recording.cards),
+            unit="cards",
+            worse=10 + by,
+        )
+        for (recording, *_), seen, by in zip(thick, cards, far, strict=True)
+        if by > _COUNT
+    ]
+
+
+def report(dataset, table, drawn, complain, text_file):
+    """Check a data set with the parameters of ./params.yaml, or with the usual ones where there
+    are none, and say what was found.
+
+    Args:
+        dataset: its folder.
+        table: CSV file to be written, "-" for stdout, None for none.
+        drawn: PNG file to be written, with the worst frames, or None.
+        complain: as for `check`, prints.
+        text_file: opens `table`.
+
+    Returns:
+        0 where nothing looks wrong, 1 where something does, 2 where not all could be checked.
+    """
+    unread = []
+
+    def cannot(error):
+        complain(error)
+        unread.append(error)
+
+    def progress(recordings):
+        return tqdm(recordings, "check", unit="recording", leave=False, disable=None)
+
+    found = check(dataset, *_parameters(), cannot, progress)
+    if table:
+        with text_file(table) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([COLUMNS, *(one.row() for one in found)])
+    if table != "-":
+        print(as_table(found))
+    if drawn:
+        picture = worst_pictures(dataset, found, _DRAWN)
+        if picture is None:
+            print(f"{drawn}: not written, as no label looks wrong")
+        else:
+            with replacing(drawn) as scratch:
+                scratch.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    return 2 if unread else int(any(one.level == WRONG for one in found))
+
+
+def _parameters():
+    """frame_step, focal and card of ./params.yaml, or the usual ones."""
+    if not Path("params.yaml").exists():
+        return _STEP, _FOCAL, (CARD_WIDTH, CARD_LENGTH, CARD_THICKNESS)
+    params = load_params()
+    return params.frame_step, params.geometry.focal, tuple(params.geometry.card)
+
+
+def as_table(found):
+    """Findings as lines for people; what is only worth knowing stands in brackets."""
+    wrong = sum(one.level == WRONG for one in found)
+    end = f"{wrong} thing{'s' * (wrong != 1)} look{'s' * (wrong == 1)} wrong"
+    if not found:
+        return "nothing looks wrong"
+    rows = [("recording", "frame", "what", "how far")] + [
+        (one.recording, "" if one.frame is None else str(one.frame), *_words(one)) for one in found
+    ]
+    widths = [max(len(row[k]) for row in rows) for k in range(3)]
+    lines = [
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, (*widths, 0), strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([*lines, end])
+
+
+def _words(one):
+    """What a finding says, and how far off it is."""
+    corner = one.corner.replace("_", " ")
+    what = f"{corner}: {one.what}" if corner else one.what
+    if one.level == INFO:
+        what = f"({what})"
+    if one.off is None:
+        return what, ""
+    return what, f"{one.off:.0f} {one.unit}"
+
+
+def worst_pictures(dataset, found, most):
+    """A sheet of the worst frames, as a BGR picture, or None where no frame is meant.
+
+    Labels are drawn as circles and lines, the box's corners as red crosses, and a line from a
+    label to where the box says that it belongs.
+    """
+    shown = {}
+    for one in found:
+        if one.frame is not None and one.level == WRONG:
+            shown.setdefault((one.recording, one.frame), one)
+    shown = dict(list(shown.items())[:most])
+    recordings = {recording.name: recording for recording in read_recordings(dataset)}
+    frames, points, visible = read_annotations(Path(dataset) / "annotations.csv", outside=True)
+    row = {frame: k for k, frame in enumerate(frames)}
+    cells = {}
+    for name in dict.fromkeys(name for name, _ in shown):
+        wanted = {frame for recording, frame in shown if recording == name}
+        if name not in recordings:
+            continue
+        # The step is larger than any frame, so that only those wanted come.
+        for index, picture in _pictures(recordings[name], 1 + max(wanted), wanted):
+            if index in wanted:
+                one, k = shown[name, index], row[frame_name(name, index)]
+                cells[name, index] = _cell(picture, one, points[k], visible[k])
+    cells = [cells[key] for key in shown if key in cells]
+    return sheet(cells) if cells else None
+
+
+def _cell(picture, one, points, visible):
+    size = picture.shape[1::-1]
+    draw_packet(picture, np.nan_to_num(points) * size, visible)
+    if one.box is not None:
+        unit = max(1, round(size[0] / 400))
+        places = np.clip(np.nan_to_num(one.box) * size, -1e4, 1e4).astype(int)
+        labels = np.clip(np.nan_to_num(points) * size, -1e4, 1e4).astype(int)
+        for k, place in enumerate(places):
+            cv2.drawMarker(
+                picture, tuple(map(int, place)), _BOX, cv2.MARKER_TILTED_CROSS, 6 * unit, unit
+            )
+            if KEYPOINTS[k] in one.corner and visible[k]:
+                cv2.line(picture, tuple(map(int, labels[k])), tuple(map(int, place)), _BOX, unit)
+    what, far = _words(one)
+    return captioned(picture, f"{one.name}: {what} {far}")
