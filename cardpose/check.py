@@ -433,10 +433,10 @@ def _names(points, visible, fit, scatter, pixels):
     wrong = [pair for pair in pairs if points[pair[0], 0] - points[pair[1], 0] > tie]
     far = max((points[a, 0] - points[b, 0] for a, b in wrong), default=0.0)
     worse = 10 + far / tie
-    if len(wrong) > 1 and len(wrong) == len(pairs):
-        return [
-            Finding("", 0, "left and right exchanged", off=far * pixels, unit="px", worse=worse)
-        ]
+    right = [pair for pair in pairs if points[pair[1], 0] - points[pair[0], 0] > tie]
+    if len(wrong) > 1 and not right:
+        what = "mirrored: left and right exchanged"
+        return [Finding("", 0, what, off=far * pixels, unit="px", worse=worse)]
     if wrong:
         corner = " and ".join(KEYPOINTS[k] for pair in wrong for k in pair)
         what = "left and right exchanged"

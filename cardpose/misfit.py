@@ -122,26 +122,26 @@ class Boxes:
         """The best fit of each of n pictures, starting from other pictures too.
 
         Args:
-            points, visible: as for `fit`.
+            points, visible: as for `fit`, of at most _ALONE pictures.
             near: a `Fit` of pictures that were taken before and after them.
             crossed: whether to try all namings that cross an edge's left and right. Seen along
                 an edge its two ends have nearly the same x, and may be called either way.
         """
-        n, tries = len(points), [self.fit(box, points, visible, self.alone(points, visible))]
+        n = len(points)
         flips = _CROSSED if crossed else _CROSSED[:1]
+        _, rotation, numbers, names = self.alone(points, visible)
+        starts = [(rotation, numbers[:, :3], flip[names]) for flip in flips]
         for k, turned, flip in product(range(len(near.names)), (False, True), flips):
             names, rotation = near.names[k], near.rotation[k]
             if turned:
                 names, rotation = names[list(TURNED)], rotation @ np.diag([-1.0, -1, 1])
-            start = rotation, near.place[k], flip[names]
-            tries.append(self._fit(box, points, visible, *(np.stack([part] * n) for part in start)))
-        if crossed:
-            for flip in _CROSSED[1:]:
-                first = tries[0]
-                start = first.rotation, first.place, flip[first.names]
-                tries.append(self._fit(box, points, visible, *start))
-        best = np.argmin([fit.squares for fit in tries], axis=0)
-        return _chosen(tries, best)
+            starts.append([np.stack([part] * n) for part in (rotation, near.place[k], flip[names])])
+        # All side by side: many small fits one after the other take far longer.
+        tries = len(starts)
+        many = np.tile(points, (tries, 1, 1)), np.tile(visible, (tries, 1))
+        fit = self._fit(box, *many, *(np.concatenate(part) for part in zip(*starts, strict=True)))
+        best = fit.squares.reshape(tries, n).argmin(axis=0)
+        return fit[best * n + np.arange(n)]
 
     def _fit(self, box, points, visible, rotation, place, names):
         """As `fit`, from these cameras (n, 3, 3) and (n, 3), the labels being of the box's
