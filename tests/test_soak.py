@@ -5,6 +5,7 @@ Takes a quarter of an hour; `make soak` runs it.
 
 import hashlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -38,11 +39,18 @@ def clone(tmp_path_factory):
     return clone
 
 
-def files(folder):
-    """{path: SHA-256} of everything in a clone but what Git, DVC and Python keep for themselves."""
+# What a killed stage leaves behind, until it runs again.
+SCRATCH = re.compile(r"/\..+\.(part|old|failed|checkpoints|scratch)")
+
+
+def files(folder, scratch=False):
+    """{path: SHA-256} of everything in a clone but what Git, DVC and Python keep for themselves,
+    and, unless asked for, what a killed stage leaves behind."""
     found = {}
     for path in sorted(folder.rglob("*")):
         own = {".git", ".dvc", "__pycache__"} & set(path.relative_to(folder).parts)
+        if not scratch and SCRATCH.search(str(path)):
+            continue
         if path.is_file() and not own and path.name not in ("dvc.lock", ".gitignore"):
             found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
@@ -105,6 +113,8 @@ def test_a_stage_that_is_killed_leaves_the_old_output_or_the_new_and_ends_with_t
         assert clone.hashes() == hashes
         assert files(clone.folder) == before
     assert killed >= KILLS - 2
+    duration(stage(name), clone.folder)
+    assert files(clone.folder, scratch=True) == before
 
 
 @pytest.fixture
