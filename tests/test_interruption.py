@@ -79,14 +79,14 @@ class Stages:
         return self.end(self.start(name, **environment), status)
 
     def end(self, process, status):
-        returned = process.wait(timeout=300)
+        returned = process.wait(timeout=900)
         said = (self.folder / "said").read_text()
         assert returned == status, said
         assert "Traceback" not in said
         lines = [line.rpartition("\r")[2].strip() for line in said.splitlines()]
         return [line for line in lines if line and "%|" not in line]
 
-    def when(self, name, wait=120):
+    def when(self, name, wait=600):
         """Wait until a file is there."""
         end = time.monotonic() + wait
         while not (self.folder / name).exists():
