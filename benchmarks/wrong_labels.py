@@ -3,7 +3,7 @@
     python -m benchmarks.wrong_labels [--every 20] [--seeds 3]
 
 Takes the rendered recordings (`dvc repro data/synthetic/dvc.yaml`), whose labels are exact, leaves
-labels in every so-manieth frame, and spoils 5 % of the rows on purpose: two visible corners
+labels in every n-th frame, and spoils 5 % of the rows on purpose: two visible corners
 swapped, one visible corner shifted by 15 pixels, left and right exchanged, or the labels of the
 picture's mirror image; and besides the counts of 5 % of the recordings, by 10 cards. Then checks.
 Everything is drawn from a seed.
@@ -34,7 +34,7 @@ SIZE = np.array([640, 480])
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--every", type=int, default=20, help="label every so-manieth frame")
+    parser.add_argument("--every", type=int, default=20, help="label every n-th frame")
     parser.add_argument("--seeds", type=int, default=3)
     chosen = parser.parse_args()
     total = dict.fromkeys((*KINDS, "count"), (0, 0))
