@@ -53,14 +53,15 @@ EPOCHS["pretrain"] = {**EPOCHS["train"], "half_size_epochs": 2}
 
 
 class Stages:
-    """A clone whose stages up to `pretrain` are done, to run the stages that train in."""
+    """A clone whose stages are done, to run those that train in."""
 
     def __init__(self, folder):
         self.clone = Clone(folder)
         self.folder = folder
         self.set(EPOCHS | {"split": {"validation": 0.34}, "pretrain": EPOCHS["pretrain"]})
-        self.clone("dvc", "repro", "pretrain")
-        self("train")
+        self.clone("dvc", "repro", "hold_out")
+        for name in ("pretrain", "train"):  # with as many threads as later
+            self(name)
 
     def set(self, sections):
         params = self.clone.params()
