@@ -59,7 +59,7 @@ def _render(path, cards, frames, seed):
     codec = cv2.VideoWriter_fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, FRAME_RATE, (WIDTH, HEIGHT))
     if not writer.isOpened():
-        raise InputError(f"{path}: cannot be written as a video")
+        raise InputError(f"{path}: cannot be written as a video; is the disk full?")
     try:
         for index in range(frames):
             points[index], visible[index] = renderer.keypoints(index)

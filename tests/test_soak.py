@@ -100,10 +100,10 @@ def test_a_stage_that_is_killed_leaves_the_old_output_or_the_new_and_ends_with_t
     lengths = [duration(command, clone.folder) for command in (stage(name), forced)]
     assert files(clone.folder) == before
     moments = random.Random(name)
-    killed = 0
-    for number in range(KILLS):
+    number = 0
+    while number < KILLS:
         command, length = [(stage(name), lengths[0]), (forced, lengths[1])][number % 2]
-        killed += kill_after(moments.uniform(0.1, 1) * length, command, clone.folder)
+        killed = kill_after(moments.uniform(0.1, 1) * length, command, clone.folder)
         left = files(clone.folder)
         for path in before.keys() & left.keys():
             assert left[path] == before[path], f"{path} is neither old nor new"
@@ -112,7 +112,7 @@ def test_a_stage_that_is_killed_leaves_the_old_output_or_the_new_and_ends_with_t
         clone("dvc", "repro", "--no-run-cache")
         assert clone.hashes() == hashes
         assert files(clone.folder) == before
-    assert killed >= KILLS - 2
+        number += killed  # one that came too late does not count
     duration(stage(name), clone.folder)
     assert files(clone.folder, scratch=True) == before
 
@@ -150,8 +150,9 @@ def test_a_full_disk_is_said_in_one_line_and_loses_nothing(clone, small_disk, le
         if done.returncode:
             full += 1
             assert "Traceback" not in done.stderr, done.stderr
-            assert "error: " in done.stderr.splitlines()[-1]
-            assert "No space left" in done.stderr.splitlines()[-1]
+            said = done.stderr.splitlines()[-1]
+            assert said.startswith("error: ")
+            assert "No space left" in said or "is the disk full?" in said
         assert {path: hash for path, hash in files(folder).items() if path in before} == before
     assert full >= 3
     resize(left)
