@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ import pytest
 from cardpose.errors import InputError
 from cardpose.keypoints import KEYPOINTS
 from cardpose.params import load_params
+
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg looks once, at the first video
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -117,7 +117,8 @@ def stand_in(path):
     )
     graph = helper.make_graph(nodes, "stand_in", [picture], outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, {"cardpose": json.dumps({"count": "picture"})})
+    about = {"image_size": [320, 240], "deck": 52, "focal": 1.06, "card": [63, 88, 0.3]}
+    helper.set_model_props(model, {"cardpose": json.dumps({**about, "count": "picture"})})
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
