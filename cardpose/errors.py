@@ -57,7 +57,8 @@ def said(error):
     if isinstance(error, InputError):
         return one_line(error)
     if isinstance(error, OSError):
-        where = error.filename or "writing or reading a file"
+        # Of a copy or a move, the second is where it was to go.
+        where = error.filename2 or error.filename or "writing or reading a file"
         return one_line(f"{where}: {error.strerror or error}")
     if any(sign in str(error) for sign in _NO_ROOM):
         return _NO_ROOM[0]

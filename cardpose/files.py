@@ -53,6 +53,8 @@ def replacing(path):
     except InputError as error:
         raise InputError(str(error).replace(str(new), str(path))) from None
     except OSError as error:
+        if error.filename2:
+            error.filename2 = str(error.filename2).replace(str(new), str(path))
         if error.filename:
             error.filename = str(error.filename).replace(str(new), str(path))
         elif error.errno in _FULL:  # as a write says it, which knows no name

@@ -638,7 +638,7 @@ def cramped(most, work):
 @pytest.mark.parametrize(
     ("name", "most", "words"),
     [
-        ("extract_frames", 300, ["data/mine/videos/shots/shot_0.jpg", "File too large"]),
+        ("extract_frames", 300, ["data/frames/shots/shots_frame_0.jpg", "File too large"]),
         ("make_heatmaps", 20_000, ["data/tensors: ", "File too large"]),
         ("hold_out", 3, ["data/held_out.csv: ", "File too large"]),
         ("convert_cardcut", 100, ["data/cardcut/", "File too large"]),
