@@ -6,7 +6,6 @@ that box; recordings against each other (`lookalikes`). Nothing is written, one 
 memory at a time.
 """
 
-import csv
 import math
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -15,17 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from scipy.stats import theilslopes
-from tqdm import tqdm
 
 from cardpose.annotations import read_annotations
-from cardpose.drawing import captioned, draw_packet, sheet
 from cardpose.errors import InputError, some
-from cardpose.files import replacing
-from cardpose.geometry import CARD_LENGTH, CARD_THICKNESS, CARD_WIDTH
 from cardpose.keypoints import BACK, EDGES, FLIP, KEYPOINTS
 from cardpose.lookalikes import look, lookalikes
 from cardpose.misfit import UNIT, Boxes, thickness_error
-from cardpose.params import load_params
 from cardpose.recordings import (
     frame_name,
     numbered_pictures,
@@ -57,11 +51,7 @@ _ASIDE = 2.5  # pixels of 320 at both sides of an edge, between which its contra
 _PLAIN = 3.0
 _FREE = 4  # numbers more than unknowns, at least, to say where a corner is that has no label
 
-_STEP, _FOCAL = 20, 1.06  # where there is no params.yaml
-_DRAWN = 24  # frames at most
-
 WRONG, INFO = "wrong", "info"
-_BOX = (60, 60, 255)  # BGR, of the box's corners
 COLUMNS = ("recording", "frame", "level", "what", "corner", "off", "unit")
 
 
@@ -185,7 +175,7 @@ def _look(recording, labels, step):
     found, wanted = [], {int(index): row for row, index in enumerate(labels.frames)}
     sizes, flipped, looks = {}, {}, []
     unlabelled = 0
-    for index, picture in _pictures(recording, step, wanted):
+    for index, picture in sampled_pictures(recording, step, wanted):
         height, width = picture.shape[:2]
         sizes[index] = width, height
         if recording.is_folder or index % step == 0:
@@ -228,7 +218,7 @@ def _look(recording, labels, step):
     )
 
 
-def _pictures(recording, step, wanted):
+def sampled_pictures(recording, step, wanted):
     """Yield (index, picture) of the frames that are sampled or wanted."""
     if recording.is_folder:
         for index, path in numbered_pictures(recording.path).items():
@@ -509,124 +499,3 @@ def _counts(thick, card):
         for (recording, *_), seen, by in zip(thick, cards, far, strict=True)
         if by > _COUNT
     ]
-
-
-def report(dataset, table, drawn, complain, text_file):
-    """Check a data set with the parameters of ./params.yaml, or with the usual ones where there
-    are none, and say what was found.
-
-    Args:
-        dataset: its folder.
-        table: CSV file to be written, "-" for stdout, None for none.
-        drawn: PNG file to be written, with the worst frames, or None.
-        complain: as for `check`, prints.
-        text_file: opens `table`.
-
-    Returns:
-        0 where nothing looks wrong, 1 where something does, 2 where not all could be checked.
-    """
-    unread = []
-
-    def cannot(error):
-        complain(error)
-        unread.append(error)
-
-    def progress(recordings):
-        return tqdm(recordings, "check", unit="recording", leave=False, disable=None)
-
-    found = check(dataset, *_parameters(), cannot, progress)
-    if table:
-        with text_file(table) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([COLUMNS, *(one.row() for one in found)])
-    if table != "-":
-        print(as_table(found))
-    if drawn:
-        picture = worst_pictures(dataset, found, _DRAWN)
-        if picture is None:
-            print(f"{drawn}: not written, as no label looks wrong")
-        else:
-            with replacing(drawn) as scratch:
-                scratch.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-    return 2 if unread else int(any(one.level == WRONG for one in found))
-
-
-def _parameters():
-    """frame_step, focal and card of ./params.yaml, or the usual ones."""
-    if not Path("params.yaml").exists():
-        return _STEP, _FOCAL, (CARD_WIDTH, CARD_LENGTH, CARD_THICKNESS)
-    params = load_params()
-    return params.frame_step, params.geometry.focal, tuple(params.geometry.card)
-
-
-def as_table(found):
-    """Findings as lines for people; what is only worth knowing stands in brackets."""
-    wrong = sum(one.level == WRONG for one in found)
-    end = f"{wrong} thing{'s' * (wrong != 1)} look{'s' * (wrong == 1)} wrong"
-    if not found:
-        return "nothing looks wrong"
-    rows = [("recording", "frame", "what", "how far")] + [
-        (one.recording, "" if one.frame is None else str(one.frame), *_words(one)) for one in found
-    ]
-    widths = [max(len(row[k]) for row in rows) for k in range(3)]
-    lines = [
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, (*widths, 0), strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, end])
-
-
-def _words(one):
-    """What a finding says, and how far off it is."""
-    corner = one.corner.replace("_", " ")
-    what = f"{corner}: {one.what}" if corner else one.what
-    if one.level == INFO:
-        what = f"({what})"
-    if one.off is None:
-        return what, ""
-    return what, f"{one.off:.0f} {one.unit}"
-
-
-def worst_pictures(dataset, found, most):
-    """A sheet of the worst frames, as a BGR picture, or None where no frame is meant.
-
-    Labels are drawn as circles and lines, the box's corners as red crosses, and a line from a
-    label to where the box says that it belongs.
-    """
-    shown = {}
-    for one in found:
-        if one.frame is not None and one.level == WRONG:
-            shown.setdefault((one.recording, one.frame), one)
-    shown = dict(list(shown.items())[:most])
-    recordings = {recording.name: recording for recording in read_recordings(dataset)}
-    frames, points, visible = read_annotations(Path(dataset) / "annotations.csv", outside=True)
-    row = {frame: k for k, frame in enumerate(frames)}
-    cells = {}
-    for name in dict.fromkeys(name for name, _ in shown):
-        wanted = {frame for recording, frame in shown if recording == name}
-        if name not in recordings:
-            continue
-        # The step is larger than any frame, so that only those wanted come.
-        for index, picture in _pictures(recordings[name], 1 + max(wanted), wanted):
-            if index in wanted:
-                one, k = shown[name, index], row[frame_name(name, index)]
-                cells[name, index] = _cell(picture, one, points[k], visible[k])
-    cells = [cells[key] for key in shown if key in cells]
-    return sheet(cells) if cells else None
-
-
-def _cell(picture, one, points, visible):
-    size = picture.shape[1::-1]
-    draw_packet(picture, np.nan_to_num(points) * size, visible)
-    if one.box is not None:
-        unit = max(1, round(size[0] / 400))
-        places = np.clip(np.nan_to_num(one.box) * size, -1e4, 1e4).astype(int)
-        labels = np.clip(np.nan_to_num(points) * size, -1e4, 1e4).astype(int)
-        for k, place in enumerate(places):
-            cv2.drawMarker(
-                picture, tuple(map(int, place)), _BOX, cv2.MARKER_TILTED_CROSS, 6 * unit, unit
-            )
-            if KEYPOINTS[k] in one.corner and visible[k]:
-                cv2.line(picture, tuple(map(int, labels[k])), tuple(map(int, place)), _BOX, unit)
-    what, far = _words(one)
-    return captioned(picture, f"{one.name}: {what} {far}")

@@ -110,7 +110,7 @@ def _predict(chosen):
 
 
 def _check(chosen):
-    from cardpose import check  # torch takes seconds, and who only counts has none
+    from cardpose.findings import report  # torch takes seconds, and who only counts has none
 
     folder = Path("data") / chosen.dataset
     if not folder.is_dir():
@@ -119,7 +119,7 @@ def _check(chosen):
         raise InputError(f"{chosen.dataset}: there is no such folder, neither here nor in data/")
     files = [Path(name) for name in (chosen.csv, chosen.sheet) if name not in (None, "-")]
     _protect([folder / name for name in ("videos.csv", "annotations.csv")], files)
-    return check.report(folder, chosen.csv, chosen.sheet, complain, _text_file)
+    return report(folder, chosen.csv, chosen.sheet, complain, _text_file)
 
 
 @contextmanager
