@@ -58,7 +58,7 @@ def read_annotations(path, outside=False):
             f"{path}: line {lines[row]}: {KEYPOINTS[keypoint]}_{'xy'[axis]}: should be between 0"
             f" and 1, as the keypoint is visible ({found})"
         )
-    points[~visible] = np.nan
+    points = np.where(visible[..., None], points, np.nan)
     return table["frame"].tolist(), points, visible
 
 

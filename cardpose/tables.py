@@ -1,13 +1,16 @@
-"""CSV files: those that people write are read whole, checked, and every fault named by file and
+"""CSV files: those that people write are checked piece by piece, and every fault named by file and
 row; those of an earlier stage have to be as that stage wrote them."""
 
 import csv
+import gc
 
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from cardpose.errors import InputError, one_line, shown, some
+
+_PIECE = 1024  # rows that are text at a time: a label takes 3 kB while it is
 
 # The columns of such tables that hold whole numbers.
 _WHOLE = {"cards_counted", "total_cards", "width", "height", "frames", "step"}
@@ -24,26 +27,40 @@ def read_table(path, schema):
             or a value breaks the schema; the message names the first faulty row (as a line of
             the file), the column, the value and what would be right.
     """
-    wanted = list(schema.columns)
+    wanted, pieces = list(schema.columns), []
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            lines, rows = _rows(path, file, wanted)
+            for lines, rows in _pieces(path, file, wanted):
+                table = pd.DataFrame(rows, index=lines, columns=wanted, dtype=object)
+                pieces.append(_checked(path, table.where(table != "", None), schema))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: should be UTF-8 text") from None
-    if not rows:
+    if not pieces:
         raise InputError(f"{path}: has no rows below its header")
-    table = pd.DataFrame(rows, index=lines, columns=wanted, dtype=object)
-    table = table.where(table != "", None)
+    table = pd.concat(pieces)
+    for name in (name for name in wanted if schema.columns[name].unique):
+        again = table[name].duplicated()
+        if again.any():
+            line, value = next(table.loc[again, name].items())
+            raise InputError(f"{path}: line {line}: {name}: {shown(value)} is there twice")
+    return table
+
+
+def _checked(path, table, schema):
     try:
-        return schema.validate(table, lazy=True)
+        # A copy, as what pandera returns is in part a view of the text.
+        checked = schema.validate(table, lazy=True).copy()
     except SchemaErrors as errors:
         raise InputError(_first_fault(path, errors.failure_cases)) from None
+    gc.collect()  # pandera leaves the rest in cycles
+    return checked
 
 
-def _rows(path, file, wanted):
-    """The lines that hold rows, and of each row what stands in the wanted columns."""
+def _pieces(path, file, wanted):
+    """Of the lines that hold rows, some at a time: their numbers, and of each what stands in the
+    wanted columns."""
     reader = csv.reader(file, skipinitialspace=True, strict=True)
     lines, rows, header, line = [], [], None, 0
     try:
@@ -70,12 +87,16 @@ def _rows(path, file, wanted):
             if any(row[place] for place in places):
                 lines.append(line)
                 rows.append([row[place] for place in places])
+            if len(rows) == _PIECE:
+                yield lines, rows
+                lines, rows = [], []
     except csv.Error as error:
         why = "a quote is not closed" if "end of data" in str(error) else str(error)
         raise InputError(f"{path}: line {line + 1}: no valid CSV: {why}") from None
     if header is None:
         _check_header(path, [], wanted)
-    return lines, rows
+    if rows:
+        yield lines, rows
 
 
 def read_own_table(path, columns, sep=","):

@@ -32,7 +32,7 @@ from cardpose.pictures import DETAIL, fit, resize_to_fit, to_fitted
 from cardpose.recordings import INDEX, SUMMARY, read_picture, split_frame_name
 from cardpose.tables import read_own_table
 
-_PIECE = 64  # frames in memory at a time
+_PIECE = 16  # frames in memory at a time
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,10 @@ def write_tensors(folder, extracted, frames, points, visible, image_size, stride
         details[row] = resize_to_fit(picture, image_size, DETAIL)
 
     cv2.setNumThreads(1)
-    with ThreadPoolExecutor() as threads, tqdm(total=n, desc="make heatmaps", unit="frame") as bar:
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as threads,
+        tqdm(total=n, desc="make heatmaps", unit="frame") as bar,
+    ):
         for start in range(0, n, _PIECE):
             piece = slice(start, min(start + _PIECE, n))
             list(threads.map(fill, range(piece.start, piece.stop)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cardpose.annotations import read_annotations, write_annotations
+from cardpose.errors import InputError
 from cardpose.keypoints import KEYPOINTS
 
 HEADER = "frame," + ",".join(f"{k}_visible,{k}_x,{k}_y" for k in KEYPOINTS)
@@ -41,6 +42,22 @@ def test_numbers_are_read_into_the_places_of_their_keypoints(read):
     assert points[1, KEYPOINTS.index("lower_left_back")].tolist() == [0, 1]
     assert points[1, KEYPOINTS.index("lower_right_back")].tolist() == [0.125, 0.75]
     assert np.isnan(points[~visible]).all()
+
+
+def test_a_long_file_is_read_as_one(read):
+    rows = [row(f"A_frame_{i}", f"1,{i / 5000},0.5") for i in range(5000)]
+    frames, points, visible = read("\n".join([HEADER, *rows]))
+    assert frames == [f"A_frame_{i}" for i in range(5000)]
+    np.testing.assert_array_equal(points[:, 0, 0], np.arange(5000) / 5000)
+    assert visible.sum() == 5000
+
+
+def test_faults_far_apart_in_a_long_file_are_named(read):
+    rows = [row(f"A_frame_{i}") for i in range(5000)]
+    with pytest.raises(InputError, match=r"line 4002: frame: 'A_frame_7' is there twice$"):
+        read("\n".join([HEADER, *rows[:4000], rows[7], *rows[4000:]]))
+    with pytest.raises(InputError, match=r"line 4002: upper_left_face_visible: should be between"):
+        read("\n".join([HEADER, *rows[:4000], row("B_frame_0", "2,0,0"), *rows[4000:]]))
 
 
 @pytest.mark.parametrize(

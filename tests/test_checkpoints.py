@@ -11,9 +11,10 @@ import torch
 import yaml
 from test_training import network_of, small  # noqa: F401
 
-from cardpose.checkpoints import fingerprint, read, resumable, write
+from cardpose.callbacks import Watch
+from cardpose.checkpoints import Save, fingerprint, read, resumable, write
 from cardpose.params import Params
-from cardpose.training import Save, Watch, pretrain, train
+from cardpose.training import pretrain, train
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,6 +12,7 @@ from test_box import seen
 from torch import nn
 
 from cardpose.batches import Frames
+from cardpose.callbacks import Keep, Watch
 from cardpose.checkpoints import read
 from cardpose.errors import InputError
 from cardpose.keypoints import EDGES
@@ -19,7 +20,7 @@ from cardpose.model import CardPose, Geometry, network_shape
 from cardpose.params import Params
 from cardpose.pose import Packet
 from cardpose.simulation import simulate
-from cardpose.training import Keep, Watch, _edges, learn_geometry, pretrain, train
+from cardpose.training import _edges, learn_geometry, pretrain, train
 
 SIZE = (320, 240)
 FOCAL, CARD = 1.06, (63.0, 88.0, 0.3)
