@@ -5,7 +5,8 @@
 Extracts the frames of rendered recordings, makes their tensors, trains the first look for one epoch
 and measures the network as `evaluate` does, all frames held out. 4 and 16 times the data are the
 same recordings under more names. The stages' functions run as the pipeline runs them, each in a
-process of its own, on one core; the time that Python takes to start and import is left out.
+process of its own, on one core; the time that Python takes to start and import is left out. Each is
+the median of three rounds: how the C library's heap splinters differs from run to run, by up to 15 %.
 
 Memory is the highest sum of RssAnon over the process and its children, read 20 times a second: what
 they hold and nobody else can have. Pages of memory-mapped tensors are left out: they are the
@@ -20,6 +21,7 @@ the processor's, which shows less of what else the machine does.
 import argparse
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,7 +33,7 @@ import numpy as np
 import psutil
 
 _TIMES = (1, 4, 16)
-_STEPS = ("extract", "heatmaps", "train", "evaluate")
+_WRITES = {"extract": ["frames"], "heatmaps": ["tensors"], "train": [], "evaluate": []}  # folders
 _SOURCE = Path("data/synthetic")
 _MOST_TIME, _MOST_MEMORY = 1.15, 1.10
 
@@ -39,6 +41,7 @@ _MOST_TIME, _MOST_MEMORY = 1.15, 1.10
 def main():
     parser = argparse.ArgumentParser(description="time and memory at 1, 4 and 16 times the data")
     parser.add_argument("--recordings", type=int, default=8, help="how many once is")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each step is run")
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step:
@@ -51,10 +54,15 @@ def main():
         for times in _TIMES:
             folder = Path(scratch) / str(times)
             copy_recordings(folder / "dataset", given.recordings, times)
-            for step in _STEPS:
+            for step in _WRITES:
                 command = [sys.executable, "-m", "benchmarks.scale", "--step", step, str(folder)]
-                done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-                row = json.loads(done.stdout.splitlines()[-1])
+                rounds = []
+                for _ in range(given.rounds):
+                    for name in _WRITES[step]:
+                        shutil.rmtree(folder / name, ignore_errors=True)
+                    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+                    rounds.append(json.loads(done.stdout.splitlines()[-1]))
+                row = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
                 rows[step, times] = row
                 print(
                     f"{step:10}{times:5}x{row['clock']:9.1f}{row['processor']:13.1f}"
@@ -63,7 +71,7 @@ def main():
                 )
             shutil.rmtree(folder)
     good = True
-    for step in _STEPS:
+    for step in _WRITES:
         for once, times in ((1, 4), (4, 16), (1, 16)):
             few, many = rows[step, once], rows[step, times]
             slower = many["processor"] / few["processor"] / (times / once)
