@@ -5,8 +5,8 @@
 Extracts the frames of rendered recordings, makes their tensors, trains the first look for one epoch
 and measures the network as `evaluate` does, all frames held out. 4 and 16 times the data are the
 same recordings under more names. The stages' functions run as the pipeline runs them, each in a
-process of its own, on one core; the time that Python takes to start and import is left out. Each is
-the median of three rounds: how the C library's heap splinters differs from run to run, by up to 15 %.
+process of its own, on one core; the time that Python takes to start and import is left out. Each
+is the median of three rounds: how the C library's heap splinters differs by up to 15 %.
 
 Memory is the highest sum of RssAnon over the process and its children, read 20 times a second: what
 they hold and nobody else can have. Pages of memory-mapped tensors are left out: they are the
