@@ -191,7 +191,7 @@ def heatmaps(folder):
 
     def work():
         path = folder / "dataset/annotations.csv"
-        labelled, points, visible = read_annotations(path)
+        labelled, points, visible, _ = read_annotations(path)
         frames, rows, _ = match_labels(folder / "frames", labelled, path)
         size, stride, sigma = params.image_size, params.heatmap_stride, params.sigma
         shown = points[rows], visible[rows]

@@ -63,7 +63,7 @@ def spoil(source, folder, every, rng):
         and recordings.
     """
     shutil.copytree(source / "videos", folder / "videos", copy_function=link)
-    frames, points, visible = read_annotations(source / "annotations.csv")
+    frames, points, visible, _ = read_annotations(source / "annotations.csv")
     rows = [k for k, frame in enumerate(frames) if split_frame_name(frame)[1] % every == 0]
     frames, points, visible = [frames[k] for k in rows], points[rows], visible[rows]
     spoilt = {}

@@ -2,7 +2,9 @@
 
 A row is `frame`, then `<keypoint>_visible,<keypoint>_x,<keypoint>_y` for each keypoint. `frame` is
 `<recording>_frame_<index>`; x runs right as a fraction of the picture's width, y runs down as a
-fraction of its height; both may be empty where the keypoint is not visible.
+fraction of its height; both may be empty where the keypoint is not visible. Where all three are
+empty, nobody has said anything of the keypoint. There may be a column `annotated`, in which 0 says
+so of the whole row.
 """
 
 import numpy as np
@@ -16,9 +18,9 @@ from cardpose.tables import between, names, number, read_table
 
 
 def _schema():
-    columns = {"frame": names()}
+    columns = {"frame": names(), "annotated": number("int64", between(0, 1), required=False)}
     for name in KEYPOINTS:
-        columns[f"{name}_visible"] = number("int64", between(0, 1))
+        columns[f"{name}_visible"] = number("Int64", between(0, 1), nullable=True)
         columns[f"{name}_x"] = number("float64", nullable=True)
         columns[f"{name}_y"] = number("float64", nullable=True)
     return pa.DataFrameSchema(columns)
@@ -33,7 +35,8 @@ def read_annotations(path, outside=False):
     Returns:
         frames: list of n frame names.
         points: (n, 8, 2) float64 fractions of width and height, NaN where not visible.
-        visible: (n, 8) bool.
+        visible: (n, 8) bool, False where unknown.
+        known: (n, 8) bool, whether anything is said of a keypoint.
 
     Raises:
         InputError: see `read_table`; also a frame that is there twice or badly named, and a
@@ -44,9 +47,21 @@ def read_annotations(path, outside=False):
     for line, frame in zip(lines, table["frame"], strict=True):
         split_frame_name(frame, f"{path}: line {line}: frame")
     n = len(table)
-    visible = table[[f"{name}_visible" for name in KEYPOINTS]].to_numpy().astype(bool)
-    names = [f"{name}_{axis}" for name in KEYPOINTS for axis in "xy"]
-    points = table[names].to_numpy(float).reshape(n, 8, 2)
+    visible = table[[f"{name}_visible" for name in KEYPOINTS]]
+    known, annotated = visible.notna().to_numpy(), np.ones((n, 1), bool)
+    if "annotated" in table:
+        annotated[:, 0] = table["annotated"] == 1
+    named = [f"{name}_{axis}" for name in KEYPOINTS for axis in "xy"]
+    points = table[named].to_numpy(float).reshape(n, 8, 2)
+    lost = np.isfinite(points).any(axis=2) & ~known & annotated
+    if lost.any():
+        row, keypoint = np.argwhere(lost)[0]
+        raise InputError(
+            f"{path}: line {lines[row]}: {KEYPOINTS[keypoint]}_visible: should be 0 or 1, as the"
+            " keypoint has a place (it is empty)"
+        )
+    known = known & annotated
+    visible = visible.fillna(0).to_numpy().astype(bool) & known
     low, high = (-np.inf, np.inf) if outside else (0, 1)
     with np.errstate(invalid="ignore"):
         wrong = visible[..., None] & ~((points >= low) & (points <= high))
@@ -59,15 +74,17 @@ def read_annotations(path, outside=False):
             f" and 1, as the keypoint is visible ({found})"
         )
     points = np.where(visible[..., None], points, np.nan)
-    return table["frame"].tolist(), points, visible
+    return table["frame"].tolist(), points, visible, known
 
 
-def write_annotations(path, frames, points, visible):
-    """Write annotations.csv; arguments as `read_annotations` returns them."""
+def write_annotations(path, frames, points, visible, known=None):
+    """Write annotations.csv; arguments as `read_annotations` returns them, all known by default."""
     columns = {"frame": frames}
     points = np.where(visible[..., None], points, np.nan)
+    known = np.ones_like(visible) if known is None else known
     for i, name in enumerate(KEYPOINTS):
-        columns[f"{name}_visible"] = visible[:, i].astype(int)
+        columns[f"{name}_visible"] = pd.array(visible[:, i].astype(int), dtype="Int64")
+        columns[f"{name}_visible"][~known[:, i]] = pd.NA
         columns[f"{name}_x"] = points[:, i, 0]
         columns[f"{name}_y"] = points[:, i, 1]
     pd.DataFrame(columns).to_csv(path, index=False, float_format="%.6f", lineterminator="\n")

@@ -148,7 +148,7 @@ def check(dataset, step, focal, card, complain, progress=iter):
 
 def _labels(path, recordings):
     """{recording: its `Labels`}, and what is found without looking at pictures."""
-    frames, points, visible = read_annotations(path, outside=True)
+    frames, points, visible, _ = read_annotations(path, outside=True)
     rows = {recording.name: [] for recording in recordings}
     strangers = {}
     for row, frame in enumerate(frames):

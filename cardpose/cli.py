@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from math import inf
 from pathlib import Path
 
-from cardpose import serve
+from cardpose import label, serve
 from cardpose.counting import Run, complain
 from cardpose.errors import InputError, said, shown, silence_opencv
 from cardpose.files import replacing
@@ -77,6 +77,12 @@ def _parser():
     add("--csv", metavar="FILE", help="write a row a finding; - for stdout")
     add("--sheet", type=Path, metavar="FILE", help="draw the worst labels into this picture")
     check.set_defaults(run=_check, failed=2)
+    labels = commands.add_parser(
+        "label",
+        help="label your own recordings, with the network's help",
+        description="From fresh recordings to labels, with the network's help.",
+    )
+    label.add_arguments(labels)
     app = commands.add_parser("app", help="count in the browser", description=serve.__doc__)
     serve.add_arguments(app)
     app.set_defaults(run=serve.main, failed=1)
@@ -112,11 +118,7 @@ def _predict(chosen):
 def _check(chosen):
     from cardpose.findings import report  # torch takes seconds, and who only counts has none
 
-    folder = Path("data") / chosen.dataset
-    if not folder.is_dir():
-        folder = Path(chosen.dataset)
-    if not folder.is_dir():
-        raise InputError(f"{chosen.dataset}: there is no such folder, neither here nor in data/")
+    folder = label.dataset_folder(chosen.dataset)
     files = [Path(name) for name in (chosen.csv, chosen.sheet) if name not in (None, "-")]
     _protect([folder / name for name in ("videos.csv", "annotations.csv")], files)
     return report(folder, chosen.csv, chosen.sheet, complain, _text_file)

@@ -109,7 +109,7 @@ def worst_pictures(dataset, found, most):
             shown.setdefault((one.recording, one.frame), one)
     shown = dict(list(shown.items())[:most])
     recordings = {recording.name: recording for recording in read_recordings(dataset)}
-    frames, points, visible = read_annotations(Path(dataset) / "annotations.csv", outside=True)
+    frames, points, visible, _ = read_annotations(Path(dataset) / "annotations.csv", outside=True)
     row = {frame: k for k, frame in enumerate(frames)}
     cells = {}
     for name in dict.fromkeys(name for name, _ in shown):

@@ -27,12 +27,11 @@ def read_table(path, schema):
             or a value breaks the schema; the message names the first faulty row (as a line of
             the file), the column, the value and what would be right.
     """
-    wanted, pieces = list(schema.columns), []
+    pieces = []
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            for lines, rows in _pieces(path, file, wanted):
-                table = pd.DataFrame(rows, index=lines, columns=wanted, dtype=object)
-                pieces.append(_checked(path, table.where(table != "", None), schema))
+            for piece in _pieces(path, file, schema):
+                pieces.append(_checked(path, piece.where(piece != "", None), schema))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
@@ -40,7 +39,7 @@ def read_table(path, schema):
     if not pieces:
         raise InputError(f"{path}: has no rows below its header")
     table = pd.concat(pieces)
-    for name in (name for name in wanted if schema.columns[name].unique):
+    for name in (name for name in table if schema.columns[name].unique):
         again = table[name].duplicated()
         if again.any():
             line, value = next(table.loc[again, name].items())
@@ -58,11 +57,15 @@ def _checked(path, table, schema):
     return checked
 
 
-def _pieces(path, file, wanted):
-    """Of the lines that hold rows, some at a time: their numbers, and of each what stands in the
-    wanted columns."""
+def _pieces(path, file, schema):
+    """Tables of text, some of the lines that hold rows at a time, with the schema's columns."""
     reader = csv.reader(file, skipinitialspace=True, strict=True)
+    needed = [name for name, column in schema.columns.items() if column.required]
     lines, rows, header, line = [], [], None, 0
+
+    def piece():
+        return pd.DataFrame(rows, index=lines, columns=wanted, dtype=object)
+
     try:
         for row in reader:
             line += 1
@@ -75,6 +78,7 @@ def _pieces(path, file, wanted):
                 raise InputError(f"{path}: line {line}: holds a zero byte; should be text")
             if header is None:
                 header = row
+                wanted = [name for name in schema.columns if name in needed or name in header]
                 _check_header(path, header, wanted)
                 places = [header.index(name) for name in wanted]
                 continue
@@ -88,15 +92,15 @@ def _pieces(path, file, wanted):
                 lines.append(line)
                 rows.append([row[place] for place in places])
             if len(rows) == _PIECE:
-                yield lines, rows
+                yield piece()
                 lines, rows = [], []
     except csv.Error as error:
         why = "a quote is not closed" if "end of data" in str(error) else str(error)
         raise InputError(f"{path}: line {line + 1}: no valid CSV: {why}") from None
     if header is None:
-        _check_header(path, [], wanted)
+        _check_header(path, [], needed)
     if rows:
-        yield lines, rows
+        yield piece()
 
 
 def read_own_table(path, columns, sep=","):
@@ -152,7 +156,7 @@ def _first_fault(path, cases):
     where = "" if pd.isna(case["index"]) else f"line {int(case['index'])}: "
     check, value = str(case["check"]), case["failure_case"]
     if check.startswith(("coerce_dtype", "dtype")):
-        kind = "a whole number" if "int" in check else "a number, like 0.25"
+        kind = "a whole number" if "int" in check.lower() else "a number, like 0.25"
         found = "it is empty" if value is None or pd.isna(value) else f"got {shown(value)}"
         return f"{path}: {where}{case['column']}: should be {kind} ({found})"
     if check == "not_nullable":

@@ -12,7 +12,7 @@ from cardpose.tensors import match_labels, write_tensors
 def main():
     params = load_params()
     path = Path("data") / params.dataset / "annotations.csv"
-    labelled, points, visible = read_annotations(path)
+    labelled, points, visible, _ = read_annotations(path)
     frames, rows, unlabelled = match_labels("data/frames", labelled, path)
     print(f"{len(frames)} labelled frames; {unlabelled} without a label are left out")
     with replacing("data/tensors") as folder:

@@ -55,7 +55,7 @@ def work(params, tensors, rows, path):
 def write_rendered(params, extracted, tensors):
     """Write the rendered recordings' frames and tensors into folders; returns which to train on."""
     extract_frames(read_recordings(RENDERED), params.pretrain.frame_step, extracted)
-    labelled, points, visible = read_annotations(RENDERED / "annotations.csv")
+    labelled, points, visible, _ = read_annotations(RENDERED / "annotations.csv")
     frames, rows, _ = match_labels(extracted, labelled, RENDERED / "annotations.csv")
     size, stride = params.image_size, params.heatmap_stride
     write_tensors(

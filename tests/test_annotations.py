@@ -33,7 +33,7 @@ def read(tmp_path):
 
 def test_numbers_are_read_into_the_places_of_their_keypoints(read):
     last = ",".join(["B_frame_20", *[HIDDEN] * 6, "1,0,1", "1,0.125,0.75"])
-    frames, points, visible = read("\n".join([HEADER, GOOD, last, ""]))
+    frames, points, visible, _ = read("\n".join([HEADER, GOOD, last, ""]))
     assert frames == ["A_frame_0", "B_frame_20"]
     assert points.shape == (2, 8, 2)
     assert visible.dtype == bool
@@ -44,9 +44,35 @@ def test_numbers_are_read_into_the_places_of_their_keypoints(read):
     assert np.isnan(points[~visible]).all()
 
 
+def test_what_nobody_said_of_a_keypoint_is_unknown(read):
+    _, points, visible, known = read(f"{HEADER}\n{row('A_frame_0', '1,0.5,0.25', ',,')}\n")
+    assert known.tolist() == [[True, False] + [True] * 6]
+    assert visible.tolist() == [[True] + [False] * 7]
+    assert np.isnan(points[0, 1]).all()
+
+
+def test_a_row_that_is_not_annotated_says_nothing(read):
+    zeros = ",".join(["0,0,0"] * 8)
+    rows = [f"A_frame_0,1,{zeros}", f"A_frame_1,0,{zeros}", "A_frame_2,0" + "," * 24]
+    header = HEADER.replace("frame,", "frame,annotated,")
+    frames, _, visible, known = read("\n".join([header, *rows]))
+    assert frames == ["A_frame_0", "A_frame_1", "A_frame_2"]
+    assert known.all(axis=1).tolist() == [True, False, False]
+    assert not known[1:].any()
+    assert not visible.any()
+
+
+def test_a_place_without_a_word_on_visibility_is_a_fault(read):
+    with pytest.raises(InputError, match=r"line 2: upper_left_face_visible: should be 0 or 1, as"):
+        read(f"{HEADER}\n{row('A_frame_0', ',0.5,0.25')}\n")
+    text = f"{HEADER}\n{GOOD}".replace("frame,", "frame,annotated,", 1)
+    with pytest.raises(InputError, match=r"line 2: annotated: should be between 0 and 1 \(got 2"):
+        read(text.replace("A_frame_0,", "A_frame_0,2,"))
+
+
 def test_a_long_file_is_read_as_one(read):
     rows = [row(f"A_frame_{i}", f"1,{i / 5000},0.5") for i in range(5000)]
-    frames, points, visible = read("\n".join([HEADER, *rows]))
+    frames, points, visible, _ = read("\n".join([HEADER, *rows]))
     assert frames == [f"A_frame_{i}" for i in range(5000)]
     np.testing.assert_array_equal(points[:, 0, 0], np.arange(5000) / 5000)
     assert visible.sum() == 5000
@@ -90,7 +116,7 @@ def test_faults_far_apart_in_a_long_file_are_named(read):
     ],
 )
 def test_what_spreadsheets_and_editors_do_is_harmless(read, content):
-    frames, points, visible = read(content)
+    frames, points, visible, _ = read(content)
     assert frames == ["A_frame_0"]
     assert points[0, 0].tolist() == [0.5, 0.25]
     assert visible[0].tolist() == [True] + [False] * 7
@@ -98,7 +124,7 @@ def test_what_spreadsheets_and_editors_do_is_harmless(read, content):
 
 @pytest.mark.parametrize("hidden", ["0,,", "0,0.3,0.4", "0,0,0", "0,-7,1e9", "0,nan,inf"])
 def test_a_keypoint_that_is_not_visible_may_be_anywhere_and_comes_out_as_nan(read, hidden):
-    _, points, visible = read(f"{HEADER}\n{row('A_frame_0', hidden, '1,0,0')}\n")
+    _, points, visible, _ = read(f"{HEADER}\n{row('A_frame_0', hidden, '1,0,0')}\n")
     assert visible[0].tolist() == [False, True] + [False] * 6
     assert np.isnan(points[0, 0]).all()
     assert points[0, 1].tolist() == [0, 0]
@@ -108,9 +134,13 @@ def test_what_is_written_is_read_back(tmp_path):
     random = np.random.default_rng(0)
     frames = [f"My film, no. {i}_frame_{i}" for i in range(20)]
     points, visible = random.random((20, 8, 2)), random.random((20, 8)) < 0.7
-    write_annotations(tmp_path / "annotations.csv", frames, points, visible)
-    read_frames, read_points, read_visible = read_annotations(tmp_path / "annotations.csv")
+    known = visible | (random.random((20, 8)) < 0.5)
+    write_annotations(tmp_path / "annotations.csv", frames, points, visible, known)
+    read_frames, read_points, read_visible, read_known = read_annotations(
+        tmp_path / "annotations.csv"
+    )
     assert read_frames == frames
+    assert (read_known == known).all()
     assert (read_visible == visible).all()
     # Six digits: half a thousandth of a pixel at most, of a picture 1000 pixels wide.
     assert abs(read_points - points)[visible].max() <= 0.5e-6 + 1e-12

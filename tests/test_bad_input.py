@@ -968,7 +968,7 @@ def test_tables_may_come_from_any_program(repository, dialect):
     for path in (VIDEOS, LABELS):
         Path(path).write_bytes(DIALECTS[dialect](Path(path).read_text()))
     assert read_recordings("data/mine") == recordings_before
-    frames, points, visible = read_annotations(LABELS)
+    frames, points, visible, _ = read_annotations(LABELS)
     assert frames == labels_before[0]
     np.testing.assert_array_equal(points, labels_before[1])
     np.testing.assert_array_equal(visible, labels_before[2])
@@ -1156,7 +1156,7 @@ def test_annotations_come_back_as_they_were_written(fuzzed, names, seed):
     frames = [f"{name}_frame_{rng.integers(10**6)}" for name in names]
     points, visible = rng.random((len(frames), 8, 2)), rng.random((len(frames), 8)) < 0.7
     write_annotations(fuzzed / "mine/written.csv", frames, points, visible)
-    read, places, seen = read_annotations(fuzzed / "mine/written.csv")
+    read, places, seen, _ = read_annotations(fuzzed / "mine/written.csv")
     assert read == frames
     np.testing.assert_array_equal(seen, visible)
     points[~visible] = np.nan

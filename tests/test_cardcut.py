@@ -60,7 +60,7 @@ def test_places_counts_and_pictures_are_converted(convert):
             row("A_frame_100.png", cards=3),
         ]
     )
-    frames, points, visible = read_annotations(folder / "annotations.csv")
+    frames, points, visible, _ = read_annotations(folder / "annotations.csv")
     assert frames == ["B_frame_20", "A_frame_0", "A_frame_100"]
     assert np.argwhere(visible).tolist() == [[0, 0], [0, 2], [1, 7]]
     # A click on pixel i means its middle, i + 0.5.
@@ -82,7 +82,7 @@ def test_places_counts_and_pictures_are_converted(convert):
 
 def test_a_click_past_the_last_pixel_stays_in_the_picture(convert):
     folder = convert([row("A_frame_0.png", "1,1.0,1.0")])
-    _, points, _ = read_annotations(folder / "annotations.csv")
+    _, points, _, _ = read_annotations(folder / "annotations.csv")
     assert points[0, 0].tolist() == [1, 1]
 
 
@@ -159,7 +159,7 @@ def real(request, tmp_path_factory):
 
 
 def test_every_row_of_the_real_set_converts(real):
-    original, folder, (frames, _, _) = real
+    original, folder, (frames, *_) = real
     lines = (original / "cardpoints.csv").read_text().splitlines()
     assert len(frames) == len(lines) - 1
     recordings = read_recordings(folder)
@@ -168,7 +168,7 @@ def test_every_row_of_the_real_set_converts(real):
 
 
 def test_the_real_set_shows_the_back_in_most_frames(real):
-    _, _, (_, _, visible) = real
+    _, _, (_, _, visible, _) = real
     back = [index for index, name in enumerate(KEYPOINTS) if name.endswith("_back")]
     assert len(back) == 4
     assert visible[:, back].all(axis=1).mean() > 0.5
@@ -176,7 +176,7 @@ def test_the_real_set_shows_the_back_in_most_frames(real):
 
 @pytest.mark.parametrize("end", ["upper", "lower"])
 def test_left_is_left_of_right_in_the_real_set(real, end):
-    _, _, (_, points, visible) = real
+    _, _, (_, points, visible, _) = real
     left, right = (KEYPOINTS.index(f"{end}_{side}_back") for side in ("left", "right"))
     both = visible[:, left] & visible[:, right]
     assert both.sum() > 100
@@ -184,7 +184,7 @@ def test_left_is_left_of_right_in_the_real_set(real, end):
 
 
 def test_upper_is_above_lower_in_the_real_set(real):
-    _, _, (_, points, visible) = real
+    _, _, (_, points, visible, _) = real
     names = ("upper_left_back", "upper_right_back", "lower_left_back", "lower_right_back")
     corners = [KEYPOINTS.index(name) for name in names]
     seen = visible[:, corners].all(axis=1)

@@ -31,7 +31,7 @@ def rendered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rendered")
     files = [folder / name for name in ("videos", "annotations.csv", "videos.csv")]
     render_dataset(*files, count=6, frames=61, seed=3)
-    frames, points, visible = read_annotations(files[1])
+    frames, points, visible, _ = read_annotations(files[1])
     kept = [k for k, frame in enumerate(frames) if int(frame.rpartition("_")[2]) % 5 == 0]
     write_annotations(files[1], [frames[k] for k in kept], points[kept], visible[kept])
     return folder
@@ -70,7 +70,7 @@ def spoil(single):
 
     def spoilt(change, among=lambda points, visible: True):
         path = single / "annotations.csv"
-        frames, points, visible = read_annotations(path)
+        frames, points, visible, _ = read_annotations(path)
         for row in range(len(frames)):
             if visible[row].sum() >= 7 and among(points[row] * SIZE, visible[row]):
                 break
@@ -191,7 +191,7 @@ def test_a_corner_of_the_back_that_has_no_label_is_found(single, spoil):
 
 def test_labels_that_people_scatter_are_left_alone(dataset):
     """1.7 pixels in x and in y are 2.4 together."""
-    frames, points, visible = read_annotations(dataset / "annotations.csv")
+    frames, points, visible, _ = read_annotations(dataset / "annotations.csv")
     noise = np.random.default_rng(0).normal(0, 1.7, points.shape) / SIZE
     write_annotations(dataset / "annotations.csv", frames, np.clip(points + noise, 0, 1), visible)
     assert len(wrong(dataset)) <= 0.01 * len(frames)

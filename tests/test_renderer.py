@@ -249,7 +249,7 @@ def test_a_rendered_data_set_has_videos_their_counts_and_a_row_a_frame(dataset):
         "cards_counted": [1, 2],
         "total_cards": [52, 52],
     }
-    frames, points, visible = read_annotations(dataset / "annotations.csv")
+    frames, points, visible, _ = read_annotations(dataset / "annotations.csv")
     assert frames == [f"packet_{n:02d}_frame_{i}" for n in (1, 2) for i in range(8)]
     assert visible.any(axis=1).all()
     assert np.array_equal(np.isnan(points).any(axis=2), ~visible)
@@ -284,7 +284,7 @@ def test_each_frame_of_a_video_stands_beside_its_own_corners(tmp_path, monkeypat
     monkeypatch.setattr("cardpose.synthetic.Renderer", Stub)
     monkeypatch.setattr("cardpose.synthetic.random_scene", lambda *_: None)
     rendered(tmp_path, seed=0)
-    _, points, _ = read_annotations(tmp_path / "annotations.csv")
+    _, points, _, _ = read_annotations(tmp_path / "annotations.csv")
     # As fractions of 640 and 480 both coordinates are i / 10.
     expected = np.tile(np.arange(8) / 10, 2)[:, None, None]
     assert np.allclose(points, expected)

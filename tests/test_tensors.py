@@ -270,7 +270,7 @@ def test_a_broken_picture_is_named(write, tmp_path, complains, monkeypatch):
 
 def test_the_small_data_set_goes_through(small_dataset, extracted, tmp_path):
     path = small_dataset / "annotations.csv"
-    labelled, points, visible = read_annotations(path)
+    labelled, points, visible, _ = read_annotations(path)
     frames, rows, unlabelled = match_labels(extracted, labelled, path)
     assert (len(frames), unlabelled) == (5, 1)
     write_tensors(
