@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,9 @@ from cardpose.keypoints import KEYPOINTS
 from cardpose.params import load_params
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg looks once, at the first video
+
+# Shells let what they start in the background ignore Ctrl-C, and all that it starts as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
