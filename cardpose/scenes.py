@@ -59,7 +59,9 @@ def card_size(card):
     return max(float(np.hypot(*card[:2]) / np.hypot(*CARD[:2])), card[2] / _THICK)
 
 
-def random_scene(seed, cards, frames, width=640, height=480, card=CARD, focal=FOCAL):
+def random_scene(
+    seed, cards, frames, width=640, height=480, card=CARD, focal=FOCAL, cloth=None, back=None
+):
     """The scene of one recording of `cards` cards, `frames` frames long.
 
     Another deck and another camera get other distances, so that packets fill the picture alike.
@@ -71,14 +73,16 @@ def random_scene(seed, cards, frames, width=640, height=480, card=CARD, focal=FO
     Args:
         card: (width, length, thickness) of a card in mm.
         focal: the camera's focal length, as a share of the picture's longer side, about.
+        cloth, back: draw a cloth and a card's back, as `_cloth` and `_card_back` do, which they
+            take the place of.
     """
     rng = np.random.default_rng([seed, cards])
     deck = cards % HOUSEHOLD
-    cloth = (5 * cards + 3 * (cards // HOUSEHOLD)) % HOUSEHOLD
+    table = (5 * cards + 3 * (cards // HOUSEHOLD)) % HOUSEHOLD
     light_angle = rng.uniform(0, 2 * np.pi)
     light = np.array([np.cos(light_angle), np.sin(light_angle)])
     offsets = _stacking(rng, cards)
-    table = _cloth(np.random.default_rng([seed, 0, cloth]))
+    table = (cloth or _cloth)(np.random.default_rng([seed, 0, table]))
     table = _lit(rng, table, cards, card, light)
     deck_rng = np.random.default_rng([seed, 1, deck])
     paper = np.array([1.0, 1.0, 1.0]) * deck_rng.uniform(205, 245)
@@ -91,7 +95,7 @@ def random_scene(seed, cards, frames, width=640, height=480, card=CARD, focal=FO
         cards=cards,
         card=tuple(card),
         table=table,
-        back=_card_back(deck_rng, paper, card),
+        back=(back or _card_back)(deck_rng, paper, card),
         offsets=offsets,
         edge_colours=np.clip(edges * shade[:, None], 30, 255),
         light=light,
