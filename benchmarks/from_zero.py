@@ -1,9 +1,11 @@
 """From fresh recordings to a network of one's own: what there is to correct, and what it brings.
 
-    python -m benchmarks.from_zero [--folder FOLDER] [--folds 3]
+    python -m benchmarks.from_zero [--look marble] [--folder FOLDER] [--folds 3]
 
-Six packets are rendered as nobody rendered them for the network: a terrazzo table, a deck with
-another back, dim warm light, 1280 x 720 pixels. They are labelled as docs/your-own-recordings.md
+Six packets are rendered in a look that the network's own recordings do not have: two medallions on
+the back, dim warm light, 1280 x 720 pixels. "marble" is the easier one, a veined table and a back
+with a white border; "terrazzo" the harder one, a table full of corners and a back that is printed
+to its very edge. They are labelled as docs/your-own-recordings.md
 says, by the commands that it names: `cardpose label start` proposes, somebody corrects, `cardpose
 label import` takes the labels. Somebody is simulated: a corner that is more than 5 pixels off or
 wrong in visibility is put where it is, but for 2 pixels (standard deviation of x and of y); all
@@ -20,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -49,19 +52,21 @@ UNIT = 640
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--look", choices=LOOKS, default="marble")
     parser.add_argument("--folder", type=Path, help="work here, and leave it (default: a new one)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="what dvc repro made")
     parser.add_argument("--folds", type=int, default=3, help="of three, how many to train")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        trial(chosen.folder or Path(scratch), chosen.models.resolve(), chosen.folds)
+        folder = (chosen.folder or Path(scratch)).resolve()
+        trial(folder, chosen.models.resolve(), LOOKS[chosen.look], chosen.folds)
 
 
-def trial(folder, models, folds):
+def trial(folder, models, look, folds):
     mine = folder / "data" / "mine"
     (folder / "models").mkdir(parents=True, exist_ok=True)
     shutil.copy(models / "pretrained.safetensors", folder / "models")
-    truth = record(mine)
+    truth = record(mine, look)
     command(folder, "cardpose", "label", "start", "mine", "--model", models / CARDPOSE)
     frames, points, visible, effort = correct(mine, truth)
     print(json.dumps({"proposals": effort}, indent=2), flush=True)
@@ -117,14 +122,14 @@ def write_params(folder, held_out):
     return load_params(folder / "params.yaml")
 
 
-def record(mine):
+def record(mine, look):
     """Film the packets into a data set: videos and videos.csv.
 
     Returns:
         {frame: (8, 2) fractions and (8,) visibility} of every frame.
     """
     (mine / "videos").mkdir(parents=True, exist_ok=True)
-    filmed = joblib.Parallel(n_jobs=-1)(joblib.delayed(film)(mine, cards) for cards in COUNTS)
+    filmed = joblib.Parallel(n_jobs=-1)(joblib.delayed(film)(mine, cards, look) for cards in COUNTS)
     videos = [f"packet_{cards:02d}.mp4" for cards in COUNTS]
     rows = {"video": videos, "cards_counted": COUNTS, "total_cards": 52}
     pd.DataFrame(rows).to_csv(mine / "videos.csv", index=False)
@@ -135,8 +140,10 @@ def record(mine):
     }
 
 
-def film(mine, cards):
-    scene = random_scene(SEED, cards, FRAMES, *SIZE, cloth=terrazzo, back=medallions)
+def film(mine, cards, look):
+    cloth, border = look
+    back = partial(medallions, border=border)
+    scene = random_scene(SEED, cards, FRAMES, *SIZE, cloth=cloth, back=back)
     scene.tone[:] *= [0.55, 0.75, 0.95]  # a lamp in the evening
     return render_video(mine / "videos" / f"packet_{cards:02d}.mp4", scene, FRAMES, SIZE)
 
@@ -156,9 +163,22 @@ def terrazzo(_):
     return cv2.GaussianBlur(table, (0, 0), 0.8) + rng.normal(0, 2, table.shape).astype(np.float32)
 
 
-def medallions(_, paper, card):
-    """A back printed to the very edge, (h, w, 3) uint8: two medallions on dark red, always the
-    same."""
+def marble(_):
+    """A grey table with veins, (TABLE_SIZE, TABLE_SIZE, 3) float32: always the same."""
+    rng = np.random.default_rng(SEED)
+    table = np.full((TABLE_SIZE, TABLE_SIZE), 190, np.float32)
+    for _ in range(60):
+        steps = rng.normal(rng.normal(0, 8, 2), 9, (200, 2))
+        vein = rng.uniform(0, TABLE_SIZE, 2) + np.cumsum(steps, axis=0)
+        thick = int(rng.integers(1, 5))
+        cv2.polylines(table, [vein.astype(np.int32)], False, rng.uniform(110, 170), thick)
+    clouds = cv2.resize(rng.normal(0, 12, (40, 40)).astype(np.float32), table.shape)
+    table = cv2.GaussianBlur(table, (0, 0), 2) + clouds
+    return table[..., None] * np.array([1, 0.98, 0.95], np.float32)
+
+
+def medallions(_, paper, card, border):
+    """A card's back, (h, w, 3) uint8: two medallions on dark red, and so many mm of border."""
     width, length, _ = card
     scale = BACK_SCALE / card_size(card)
     h, w = round(length * scale), round(width * scale)
@@ -168,7 +188,12 @@ def medallions(_, paper, card):
     petals = np.cos(8 * np.arctan2(x, abs(y) - length / 4))
     gold = (away < 15 + 2 * petals) & ~((away > 8) & (away < 9.5)) | (abs(x + y) % 11 < 0.5)
     back = np.where(gold[..., None], (90, 170, 215), (45, 35, 120))
+    inside = (abs(x) < width / 2 - border) & (abs(y) < length / 2 - border)
+    back = np.where(inside[..., None], back, paper)
     return cv2.GaussianBlur(back.astype(np.float32), (0, 0), 1).astype(np.uint8)
+
+
+LOOKS = {"marble": (marble, 4.0), "terrazzo": (terrazzo, 0.0)}  # table, and the back's border
 
 
 def correct(mine, truth):
