@@ -40,6 +40,7 @@ _TIE = 3.0  # usual scatters, below which left and right, or upper and lower, ar
 _COUNT = 4.0
 _DECKS = 0.1
 _FEW = 6  # recordings
+_SURE, _SEVERAL = 0.05, 3  # share of a packet's thickness, and recordings, to judge the deck by
 _UNEVEN = 0.75  # cards, at least, by which packets of a count differ: cards bend, air lies between
 
 _FLIPPED = 1.2  # times as much contrast along flipped labels: in clean sets next to none reach 1
@@ -140,7 +141,7 @@ def check(dataset, step, focal, card, complain, progress=iter):
         found += more
         if part.box is not None:
             thick.append((recording, part.box.thickness, part.error))
-    found += _counts(thick, card[2])
+    found += _counts(thick, card[2]) + _deck(thick, card[2])
     for name, other in lookalikes(looks, looks).items():
         found.append(Finding(name, None, f"nearly the same pictures as {other}", worse=20))
     return sorted(found, key=lambda f: (f.level != WRONG, -f.worse, f.recording, f.frame or 0))
@@ -499,3 +500,17 @@ def _counts(thick, card):
         for (recording, *_), seen, by in zip(thick, cards, far, strict=True)
         if by > _COUNT
     ]
+
+
+def _deck(thick, card):
+    """Whether the cards are as thick as `card` says in mm; `thick` is as in `_counts`."""
+    plain = [
+        thickness / recording.cards
+        for recording, thickness, error in thick
+        if error < _SURE * card * recording.cards
+    ]
+    seen = np.median(plain) if plain else card
+    if len(plain) < _SEVERAL or abs(seen / card - 1) <= _DECKS:
+        return []
+    what = f"cards look {seen:.2f} mm thick, geometry.card in params.yaml says {card:.2f}"
+    return [Finding("", None, what, level=INFO)]

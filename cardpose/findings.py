@@ -11,12 +11,12 @@ from cardpose.annotations import read_annotations
 from cardpose.check import COLUMNS, INFO, WRONG, check, sampled_pictures
 from cardpose.drawing import captioned, draw_packet, sheet
 from cardpose.files import replacing
-from cardpose.geometry import CARD_LENGTH, CARD_THICKNESS, CARD_WIDTH
+from cardpose.geometry import CARD, FOCAL
 from cardpose.keypoints import KEYPOINTS
 from cardpose.params import load_params
 from cardpose.recordings import frame_name, read_recordings
 
-_STEP, _FOCAL = 20, 1.06  # where there is no params.yaml
+_STEP = 20  # where there is no params.yaml
 _DRAWN = 24  # frames at most
 _BOX = (60, 60, 255)  # BGR, of the box's corners
 
@@ -64,7 +64,7 @@ def report(dataset, table, drawn, complain, text_file):
 def _parameters():
     """frame_step, focal and card of ./params.yaml, or the usual ones."""
     if not Path("params.yaml").exists():
-        return _STEP, _FOCAL, (CARD_WIDTH, CARD_LENGTH, CARD_THICKNESS)
+        return _STEP, FOCAL, CARD
     params = load_params()
     return params.frame_step, params.geometry.focal, tuple(params.geometry.card)
 

@@ -14,6 +14,8 @@ from cardpose.keypoints import name_corners
 CARD_WIDTH = 63.0  # mm, poker size
 CARD_LENGTH = 88.0  # mm
 CARD_THICKNESS = 0.30  # mm
+CARD = CARD_WIDTH, CARD_LENGTH, CARD_THICKNESS  # the usual deck
+FOCAL = 1.06  # the usual camera's focal length, as a share of a picture's longer side
 CORNER_RADIUS = 3.0  # mm
 CORNER_INSET = CORNER_RADIUS * (1 - np.sqrt(0.5))  # mm, from a rounded corner to both sides
 
@@ -84,13 +86,13 @@ def _turn(axis, angle):
     return matrix
 
 
-def card_outline(inset=0.0, arc_points=7):
+def card_outline(inset=0.0, arc_points=7, width=CARD_WIDTH, length=CARD_LENGTH):
     """(4 * arc_points, 2) outline of a card in mm, its corners rounded, counter-clockwise."""
     radius = CORNER_RADIUS - inset
     angles = np.linspace(0, np.pi / 2, arc_points)
     corners = []
     for quarter, (sx, sy) in enumerate([(1, 1), (-1, 1), (-1, -1), (1, -1)]):
-        centre = sx * (CARD_WIDTH / 2 - CORNER_RADIUS), sy * (CARD_LENGTH / 2 - CORNER_RADIUS)
+        centre = sx * (width / 2 - CORNER_RADIUS), sy * (length / 2 - CORNER_RADIUS)
         turned = angles + quarter * np.pi / 2
         arc = np.stack([np.cos(turned), np.sin(turned)], axis=1)
         corners.append(centre + radius * arc)

@@ -4,9 +4,30 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from cardpose.errors import InputError, one_line, shown
+
+
+def _a_card(card):
+    """Refuse what is no card's width, length and thickness: exchanged, or of a whole deck."""
+    width, length, thickness = card
+    if not (20 <= width <= length and 0.05 <= thickness <= 5):
+        raise PydanticCustomError(
+            "card",
+            "should be a card's width, its length, which is more, and its thickness, in mm: from 20"
+            " to 300, and from 0.05 to 5",
+        )
+    return card
+
 
 # Upper bounds are far above what is of use, and below what fills a computer's memory.
 Epochs = Annotated[int, Field(ge=0, le=100_000)]
@@ -20,7 +41,7 @@ Side = Annotated[int, Field(ge=32, le=4096)]
 Size = Annotated[list[Side], Field(min_length=2, max_length=2)]
 Length = Annotated[float, Field(gt=0, le=300)]
 Focal = Annotated[float, Field(ge=0.3, le=5)]
-Card = Annotated[list[Length], Field(min_length=3, max_length=3)]
+Card = Annotated[list[Length], Field(min_length=3, max_length=3), AfterValidator(_a_card)]
 Stride = Literal[2, 4, 8]
 Sigma = Annotated[float, Field(ge=0.5, le=100)]
 

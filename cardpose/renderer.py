@@ -7,14 +7,7 @@ card by card from the bottom up, so that slipped cards stick out as real ones do
 import cv2
 import numpy as np
 
-from cardpose.geometry import (
-    CARD_LENGTH,
-    CARD_THICKNESS,
-    CARD_WIDTH,
-    card_corners,
-    card_outline,
-    packet_keypoints,
-)
+from cardpose.geometry import card_corners, card_outline, packet_keypoints
 from cardpose.scenes import BACK_SCALE, TABLE_SCALE, TABLE_SIZE, corner_radius_mask
 
 _SHIFT = 4  # cv2 draws polygons at 1/2**_SHIFT pixel
@@ -29,25 +22,26 @@ class Renderer:
 
     def __init__(self, scene):
         self.scene = scene
-        outline = card_outline()
-        levels = np.arange(scene.cards) * CARD_THICKNESS
+        width, length, thickness = scene.card
+        outline = card_outline(width=width, length=length)
+        levels = np.arange(scene.cards) * thickness
         slipped = outline[None] + scene.offsets[:, None]
         heights = np.broadcast_to(levels[:, None, None], (*slipped.shape[:2], 1))
         self._outlines = np.concatenate([slipped, heights], axis=2)
         self._facets = _side_facets(scene)
         self._backs = []
         for scale in (BACK_SCALE, 7.0, 5.0, 3.5, 2.5, 1.8):
-            size = round(CARD_WIDTH * scale), round(CARD_LENGTH * scale)
+            scale /= scene.size
+            size = round(width * scale), round(length * scale)
             texture = cv2.resize(scene.back, size, interpolation=cv2.INTER_AREA)
-            self._backs.append((scale, texture, corner_radius_mask(scale)))
+            self._backs.append((scale, texture, corner_radius_mask(scale, width, length)))
         self._spot = _glare_spot()
 
     def keypoints(self, index):
         """(8, 2) places in pixels and (8,) visibility of the corners in frame `index`."""
-        scene, corners = self.scene, card_corners()
+        scene, corners = self.scene, card_corners(*self.scene.card[:2])
         face = np.column_stack([corners + scene.offsets[0], np.zeros(4)])
-        top = scene.cards * CARD_THICKNESS
-        back = np.column_stack([corners + scene.offsets[-1], np.full(4, top)])
+        back = np.column_stack([corners + scene.offsets[-1], np.full(4, scene.thickness)])
         return packet_keypoints(scene.cameras[index], face, back)
 
     def frame(self, index):
@@ -65,7 +59,7 @@ class Renderer:
         return cv2.add(picture, noise, dtype=cv2.CV_8U)
 
     def _table(self, camera):
-        scale = TABLE_SCALE
+        scale = TABLE_SCALE / self.scene.size
         texture = np.array([[scale, 0, TABLE_SIZE / 2], [0, scale, TABLE_SIZE / 2], [0, 0, 1]])
         to_picture = _pixels(camera.plane(0) @ np.linalg.inv(texture))
         size = camera.width, camera.height
@@ -75,8 +69,8 @@ class Renderer:
 
     def _packet(self, camera, picture):
         """Draw the packet into `picture`, in the window that holds it."""
-        scene, thickness = self.scene, self.scene.cards * CARD_THICKNESS
-        ends = np.concatenate([self._outlines[0], self._outlines[-1] + [0, 0, CARD_THICKNESS]])
+        scene = self.scene
+        ends = np.concatenate([self._outlines[0], self._outlines[-1] + [0, 0, scene.card[2]]])
         seen = camera.project(ends)
         limits = [camera.width, camera.height]
         low = np.clip(np.floor(seen.min(axis=0)) - _MARGIN, 0, limits).astype(int)
@@ -98,21 +92,22 @@ class Renderer:
         for polygon, grey in zip(polygons, brightness[towards].tolist(), strict=True):
             cv2.fillConvexPoly(shade, polygon, (grey,) * 3, cv2.LINE_8, _SHIFT)
         side = cv2.multiply(side, shade, scale=1 / 255)
-        back, back_cover = self._back(camera, thickness, low, (high - low).tolist())
+        back, back_cover = self._back(camera, low, (high - low).tolist())
         side = _over(side, back, back_cover)
         window[:] = _over(window, side, cv2.max(cover, back_cover))
 
-    def _back(self, camera, thickness, low, size):
+    def _back(self, camera, low, size):
         """The packet's back in a window at `low`: BGR and coverage."""
-        plane = camera.plane(thickness)
+        width, length, _ = self.scene.card
+        plane = camera.plane(self.scene.thickness)
         plane = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]]) @ plane
         wanted = camera.focal / np.linalg.norm(camera.position)  # pixels a mm
         _, texture, mask = min(self._backs, key=lambda level: abs(level[0] - wanted))
         dx, dy = self.scene.offsets[-1]
         to_mm = np.array(
             [
-                [CARD_WIDTH / mask.shape[1], 0, dx - CARD_WIDTH / 2],
-                [0, CARD_LENGTH / mask.shape[0], dy - CARD_LENGTH / 2],
+                [width / mask.shape[1], 0, dx - width / 2],
+                [0, length / mask.shape[0], dy - length / 2],
                 [0, 0, 1],
             ]
         )
@@ -120,7 +115,7 @@ class Renderer:
         back = cv2.warpPerspective(texture, to_picture, size, borderMode=cv2.BORDER_REPLICATE)
         cover = cv2.warpPerspective(mask, to_picture, size)
         if self.scene.glare:
-            at = _mirror_point(camera.position, self.scene.glare_at, thickness)
+            at = _mirror_point(camera.position, self.scene.glare_at, self.scene.thickness)
             spread = 60 / self._spot.shape[0]  # mm a pixel: the lamp's image is 60 mm wide
             to_mm = np.array([[spread, 0, at[0] - 30], [0, spread, at[1] - 30], [0, 0, 1]])
             spot = cv2.warpPerspective(self._spot, _pixels(plane @ to_mm), size)
@@ -195,12 +190,12 @@ def _side_facets(scene):
     """The packet's sides as upright strips: (n, 4, 3) corners, (n, 2) outward normals and (n,)
     brightness 0 to 255. They reach a little beyond the packet, to shade slipped cards, too.
     """
-    a = card_outline(inset=-1.5)
+    a = card_outline(inset=-1.5, width=scene.card[0], length=scene.card[1])
     b = np.roll(a, -1, axis=0)
     edge = b - a
     normals = np.stack([edge[:, 1], -edge[:, 0]], axis=1) / np.hypot(*edge.T)[:, None]
     strips = np.stack([a - edge * 0.02, b + edge * 0.02] * 2, axis=1)[:, [0, 1, 3, 2]]
-    top = scene.cards * CARD_THICKNESS + 3
+    top = scene.thickness + 3
     heights = np.array([-3, -3, top, top])
     heights = np.broadcast_to(heights[None, :, None], (*strips.shape[:2], 1))
     lit = scene.ambient + (1 - scene.ambient) * np.maximum(0, normals @ scene.light)

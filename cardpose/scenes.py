@@ -9,19 +9,17 @@ import cv2
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from cardpose.geometry import (
-    CARD_LENGTH,
-    CARD_THICKNESS,
-    CARD_WIDTH,
-    CORNER_RADIUS,
-    card_outline,
-    orbit,
-)
+from cardpose.geometry import CARD, CORNER_RADIUS, FOCAL, card_outline, orbit
 
+# What is drawn keeps its number of pixels, however large the cards are: all scales are of the
+# usual deck, see `Scene.size`.
 TABLE_SCALE = 2.0  # cloth pixels a mm
 TABLE_SIZE = 1536  # cloth pixels along each side; the packet stands in the middle
 BACK_SCALE = 10.0  # pixels a mm of a card's back
 HOUSEHOLD = 13  # decks, and cloths
+
+_WIDE = 0.6  # of the usual focal length: with a shorter one nobody goes nearer to fill the picture
+_THICK = 0.6  # mm a card; of thicker ones a camera that is near would stand below a packet's top
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class Scene:
     """A packet on a table, and how it is filmed. Colours are BGR, 0 to 255."""
 
     cards: int
+    card: tuple  # width, length and thickness of one in mm
     table: np.ndarray  # (TABLE_SIZE, TABLE_SIZE, 3) uint8, light and shadow included
     back: np.ndarray  # (h, w, 3) uint8 at BACK_SCALE
     offsets: np.ndarray  # (cards, 2) mm, how far each card has slipped from the middle
@@ -44,22 +43,47 @@ class Scene:
     gamma: float
     cameras: list  # one Camera a frame
 
+    @property
+    def size(self):
+        """How many times as large as usual everything is, since the cards are."""
+        return card_size(self.card)
 
-def random_scene(seed, cards, frames, width=640, height=480):
+    @property
+    def thickness(self):
+        """Of the packet, in mm."""
+        return self.cards * self.card[2]
+
+
+def card_size(card):
+    """How many times as large as the usual card one of (width, length, thickness) mm is."""
+    return max(float(np.hypot(*card[:2]) / np.hypot(*CARD[:2])), card[2] / _THICK)
+
+
+def random_scene(
+    seed, cards, frames, width=640, height=480, card=CARD, focal=FOCAL, cloth=None, back=None
+):
     """The scene of one recording of `cards` cards, `frames` frames long.
+
+    Another deck and another camera get other distances, so that packets fill the picture alike.
 
     There are HOUSEHOLD decks and as many cloths, and they meet in ever new pairs, so that every
     deck and every cloth is seen with thin and with thick packets: a network that knew each by
     sight would have learnt nothing about its count.
+
+    Args:
+        card: (width, length, thickness) of a card in mm.
+        focal: the camera's focal length, as a share of the picture's longer side, about.
+        cloth, back: draw a cloth and a card's back, as `_cloth` and `_card_back` do, which they
+            take the place of.
     """
     rng = np.random.default_rng([seed, cards])
     deck = cards % HOUSEHOLD
-    cloth = (5 * cards + 3 * (cards // HOUSEHOLD)) % HOUSEHOLD
+    table = (5 * cards + 3 * (cards // HOUSEHOLD)) % HOUSEHOLD
     light_angle = rng.uniform(0, 2 * np.pi)
     light = np.array([np.cos(light_angle), np.sin(light_angle)])
     offsets = _stacking(rng, cards)
-    table = _cloth(np.random.default_rng([seed, 0, cloth]))
-    table = _lit(rng, table, cards * CARD_THICKNESS, light)
+    table = (cloth or _cloth)(np.random.default_rng([seed, 0, table]))
+    table = _lit(rng, table, cards, card, light)
     deck_rng = np.random.default_rng([seed, 1, deck])
     paper = np.array([1.0, 1.0, 1.0]) * deck_rng.uniform(205, 245)
     paper -= [deck_rng.uniform(0, 40), 8, 0]
@@ -69,8 +93,9 @@ def random_scene(seed, cards, frames, width=640, height=480):
     shade[rng.random(cards) < 0.08] *= rng.uniform(0.75, 0.95)
     return Scene(
         cards=cards,
+        card=tuple(card),
         table=table,
-        back=_card_back(deck_rng, paper),
+        back=(back or _card_back)(deck_rng, paper, card),
         offsets=offsets,
         edge_colours=np.clip(edges * shade[:, None], 30, 255),
         light=light,
@@ -82,7 +107,7 @@ def random_scene(seed, cards, frames, width=640, height=480):
         noise=_noise(rng, width, height),
         tone=_tone(rng, frames),
         gamma=rng.uniform(0.8, 1.25),
-        cameras=_walk(rng, frames, cards * CARD_THICKNESS, width, height),
+        cameras=_walk(rng, frames, cards, card, focal, width, height),
     )
 
 
@@ -93,28 +118,33 @@ def _wander(rng, frames, low, high, pace=80):
     return PchipInterpolator(at, knots)(np.arange(frames))
 
 
-def _walk(rng, frames, thickness, width, height):
+def _walk(rng, frames, cards, card, focal, width, height):
     """Cameras that go round the packet, nearer and farther, sometimes cutting it off."""
+    size, zoom, longer = card_size(card), focal / FOCAL, max(width, height) / 640
+    # A camera that sees much at once stays higher up, so as not to see the horizon.
+    lowest = max(20.0, np.degrees(np.arctan2(height / 2, 660 * zoom * longer)))
+    highest = max(55.0, lowest + 20)
     pace = rng.uniform(np.radians(30), np.radians(75)) / 100  # rad a frame
     azimuth = rng.uniform(0, 2 * np.pi) + rng.choice([-1, 1]) * pace * np.arange(frames)
     azimuth = azimuth + _wander(rng, frames, -0.4, 0.4)
-    elevation = np.radians(_wander(rng, frames, 20, 55))
-    usual = rng.uniform(140, 215)
-    distance = usual * np.exp(_wander(rng, frames, -0.26, 0.2))  # within 105 to 265 mm
-    focal = rng.uniform(660, 700)
+    elevation = np.radians(_wander(rng, frames, lowest, highest))
+    usual = rng.uniform(140, 215) * size * max(zoom, _WIDE)
+    distance = usual * np.exp(_wander(rng, frames, -0.26, 0.2))  # usually within 105 to 265 mm
+    pixels = rng.uniform(660, 700) * zoom * longer  # the focal length
     # How far the packet may stray from the middle before the picture's edge cuts it, about.
-    span = focal * 105 / distance
+    span = pixels * 105 * size / distance
     stray = rng.uniform(0.3, 1.0)
     room_x = np.maximum(0.5 - 0.45 * span / width, 0.02) * stray
     room_y = np.maximum(0.5 - 0.45 * span * np.sin(elevation) / height, 0.02) * stray
     x = width * (0.5 + room_x * _wander(rng, frames, -1, 1))
     # Below the middle only from high up: a low camera that looks up sees the horizon.
-    lowest = np.minimum(room_y, 0.25 * (elevation - np.radians(20)) / np.radians(35))
-    y = height * (0.5 - room_y + (lowest + room_y) * _wander(rng, frames, 0, 1))
+    rise = (elevation - np.radians(lowest)) / np.radians(highest - lowest)
+    below = np.minimum(room_y, 0.25 * rise)
+    y = height * (0.5 - room_y + (below + room_y) * _wander(rng, frames, 0, 1))
     roll = np.radians(_wander(rng, frames, -7, 7))
-    target = np.array([0, 0, thickness / 2])
+    target = np.array([0, 0, cards * card[2] / 2])
     return [
-        orbit(a, e, d, target, (u, v), r, focal, width, height)
+        orbit(a, e, d, target, (u, v), r, pixels, width, height)
         for a, e, d, u, v, r in zip(azimuth, elevation, distance, x, y, roll, strict=True)
     ]
 
@@ -172,39 +202,41 @@ def _cloth(rng):
     return base + (other - base) * mix[..., None].astype(np.float32) + grain
 
 
-def _lit(rng, table, thickness, light):
+def _lit(rng, table, cards, card, light):
     """The cloth under its light: a bright side, the packet's soft shadow, the dark at its foot."""
-    size = TABLE_SIZE
+    size, scale = TABLE_SIZE, TABLE_SCALE / card_size(card)
     x, y = np.meshgrid(*[(np.arange(256, dtype=np.float32) - 128) / 128] * 2)
     slope = rng.uniform(0, 0.35)
     bright = 1 + slope * (x * light[0] + y * light[1]) - rng.uniform(0, 0.3) * (x**2 + y**2)
     shine = cv2.resize(bright.astype(np.float32), (size, size))
-    middle, outline = size / 2, card_outline() * TABLE_SCALE
-    reach = thickness * rng.uniform(0.4, 2.0) * TABLE_SCALE
+    middle, outline = size / 2, card_outline(width=card[0], length=card[1]) * scale
+    reach = cards * card[2] * rng.uniform(0.4, 2.0) * scale
     dark = np.zeros((size, size), np.float32)
     # The shadow of a box: its outline swept from its foot to where its top's shadow falls.
     swept = np.concatenate([outline, outline - light * reach]) + middle
     cv2.fillConvexPoly(dark, cv2.convexHull(np.round(swept * 16).astype(np.int32)), 1.0, 16, 4)
     soft = cv2.GaussianBlur(dark, (0, 0), 1 + reach * rng.uniform(0.15, 0.6))
-    foot = cv2.GaussianBlur(dark, (0, 0), TABLE_SCALE * rng.uniform(0.6, 2.5))
+    foot = cv2.GaussianBlur(dark, (0, 0), scale * rng.uniform(0.6, 2.5))
     shade = 1 - rng.uniform(0.25, 0.7) * np.maximum(soft, rng.uniform(0.3, 1) * foot)
     return np.clip(table * (shine * shade)[..., None], 0, 255).astype(np.uint8)
 
 
-def _card_back(rng, paper):
+def _card_back(rng, paper, card):
     """(h, w, 3) uint8 picture of a card's back: a white border round a printed pattern."""
-    h, w = round(CARD_LENGTH * BACK_SCALE), round(CARD_WIDTH * BACK_SCALE)
+    width, length, _ = card
+    scale = BACK_SCALE / card_size(card)
+    h, w = round(length * scale), round(width * scale)
     ink = _colour(rng, 0.25, 0.85, (0.35, 1.0))
     if rng.random() < 0.15:
         ink = np.full(3, rng.uniform(15, 80))
     light = ink + (paper - ink) * rng.uniform(0.5, 0.95)
     x, y = np.meshgrid(
-        (np.arange(w, dtype=np.float32) + 0.5) / BACK_SCALE - CARD_WIDTH / 2,
-        (np.arange(h, dtype=np.float32) + 0.5) / BACK_SCALE - CARD_LENGTH / 2,
+        (np.arange(w, dtype=np.float32) + 0.5) / scale - width / 2,
+        (np.arange(h, dtype=np.float32) + 0.5) / scale - length / 2,
     )
     border = rng.uniform(2.5, 7)
     # Distance in mm from the edge of the printed field, positive inside it.
-    depth = np.minimum(CARD_WIDTH / 2 - border - abs(x), CARD_LENGTH / 2 - border - abs(y))
+    depth = np.minimum(width / 2 - border - abs(x), length / 2 - border - abs(y))
     pattern = _pattern(rng, x, y)
     frame = rng.uniform(0, 6)
     line = rng.uniform(0.4, 1.0)
@@ -253,10 +285,10 @@ def _tone(rng, frames):
     return exposure[:, None] * balance * drift
 
 
-def corner_radius_mask(scale):
+def corner_radius_mask(scale, width, length):
     """(h, w) uint8 coverage of a card with rounded corners at `scale` pixels a mm."""
-    h, w = round(CARD_LENGTH * scale), round(CARD_WIDTH * scale)
-    x = abs(np.arange(w) + 0.5 - w / 2) / scale - (CARD_WIDTH / 2 - CORNER_RADIUS)
-    y = abs(np.arange(h) + 0.5 - h / 2) / scale - (CARD_LENGTH / 2 - CORNER_RADIUS)
+    h, w = round(length * scale), round(width * scale)
+    x = abs(np.arange(w) + 0.5 - w / 2) / scale - (width / 2 - CORNER_RADIUS)
+    y = abs(np.arange(h) + 0.5 - h / 2) / scale - (length / 2 - CORNER_RADIUS)
     corner = np.hypot(np.maximum(x[None], 0), np.maximum(y[:, None], 0))
     return np.round(np.clip((CORNER_RADIUS - corner) * scale + 0.5, 0, 1) * 255).astype(np.uint8)

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from cardpose.annotations import write_annotations
 from cardpose.errors import InputError
+from cardpose.geometry import CARD, FOCAL
 from cardpose.recordings import check_written, frame_name
 from cardpose.renderer import Renderer
 from cardpose.scenes import random_scene
@@ -19,7 +20,9 @@ WIDTH, HEIGHT = 640, 480
 FRAME_RATE = 30
 
 
-def render_dataset(videos, annotations, table, count, frames, seed, jobs=-1):
+def render_dataset(
+    videos, annotations, table, count, frames, seed, card=CARD, focal=FOCAL, jobs=-1
+):
     """Render recordings of packets of 1, 2, ... `count` cards.
 
     Args:
@@ -28,13 +31,14 @@ def render_dataset(videos, annotations, table, count, frames, seed, jobs=-1):
         table: file to be written, with the counts (`videos.csv`).
         frames: of each video.
         seed: same seed, same bytes.
+        card, focal: the deck and the camera, as `scenes.random_scene` takes them.
         jobs: videos rendered side by side; -1 for one a core.
     """
     videos = Path(videos)
     videos.mkdir(parents=True)
     cards = list(range(1, count + 1))
     work = joblib.Parallel(n_jobs=jobs, return_as="generator")(
-        joblib.delayed(_render)(videos / _file_name(n), n, frames, seed) for n in cards
+        joblib.delayed(_render)(videos / _file_name(n), n, frames, seed, card, focal) for n in cards
     )
     names, points, visible = [], [], []
     for n, (p, v) in zip(cards, tqdm(work, "render", len(cards), unit="video"), strict=True):
@@ -51,13 +55,22 @@ def _file_name(cards):
     return f"packet_{cards:02d}.mp4"
 
 
-def _render(path, cards, frames, seed):
-    """Render one video; returns the corners (frames, 8, 2) as fractions and their visibility."""
+def _render(path, cards, frames, seed, card, focal):
+    scene = random_scene(seed, cards, frames, WIDTH, HEIGHT, card, focal)
+    return render_video(path, scene, frames, (WIDTH, HEIGHT))
+
+
+def render_video(path, scene, frames, size):
+    """Render a scene's first frames, of `size` (width, height) pixels, to a video.
+
+    Returns:
+        points (frames, 8, 2) of the corners as fractions, and their visibility (frames, 8).
+    """
     cv2.setNumThreads(1)
-    renderer = Renderer(random_scene(seed, cards, frames))
+    renderer = Renderer(scene)
     points, visible = np.empty((frames, 8, 2)), np.empty((frames, 8), bool)
     codec = cv2.VideoWriter_fourcc(*"mp4v")
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, FRAME_RATE, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, FRAME_RATE, size)
     if not writer.isOpened():
         raise InputError(f"{path}: cannot be written as a video; is the disk full?")
     try:
@@ -67,4 +80,4 @@ def _render(path, cards, frames, seed):
     finally:
         writer.release()
     check_written(path, frames, path)
-    return points / [WIDTH, HEIGHT], visible
+    return points / size, visible

@@ -18,7 +18,8 @@ def main():
         replacing(FOLDER / "videos") as videos,
     ):
         count, frames = params.synthetic.videos, params.synthetic.frames
-        render_dataset(videos, annotations, table, count, frames, params.seed)
+        card, focal = params.geometry.card, params.geometry.focal
+        render_dataset(videos, annotations, table, count, frames, params.seed, card, focal)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from test_box import CARD, FOCAL, SIZE, seen
 
 from cardpose import cli
 from cardpose.annotations import read_annotations, write_annotations
-from cardpose.check import INFO, WRONG, check
+from cardpose.check import INFO, WRONG, _deck, check
 from cardpose.evaluation import copies, doubts
 from cardpose.findings import worst_pictures
 from cardpose.keypoints import FLIP, KEYPOINTS
@@ -379,6 +379,25 @@ def test_a_corner_off_strains_the_box_most():
     assert np.delete(fit.worst, 3).max() < 0.5
     assert fit.strain[3].argmax() == UR_BACK
     assert 5 < fit.worst[3] <= 15
+
+
+@pytest.mark.parametrize(
+    ("card", "error", "said"),
+    [
+        (0.3, 0.2, []),
+        (0.32, 0.2, []),  # within a tenth
+        (0.36, 0.2, ["cards look 0.30 mm thick, geometry.card in params.yaml says 0.36"]),
+        (0.25, 0.2, ["cards look 0.30 mm thick, geometry.card in params.yaml says 0.25"]),
+        (0.36, 3.0, []),  # which boxes as vague as these cannot tell
+    ],
+)
+def test_a_deck_of_another_thickness_than_the_parameter_says_is_worth_knowing(card, error, said):
+    # A count that is wrong, and a packet that is loose, do not change what most say.
+    thick = [(10, 3.0), (20, 6.0), (25, 7.5), (30, 9.0), (40, 12.0), (50, 9.0), (15, 6.0)]
+    thick = [(SimpleNamespace(cards=n), mm, error) for n, mm in thick]
+    found = _deck(thick, card)
+    assert [one.what for one in found] == said
+    assert all(one.level == INFO and one.frame is None for one in found)
 
 
 def test_how_far_off_a_thickness_may_be_is_how_far_off_it_is():

@@ -127,6 +127,14 @@ def test_the_outline_of_a_card_is_as_large_as_a_card_and_its_corners_are_round()
     assert area == pytest.approx(63 * 88 - (4 - np.pi) * 9, rel=1e-3)
 
 
+def test_another_card_has_its_own_outline():
+    outline = card_outline(width=57, length=90)
+    assert np.allclose(outline.max(axis=0), [28.5, 45])
+    assert np.allclose(outline.min(axis=0), [-28.5, -45])
+    # Rounded alike: 3 mm from the corner's centre, at (25.5, 42).
+    assert np.allclose(np.hypot(*(abs(outline) - [25.5, 42]).T), 3)
+
+
 def test_corners_lie_on_the_rounded_outline_where_it_reaches_furthest_out():
     corners = card_corners()
     # From the centre of the rounding, 3 mm out along the diagonal.

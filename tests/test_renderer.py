@@ -2,22 +2,36 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import yaml
 
 from cardpose.annotations import read_annotations
-from cardpose.geometry import card_corners, card_outline
+from cardpose.box import fit_box
+from cardpose.geometry import card_outline
 from cardpose.keypoints import KEYPOINTS
+from cardpose.pose import Packet
 from cardpose.renderer import Renderer
 from cardpose.scenes import random_scene
 from cardpose.synthetic import render_dataset
+from stages import render_synthetic
 
+REPOSITORY = Path(__file__).parents[1]
 FRAMES = 240
 LOOKED_AT = range(0, FRAMES, 12)
 THICKNESS = 0.30  # mm a card
+POKER = 63, 88, THICKNESS
+# Decks as they are sold, in mm, and cameras from a phone's usual one to one that sees little.
+OTHERS = {
+    "bridge": ((57, 88, 0.28), 1.06),
+    "mini": ((44, 63, 0.3), 2.0),
+    "tarot": ((70, 120, 0.35), 0.75),
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,28 +39,28 @@ def scene():
     return random_scene(0, 40, FRAMES)
 
 
+def flat(scene, cards):
+    """The same walk round a packet that is a flat white blob on black."""
+    return replace(
+        scene,
+        cards=cards,
+        table=np.zeros_like(scene.table),
+        back=np.full_like(scene.back, 255),
+        offsets=np.zeros((cards, 2)),
+        edge_colours=np.full((cards, 3), 255.0),
+        ambient=1.0,
+        glare=0.0,
+        aperture=0.0,
+        shutter=0.0,
+        noise=np.zeros_like(scene.noise),
+        tone=np.ones_like(scene.tone),
+        gamma=1.0,
+    )
+
+
 @pytest.fixture(scope="module")
 def plain(scene):
-    """The same walk round a packet that is a flat white blob on black."""
-
-    def of(cards):
-        return replace(
-            scene,
-            cards=cards,
-            table=np.zeros_like(scene.table),
-            back=np.full_like(scene.back, 255),
-            offsets=np.zeros((cards, 2)),
-            edge_colours=np.full((cards, 3), 255.0),
-            ambient=1.0,
-            glare=0.0,
-            aperture=0.0,
-            shutter=0.0,
-            noise=np.zeros_like(scene.noise),
-            tone=np.ones_like(scene.tone),
-            gamma=1.0,
-        )
-
-    return of
+    return lambda cards: flat(scene, cards)
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +69,13 @@ def small_scenes():
     return [random_scene(seed, 5, 3) for seed in (7, 7, 8)]
 
 
-def world_corners(scene):
+def world_corners(scene, card=POKER):
     """(8, 3) mm: the corners of the lowest card on the table, then of the top of the topmost."""
-    corners = card_corners()
+    # From the centre of the rounding, 3 mm out along the diagonal.
+    x, y = (side / 2 - 3 + 3 / np.sqrt(2) for side in card[:2])
+    corners = np.array([[-x, y], [x, y], [-x, -y], [x, -y]])
     face = np.column_stack([corners + scene.offsets[0], np.zeros(4)])
-    back = np.column_stack([corners + scene.offsets[-1], np.full(4, scene.cards * THICKNESS)])
+    back = np.column_stack([corners + scene.offsets[-1], np.full(4, scene.cards * card[2])])
     return np.concatenate([face, back])
 
 
@@ -73,8 +89,12 @@ def opencv_project(camera, points):
 
 
 def test_annotations_are_where_opencv_projects_the_corners(scene):
+    compare_with_opencv(scene, POKER)
+
+
+def compare_with_opencv(scene, card):
     renderer = Renderer(scene)
-    world = world_corners(scene)
+    world = world_corners(scene, card)
     for index in LOOKED_AT:
         points, _ = renderer.keypoints(index)
         seen = opencv_project(scene.cameras[index], world)
@@ -141,14 +161,14 @@ def test_visible_corners_lie_on_the_outline_of_the_packet_in_the_picture(plain, 
     assert min(checked.values()) > 20
 
 
-def compare_with_outline(scene, heights, slip, growth):
+def compare_with_outline(scene, heights, slip, growth, card=POKER):
     """Hold each frame's blob against the outlines of a card at some heights.
 
     `slip` is how far their middles may lie apart, `growth` how far their edges, in pixels.
     """
     renderer, checked = Renderer(scene), 0
-    card = card_outline(arc_points=20)
-    solid = np.concatenate([np.insert(card, 2, z, axis=1) for z in heights])
+    sides = card_outline(arc_points=20, width=card[0], length=card[1])
+    solid = np.concatenate([np.insert(sides, 2, z, axis=1) for z in heights])
     for index in LOOKED_AT:
         contour, whole = outline(renderer.frame(index))
         if not whole:
@@ -180,6 +200,72 @@ def test_more_cards_cover_more_of_the_picture(plain):
         renderer = Renderer(plain(cards))
         areas.append([(renderer.frame(index) > 127).mean() for index in LOOKED_AT[::4]])
     assert (np.diff(areas, axis=0) > 0).all()
+
+
+@pytest.fixture(scope="module", params=OTHERS.values(), ids=OTHERS.keys())
+def other(request):
+    """The scene of another deck before another camera; the deck, and the camera's number."""
+    card, focal = request.param
+    return random_scene(0, 40, FRAMES, card=card, focal=focal), card, focal
+
+
+def test_another_deck_is_where_its_annotations_say(other):
+    scene, card, _ = other
+    compare_with_opencv(scene, card)
+    packet = flat(scene, 30)
+    compare_with_outline(packet, (0, 30 * card[2]), slip=0.4, growth=0.3, card=card)
+    packet = replace(packet, edge_colours=np.zeros((30, 3)))
+    compare_with_outline(packet, (30 * card[2],), slip=0.25, growth=0.3, card=card)
+
+
+def extents(scene):
+    """Of the frames, how much of the picture's width the back takes, and of its height."""
+    back = [name.endswith("back") for name in KEYPOINTS]
+    renderer = Renderer(scene)
+    points = np.array([renderer.keypoints(index)[0][back] for index in LOOKED_AT])
+    camera = scene.cameras[0]
+    return np.median(np.ptp(points, axis=1) / [camera.width, camera.height], axis=0)
+
+
+def test_another_deck_fills_the_picture_as_the_usual_one_does(scene, other):
+    wide, high = extents(other[0]) / extents(scene)
+    assert 0.8 < wide < 1.2
+    assert 0.8 < high < 1.3
+
+
+def test_the_camera_is_the_one_that_was_asked_for(other):
+    scene, _, focal = other
+    assert all(0.97 < camera.focal / 640 / focal < 1.035 for camera in scene.cameras)
+
+
+def test_a_camera_of_more_pixels_sees_as_much():
+    scene = random_scene(7, 5, 3, width=1280, height=720)
+    assert all(0.97 < camera.focal / 1280 / 1.06 < 1.035 for camera in scene.cameras)
+
+
+def test_a_box_of_that_deck_seen_by_that_camera_counts_its_cards(other):
+    """The same two parameters serve what draws the pictures and what counts in them."""
+    scene, card, focal = other
+    renderer = Renderer(scene)
+    seen = [renderer.keypoints(index) for index in LOOKED_AT]
+    points, visible = (np.array(part) for part in zip(*seen, strict=True))
+    packet = Packet((640, 480), focal, card, 52)
+    pose, names = packet.fit(torch.from_numpy(points), torch.from_numpy(visible))
+    pose = [part.numpy() for part in pose]
+    box = fit_box(points, visible, pose, names.numpy(), (640, 480), focal, card)
+    assert box.thickness / card[2] == pytest.approx(40, abs=0.5)
+
+
+@pytest.mark.parametrize("cards", [1, 52])
+@pytest.mark.parametrize("card", [(20, 20, 0.05), (300, 300, 5), (20, 300, 5), (300, 300, 0.05)])
+@pytest.mark.parametrize("focal", [0.3, 5])
+def test_whatever_deck_and_camera_are_allowed_the_packet_lies_before_it(card, focal, cards):
+    scene = random_scene(1, cards, 40, card=card, focal=focal)
+    world = np.column_stack([world_corners(scene, card), np.ones(8)])
+    for camera in scene.cameras:
+        assert (world @ camera.projection[2] > card[0] / 20).all()
+        assert camera.position[2] > cards * card[2]
+    assert Renderer(scene).frame(20).std() > 3
 
 
 @pytest.mark.parametrize("cards", [1, 52])
@@ -266,6 +352,22 @@ def test_a_data_set_of_another_seed_has_other_bytes(dataset, tmp_path):
     other, first = hashes(rendered(tmp_path, seed=1)), hashes(dataset)
     same = {name for name in first if first[name] == other[name]}
     assert same == {"videos.csv"}  # the counts
+
+
+def test_the_stage_renders_the_deck_and_the_camera_of_params_yaml(tmp_path, monkeypatch):
+    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    params["synthetic"] = {"videos": 2, "frames": 3}
+    params["geometry"].update(card=[57, 88, 0.28], focal=0.8)
+    (tmp_path / "data/synthetic").mkdir(parents=True)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    render_synthetic.main()
+    _, points, visible, _ = read_annotations("data/synthetic/annotations.csv")
+    renderer = Renderer(random_scene(params["seed"], 2, 3, card=(57, 88, 0.28), focal=0.8))
+    for index in range(3):
+        expected, seen = renderer.keypoints(index)
+        assert np.array_equal(seen, visible[3 + index])
+        assert np.allclose(points[3 + index][seen] * [640, 480], expected[seen], atol=1e-3)
 
 
 def test_each_frame_of_a_video_stands_beside_its_own_corners(tmp_path, monkeypatch):
