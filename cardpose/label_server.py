@@ -26,7 +26,10 @@ from cardpose.proposals import labelling
 
 PROGRAM = Path(".venv-label-studio/bin/label-studio")
 DONE = "label-studio-done.json"
-PORT = 8080
+HOW = (
+    "drag the marks onto the packet's corners; delete the marks of hidden corners; put in those"
+    " that are missing, keys 1 to 8; submit"
+)
 
 _USER = "labeller@localhost"
 _HOST = "127.0.0.1"
@@ -50,11 +53,12 @@ def serve(dataset, sheet, port, say):
         raise InputError(f"{PROGRAM}: there is no such file: `make label-studio` installs it")
     access = _access(dataset)
     say("starting Label Studio; the first time takes a minute or two")
-    with _running(program, dataset, port, access) as (process, address):
+    with _stopped(), _running(program, dataset, port, access) as (process, address):
         fill(dataset, sheet, address)
         say(f"label at {address}, as {_USER}, password {access['password']}")
+        say(f"there: {HOW}")
         say(f"take what is labelled: cardpose label import {dataset} {address}")
-        say("Ctrl-C ends it; what is labelled stays")
+        say("or end Label Studio with Ctrl-C, which saves it first")
         try:
             process.wait()
         except KeyboardInterrupt:
@@ -79,9 +83,7 @@ def fill(dataset, sheet, address):
             {
                 "title": _title(dataset),
                 "label_config": label_studio.configuration(),
-                "expert_instruction": "Drag the marks onto the packet's corners. Delete those of"
-                " hidden corners, and put in those that are missing (keys 1 to 8). Then submit.",
-                "show_instruction": True,
+                "expert_instruction": HOW,
                 "show_collab_predictions": True,
                 "enable_empty_annotation": True,
                 "sampling": "Sequential sampling",
@@ -173,6 +175,20 @@ def _client(dataset, address):
             raise InputError(f"{address}: no Label Studio answers there ({reason})") from None
 
     return ask
+
+
+@contextmanager
+def _stopped():
+    """Whatever asks this process to end interrupts it, so that Label Studio ends too."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ COLOURS = {
 }
 
 _MARKS, _PICTURE = "corner", "picture"
-_WIDTH = 0.4  # of a mark, in percent of the picture's width: small enough to see what it is put on
+_WIDTH = 0.5  # of a mark, in percent of the picture's width: small enough to see what it is put on
 
 
 def configuration():
