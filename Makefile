@@ -1,14 +1,19 @@
 # make repro: install, then run the pipeline.  make test: install, then check everything.
 # make app: install, then count in the browser, with the network that make repro trained.
+# make label-studio DATASET=mine: install, then correct proposed labels in the browser.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PACKAGES := app/node_modules/.installed
+# An environment of its own, as it wants other versions of much; pip does not fit both into one.
+STUDIO := .venv-label-studio
+STUDIO_VERSION := 1.23.2
+STUDIO_INSTALLED := $(STUDIO)/.installed-$(STUDIO_VERSION)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install repro app test soak browser lint format
+.PHONY: install repro app label-studio test soak test-label-studio browser lint format
 
 install: $(INSTALLED)
 
@@ -32,12 +37,25 @@ $(PACKAGES): app/package-lock.json
 	cd app && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
+# Labels a data set's frames: make label-studio DATASET=mine, or with ARGS=--next.
+label-studio: install $(STUDIO_INSTALLED)
+	cardpose label studio $(or $(DATASET),$(error DATASET=mine would label the frames of data/mine)) $(ARGS)
+
+$(STUDIO_INSTALLED):
+	$(PYTHON) -m venv $(STUDIO)
+	$(STUDIO)/bin/python -m pip install --quiet label-studio==$(STUDIO_VERSION)
+	touch $@
+
 test: install lint browser
 	pytest
 
 # What takes too long for every day; docs/reliability.md says what it shows.
 soak: install
 	pytest -m soak
+
+# Label Studio itself, in a browser; takes minutes.
+test-label-studio: install browser $(STUDIO_INSTALLED)
+	pytest -m soak tests/test_label_studio.py
 
 # What the page's tests need. Where it cannot be had, they are skipped and say what is missing.
 browser:

@@ -1,0 +1,167 @@
+"""COCO keypoints, which CVAT and most tools of pose estimation read and write.
+
+Places are in pixels of the picture, and continuous: (0, 0) is the outer corner of the top-left
+pixel, a pixel's centre is at +0.5. So are COCO's boxes and outlines (in pycocotools a polygon from
+0, 0 to w, h covers the whole picture), and so does CVAT write keypoints, which draws them over the
+picture and shifts nothing. (Who marked COCO's own set clicked on whole pixels, to which some
+programs add a half; what comes from CVAT has none to add.)
+
+A keypoint has v = 2 where it is visible; v = 1 where it is hidden, and its place a guess; v = 0
+where it is hidden or unknown, and nobody says where. When read, 0 and 1 are both "not visible":
+CVAT calls them outside and occluded. A picture without an annotation has no label; one with an
+annotation is labelled in all its keypoints. COCO cannot tell a proposal that somebody approved
+from one that nobody has looked at.
+"""
+
+import math
+from collections import Counter
+
+import numpy as np
+
+from cardpose.errors import InputError, shown, some
+from cardpose.keypoints import EDGES, KEYPOINTS
+
+CATEGORY = {
+    "id": 1,
+    "name": "packet",
+    "supercategory": "",
+    "keypoints": list(KEYPOINTS),
+    "skeleton": [[a + 1, b + 1] for a, b in EDGES],  # counted from 1
+}
+
+
+def dataset(sheet):
+    """A dict in COCO's format, of an `exchange.Sheet`; `score` is the mean of the confidences."""
+    images, annotations = [], []
+    for row, (file, (width, height)) in enumerate(
+        zip(sheet.files, sheet.sizes.tolist(), strict=True)
+    ):
+        image = {"id": row + 1, "file_name": file, "width": width, "height": height}
+        images.append(image)
+        confidence = sheet.confidence[row]
+        if np.isnan(confidence).all():
+            continue
+        places = sheet.points[row] * (width, height)
+        with np.errstate(invalid="ignore"):
+            inside = ((places >= 0) & (places <= (width, height))).all(axis=1)
+        v = np.where(inside & ~np.isnan(confidence), 1 + sheet.visible[row], 0)
+        places = np.where(v[:, None] > 0, places, 0).round(3)
+        low, high = (
+            limit(places[v > 0], axis=0) if v.any() else np.zeros(2) for limit in (np.min, np.max)
+        )
+        sides = (high - low).round(3).tolist()
+        annotations.append(
+            {
+                "id": len(annotations) + 1,
+                "image_id": row + 1,
+                "category_id": 1,
+                "keypoints": [
+                    value
+                    for (x, y), seen in zip(places.tolist(), v.tolist(), strict=True)
+                    for value in (x, y, seen)
+                ],
+                "num_keypoints": int((v > 0).sum()),
+                "bbox": [*low.tolist(), *sides],
+                "area": round(sides[0] * sides[1], 3),
+                "segmentation": [],
+                "iscrowd": 0,
+                "score": round(float(np.nanmean(confidence)), 4),
+            }
+        )
+    return {"images": images, "annotations": annotations, "categories": [CATEGORY]}
+
+
+def labels(path, found, frame_of):
+    """The labels in a dict of COCO's format.
+
+    Args:
+        path: what messages call it.
+        frame_of: is called with a picture's name and (width, height), gives its frame's name.
+
+    Returns:
+        what `exchange.Labels` holds: frames, points, visible, known, left_out.
+
+    Raises:
+        InputError: something is missing, there twice, or no number.
+    """
+    categories = _by_id(path, found, "categories", {"id"})
+    images = _by_id(path, found, "images", {"id", "file_name", "width", "height"})
+    marks, seen, left_out = {}, set(), Counter()
+    for number, annotation in enumerate(_dicts(path, found, "annotations"), 1):
+        where = f"{path}: annotation {annotation.get('id', number)}"
+        if "keypoints" not in annotation:
+            left_out["without keypoints"] += 1
+            continue
+        for name, known in (("image_id", images), ("category_id", categories)):
+            value = annotation.get(name)
+            if not isinstance(value, int) or value not in known:
+                raise InputError(f"{where}: {name}: there is none such (got {shown(value)})")
+        image = images[annotation["image_id"]]
+        seen.add(image["id"])
+        size = [image["width"], image["height"]]
+        if not all(is_number(side) and side > 0 for side in size):
+            raise InputError(
+                f"{path}: image {image['id']}: width and height should be numbers above 0"
+                f" (got {shown(size)})"
+            )
+        if not isinstance(image["file_name"], str):
+            raise InputError(f"{path}: image {image['id']}: file_name should be text")
+        frame = frame_of(image["file_name"], size)
+        if frame in marks:
+            raise InputError(f"{path}: {frame}: should have one packet (got two annotations)")
+        order = _order(path, categories[annotation["category_id"]])
+        marks[frame] = _marks(f"{path}: {frame}", annotation["keypoints"])[order] / [*size, 1]
+    bare = len(images) - len(seen)
+    if bare:
+        left_out["without an annotation"] += bare
+    marks_of = np.array(list(marks.values())).reshape(-1, 8, 3)
+    visible = marks_of[..., 2] == 2
+    points = np.where(visible[..., None], marks_of[..., :2], np.nan)
+    return list(marks), points, visible, np.ones_like(visible), dict(left_out)
+
+
+def _dicts(path, found, name):
+    if not isinstance(found[name], list) or not all(isinstance(one, dict) for one in found[name]):
+        raise InputError(f"{path}: {name}: should be a list of objects, as COCO has them")
+    return found[name]
+
+
+def _by_id(path, found, name, needed):
+    result = {}
+    for number, one in enumerate(_dicts(path, found, name), 1):
+        missing = sorted(needed - one.keys())
+        if missing:
+            raise InputError(f"{path}: {name}: the {number}. has no {some(missing)}")
+        if not isinstance(one["id"], int) or one["id"] in result:
+            raise InputError(
+                f"{path}: {name}: id should be a whole number of its own (got {shown(one['id'])})"
+            )
+        result[one["id"]] = one
+    return result
+
+
+def _order(path, category):
+    """Where in a category's list of keypoints those of KEYPOINTS stand."""
+    listed = category.get("keypoints")
+    if not isinstance(listed, list) or sorted(map(str, listed)) != sorted(KEYPOINTS):
+        raise InputError(
+            f"{path}: category {category['id']}: keypoints should be the eight that"
+            f" cardpose/keypoints.py names (got {shown(listed)})"
+        )
+    return [listed.index(name) for name in KEYPOINTS]
+
+
+def _marks(where, values):
+    """(8, 3) of x, y and v."""
+    if not isinstance(values, list) or len(values) != 24 or not all(map(is_number, values)):
+        raise InputError(f"{where}: keypoints should be 24 numbers (got {shown(values)})")
+    marks = np.array(values, float).reshape(8, 3)
+    strange = ~np.isin(marks[:, 2], (0, 1, 2))
+    if strange.any():
+        raise InputError(f"{where}: v should be 0, 1 or 2 (got {marks[strange][0, 2]:g})")
+    return marks
+
+
+def is_number(value):
+    """Whether a value of a JSON file is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

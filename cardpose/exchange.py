@@ -1,0 +1,307 @@
+"""Frames out to labelling tools, with what is known or proposed of them, and labels back in.
+
+Formats are Label Studio's JSON (`label_studio`), COCO keypoints (`coco`), and CSV: an
+annotations.csv whose column `annotated` is 0 in rows that are proposals, until somebody who has
+looked at them writes 1. What is read is told apart by its content.
+"""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandera.pandas as pa
+
+from cardpose import coco, label_studio
+from cardpose.annotations import read_annotations
+from cardpose.errors import InputError, shown, some
+from cardpose.files import replacing
+from cardpose.keypoints import KEYPOINTS
+from cardpose.merging import COLUMNS, as_text
+from cardpose.proposals import labelling, read_proposals
+from cardpose.recordings import INDEX
+from cardpose.tables import names, read_own_table, read_table
+
+FORMATS = {"label-studio": "label-studio.json", "coco": "coco.json", "csv": "labels.csv"}
+CONFIGURATION = "label-studio.xml"
+
+
+class Sheet(NamedTuple):
+    """n frames to be looked at: `files` of their pictures, relative to labelling/frames; `sizes`
+    (n, 2) in pixels; `points` (n, 8, 2) fractions, where labelled, proposed or NaN; `visible` (n,
+    8); `known` (n, 8) whether labelled; `confidence` (n, 8), 1 for labels, NaN where nothing is
+    said; `labelled` (n,) whether anything of the frame is."""
+
+    frames: list
+    files: list
+    sizes: np.ndarray
+    points: np.ndarray
+    visible: np.ndarray
+    known: np.ndarray
+    confidence: np.ndarray
+    labelled: np.ndarray
+
+
+class Labels(NamedTuple):
+    """Of n frames, as `annotations.read_annotations` has them; `left_out` says {why: how many} more
+    the file has that are no labels; `notes` are lines on what else was decided."""
+
+    frames: list
+    points: np.ndarray
+    visible: np.ndarray
+    known: np.ndarray
+    left_out: dict
+    notes: tuple = ()
+
+
+def sampled(dataset):
+    """The frames of labelling/frames: {frame: (file, (width, height))}, in their order.
+
+    Raises:
+        InputError: there are none.
+    """
+    path = labelling(dataset) / "frames" / "index.csv"
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file: `cardpose label start` makes it")
+    table = read_own_table(path, INDEX)
+    return {row.frame: (row.file, (row.width, row.height)) for row in table.itertuples()}
+
+
+def choose(dataset, next_only=False, labelled=False):
+    """The frames to be exported: a `Sheet`.
+
+    Args:
+        next_only: take those of labelling/next.csv, in its order.
+        labelled: take those that have a label, instead of those that have none.
+
+    Raises:
+        InputError: a file is missing or wrong, or no frame is left.
+    """
+    index, folder = sampled(dataset), labelling(dataset)
+    labels, proposals = _labels(dataset), _proposals(folder / "proposals.csv", labelled)
+    taken, where = list(index), folder / "frames" / "index.csv"
+    if next_only:
+        where = folder / "next.csv"
+        taken = read_table(where, pa.DataFrameSchema({"frame": names()}))["frame"].tolist()
+        strange = [frame for frame in taken if frame not in index]
+        if strange:
+            raise InputError(
+                f"{where}: {some(strange)}: not in {folder / 'frames'}: `cardpose label next`"
+                " chooses anew"
+            )
+    taken = [frame for frame in taken if (frame in labels) == labelled]
+    if not taken:
+        raise InputError(
+            f"{where}: names no frame that has a label"
+            if labelled
+            else f"{where}: every frame it names has a label already; --labelled takes those"
+        )
+    n = len(taken)
+    points, confidence = np.full((n, 8, 2), np.nan), np.full((n, 8), np.nan)
+    visible, known = np.zeros((n, 8), bool), np.zeros((n, 8), bool)
+    for row, frame in enumerate(taken):
+        if frame in proposals:
+            points[row], visible[row], confidence[row] = proposals[frame]
+        if frame in labels:
+            place, shows, said = labels[frame]
+            points[row, said], visible[row, said] = place[said], shows[said]
+            confidence[row, said], known[row] = 1, said
+    # A proposal may lie a little outside, where no tool can show a mark.
+    points = np.where(visible[..., None], np.clip(points, 0, 1), points)
+    files, sizes = zip(*(index[frame] for frame in taken), strict=True)
+    sizes = np.array(sizes).reshape(n, 2)
+    return Sheet(taken, list(files), sizes, points, visible, known, confidence, known.any(axis=1))
+
+
+def served(dataset):
+    """Where a data set's frames lie, relative to the folder beside it that Label Studio serves."""
+    return f"{Path(dataset).resolve().name}/labelling/frames"
+
+
+def _labels(dataset):
+    """{frame: its points, visible, known} of frames of which anything is known."""
+    path = Path(dataset) / "annotations.csv"
+    if not path.exists():
+        return {}
+    frames, *values = read_annotations(path, outside=True)
+    rows = zip(*values, strict=True)
+    return {frame: row for frame, row in zip(frames, rows, strict=True) if row[2].any()}
+
+
+def _proposals(path, labelled):
+    if labelled and not path.exists():  # they only fill in what labels leave open
+        return {}
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file: `cardpose label start` makes it")
+    proposals = read_proposals(path)
+    rows = zip(proposals.points, proposals.visible, proposals.confidence, strict=True)
+    return dict(zip(proposals.frames, rows, strict=True))
+
+
+def write(sheet, kind, path, root):
+    """Write a sheet to `path`, in one of FORMATS; Label Studio's configuration lies beside it.
+
+    Args:
+        root: where the pictures lie, relative to the folder that Label Studio serves.
+    """
+    if kind == "csv":
+        with replacing(path) as new:
+            _write_csv(sheet, new)
+        return
+    if kind == "coco":
+        content = coco.dataset(sheet)
+    else:
+        content = label_studio.tasks(sheet, root)
+        with replacing(Path(path).parent / CONFIGURATION) as new:
+            new.write_text(label_studio.configuration(), encoding="utf-8")
+    with replacing(path) as new:
+        new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_csv(sheet, path):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["frame", "annotated", *COLUMNS])
+        for row, frame in enumerate(sheet.frames):
+            labelled = sheet.labelled[row]
+            said = sheet.known[row] if labelled else ~np.isnan(sheet.confidence[row])
+            text = as_text(sheet.points[row], sheet.visible[row], said)
+            writer.writerow([frame, int(labelled), *text])
+
+
+def read(path, index):
+    """Read labels from a file of any of FORMATS: `Labels`, in the order of the frames.
+
+    Args:
+        index: the data set's frames, see `sampled`.
+
+    Raises:
+        InputError: it cannot be read, is of no such format, names a frame that the data set does
+            not have, says nothing at all, or has a fault; the message names the frame.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if content.startswith(b"PK"):
+        raise InputError(f"{path}: is a ZIP archive: unpack it, and import the JSON file in it")
+    if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
+        return read_json(path, content, index)
+    return _checked(path, _read_csv(path), index)
+
+
+def read_json(path, content, index):
+    """Labels from the JSON of Label Studio or COCO, as `read` gives them; `path` is what messages
+    call it."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no valid JSON: {shown(str(error))}") from None
+
+    def frame_of(name, size):
+        frame = _frame_of(name, index)
+        if frame is None:
+            raise _stranger(path, name)
+        width, height = index[frame][1]
+        # Rounded to whole pixels, a smaller copy has not quite the same shape.
+        if size is not None and abs(size[0] * height - size[1] * width) > width + height:
+            raise InputError(
+                f"{path}: {frame}: should be of a picture shaped like {width} x {height}"
+                f" (got {size[0]:g} x {size[1]:g})"
+            )
+        return frame
+
+    if isinstance(found, list):
+        return _checked(path, Labels(*label_studio.labels(path, found, frame_of)), index)
+    if {"images", "annotations", "categories"} <= found.keys():
+        return _checked(path, Labels(*coco.labels(path, found, frame_of)), index)
+    raise InputError(
+        f"{path}: should be what Label Studio exports as JSON, COCO keypoints, or a CSV file"
+    )
+
+
+def _checked(path, labels, index):
+    """The labels in the order of the frames, inside their pictures.
+
+    Raises:
+        InputError: there are none, a frame is unknown, or a corner lies outside its picture.
+    """
+    strange = [frame for frame in labels.frames if frame not in index]
+    if strange:
+        raise _stranger(path, strange[0])
+    if not labels.frames:
+        why = ", ".join(f"{count} {reason}" for reason, count in labels.left_out.items())
+        raise InputError(f"{path}: holds no label" + (f": {why}" if why else ""))
+    place = {frame: number for number, frame in enumerate(index)}
+    order = np.argsort([place[frame] for frame in labels.frames])
+    frames = [labels.frames[row] for row in order]
+    labels = labels._replace(
+        frames=frames,
+        points=labels.points[order],
+        visible=labels.visible[order],
+        known=labels.known[order],
+    )
+    return labels._replace(points=_inside(path, labels, sizes(frames, index)))
+
+
+def sizes(frames, index):
+    """(n, 2) width and height in pixels of n frames' pictures."""
+    return np.array([index[frame][1] for frame in frames])
+
+
+def _stranger(path, name):
+    return InputError(f"{path}: {shown(name)}: the data set has no such frame in labelling/frames")
+
+
+def _frame_of(name, index):
+    """The frame that a picture's path or address belongs to, or None.
+
+    Files are named after their frames; Label Studio puts eight digits before the names of those
+    that were uploaded.
+    """
+    stem = re.sub(r"\.[A-Za-z]+$", "", re.split(r"[/\\]", name)[-1])
+    for frame in (stem, re.sub(r"^[0-9a-f]{8}-", "", stem)):
+        if frame in index:
+            return frame
+    return None
+
+
+def _read_csv(path):
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline()
+    if f"{KEYPOINTS[0]}_confidence" in header:
+        raise InputError(
+            f"{path}: holds proposals, which nobody has looked at: `cardpose label export` them,"
+            " and import what comes back"
+        )
+    frames, points, visible, known = read_annotations(path, outside=True)
+    rows = np.flatnonzero(known.any(axis=1))
+    left_out = {}
+    if len(rows) < len(frames):
+        left_out["whose `annotated` is not 1, or that are empty"] = len(frames) - len(rows)
+    kept = [frames[row] for row in rows]
+    return Labels(kept, points[rows], visible[rows], known[rows], left_out)
+
+
+def _inside(path, labels, sizes):
+    """The points, those less than a pixel outside the picture put onto its edge.
+
+    Raises:
+        InputError: a visible one lies farther out.
+    """
+    points = labels.points
+    with np.errstate(invalid="ignore"):
+        out = np.maximum(-points, points - 1) * sizes[:, None]
+        wrong = labels.visible & ~(out < 1).all(axis=2)
+    if wrong.any():
+        row, keypoint = np.argwhere(wrong)[0]
+        x, y = points[row, keypoint] * sizes[row]
+        width, height = sizes[row]
+        raise InputError(
+            f"{path}: {labels.frames[row]}: {KEYPOINTS[keypoint]}: should lie in the picture,"
+            f" {width} x {height} pixels (got {x:.1f}, {y:.1f})"
+        )
+    return np.where(labels.visible[..., None], np.clip(points, 0, 1), np.nan)

@@ -1,0 +1,254 @@
+"""Label Studio on this machine, with a data set's frames and proposals in it.
+
+It listens on 127.0.0.1 only, shows nothing but the frames of the data set, and reports to nobody.
+What it keeps, its users and labels among that, lies in the data set's folder
+labelling/label-studio, and is there again at the next start.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+from cardpose import label_studio
+from cardpose.errors import InputError, one_line
+from cardpose.exchange import served
+from cardpose.files import read_json, replacing
+from cardpose.proposals import labelling
+
+PROGRAM = Path(".venv-label-studio/bin/label-studio")
+DONE = "label-studio-done.json"
+HOW = (
+    "drag the marks onto the packet's corners; delete the marks of hidden corners; put in those"
+    " that are missing, keys 1 to 8; submit"
+)
+
+_USER = "labeller@localhost"
+_HOST = "127.0.0.1"
+_PATIENCE = 600  # seconds that its first start may take, which makes its database
+_ANSWER = 120  # seconds for an answer
+
+
+def serve(dataset, sheet, port, say):
+    """Run Label Studio until it is interrupted, with the frames of an `exchange.Sheet` in it; then
+    save its labels in labelling/, as DONE.
+
+    Args:
+        port: 0 for any that is free.
+        say: is called with lines for the person who is going to label.
+
+    Raises:
+        InputError: it is not installed, or does not start.
+    """
+    program = shutil.which(PROGRAM) or shutil.which("label-studio")
+    if program is None:
+        raise InputError(f"{PROGRAM}: there is no such file: `make label-studio` installs it")
+    access = _access(dataset)
+    say("starting Label Studio; the first time takes a minute or two")
+    with _stopped(), _running(program, dataset, port, access) as (process, address):
+        fill(dataset, sheet, address)
+        say(f"label at {address}, as {_USER}, password {access['password']}")
+        say(f"there: {HOW}")
+        say(f"take what is labelled: cardpose label import {dataset} {address}")
+        say("or end Label Studio with Ctrl-C, which saves it first")
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            path = labelling(dataset) / DONE
+            with replacing(path) as new:
+                new.write_bytes(export(dataset, address))
+            say(f"saved; to take it: cardpose label import {dataset} {path}")
+            raise
+    raise InputError(f"{_log(dataset)}: Label Studio has ended; the reason stands there")
+
+
+def fill(dataset, sheet, address):
+    """Put the frames of a sheet into the data set's project, which is made if need be.
+
+    Frames that somebody has begun to label there stay as they are; all others are replaced.
+    """
+    ask = _client(dataset, address)
+    project = _project(dataset, ask)
+    if project is None:
+        project = ask(
+            "/api/projects",
+            {
+                "title": _title(dataset),
+                "label_config": label_studio.configuration(),
+                "expert_instruction": HOW,
+                "show_collab_predictions": True,
+                "enable_empty_annotation": True,
+                "sampling": "Sequential sampling",
+            },
+        )["id"]
+        frames = Path(dataset).resolve().parent / served(dataset)
+        ask("/api/storages/localfiles", {"project": project, "path": str(frames)})
+    begun = set()
+    for task in _tasks(ask, project):
+        if task.get("annotations") or task.get("drafts"):
+            begun.add(task["data"]["frame"])
+        else:
+            ask(f"/api/tasks/{task['id']}", method="DELETE")
+    new = [
+        task
+        for task in label_studio.tasks(sheet, served(dataset))
+        if task["data"]["frame"] not in begun
+    ]
+    if new:
+        ask(f"/api/projects/{project}/import", new)
+
+
+def export(dataset, address):
+    """What Label Studio, running at an address, exports of the data set's project as JSON: bytes.
+
+    Raises:
+        InputError: it does not answer, or has no such project.
+    """
+    ask = _client(dataset, address)
+    project = _project(dataset, ask)
+    if project is None:
+        raise InputError(f"{address}: has no project named {_title(dataset)}")
+    return json.dumps(_tasks(ask, project)).encode()
+
+
+def _tasks(ask, project):
+    return ask(f"/api/projects/{project}/export?exportType=JSON&download_all_tasks=true")
+
+
+def _project(dataset, ask):
+    """The number of the data set's project, or None."""
+    for project in ask("/api/projects?page_size=1000")["results"]:
+        if project["title"] == _title(dataset):
+            return project["id"]
+    return None
+
+
+def _title(dataset):
+    return f"cardpose {Path(dataset).resolve().name}"[:50]  # it allows no more
+
+
+def _folder(dataset):
+    return labelling(dataset) / "label-studio"
+
+
+def _log(dataset):
+    return _folder(dataset) / "server.log"
+
+
+def _access(dataset):
+    """The password and the token of its user, made at the first call."""
+    path = _folder(dataset) / "access.json"
+    if not path.exists():
+        content = {"password": secrets.token_urlsafe(9), "token": secrets.token_hex(20)}
+        with replacing(path) as new:
+            new.touch(mode=0o600)
+            new.write_text(json.dumps(content))
+    return read_json(path, ("password", "token"))
+
+
+def _client(dataset, address):
+    """ask(path, content, method): what Label Studio answers, from JSON to JSON."""
+    token = _access(dataset)["token"]
+    headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
+
+    def ask(path, content=None, method=None):
+        data = None if content is None else json.dumps(content).encode()
+        url = address.rstrip("/") + path
+        request = urllib.request.Request(url, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=_ANSWER) as response:
+                answer = response.read()
+            return json.loads(answer) if answer else None
+        except urllib.error.HTTPError as error:
+            said = one_line(error.read(300).decode(errors="replace"))
+            raise InputError(f"{url}: answers {error.code}: {said}") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise InputError(f"{address}: no Label Studio answers there ({reason})") from None
+
+    return ask
+
+
+@contextmanager
+def _stopped():
+    """Whatever asks this process to end interrupts it, so that Label Studio ends too."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _running(program, dataset, port, access):
+    """Label Studio as a process of its own, which Ctrl-C does not reach; gives its address."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise InputError(f"--port {port}: {error.strerror}; name another") from None
+        port = probe.getsockname()[1]
+    command = [program, "start", "--no-browser", "--internal-host", _HOST, "--port", str(port)]
+    with open(_log(dataset), "w") as log:
+        process = subprocess.Popen(
+            [*command, "--data-dir", str(_folder(dataset).resolve())],
+            env=_environment(dataset, access),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        address = f"http://{_HOST}:{port}"
+        _wait(process, address, dataset)
+        yield process, address
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+
+
+def _environment(dataset, access):
+    settings = {
+        "LABEL_STUDIO_USERNAME": _USER,
+        "LABEL_STUDIO_PASSWORD": access["password"],
+        "LABEL_STUDIO_USER_TOKEN": access["token"],
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(Path(dataset).resolve().parent),
+        "ALLOWED_HOSTS": f"{_HOST},localhost",
+        # It reports to nobody, and asks nobody for newer versions.
+        "COLLECT_ANALYTICS": "false",
+        "LATEST_VERSION_CHECK": "false",
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+    }
+    # Its Python is not the one that runs here.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | settings
+
+
+def _wait(process, address, dataset):
+    """Wait until Label Studio answers."""
+    end = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=_ANSWER):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise InputError(f"{_log(dataset)}: Label Studio does not start; the reason stands there")

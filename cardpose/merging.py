@@ -1,0 +1,187 @@
+"""New labels into annotations.csv: other rows stay as they are, to the byte.
+
+What somebody has said of a frame is not overwritten unless that is asked for. A row of which
+nothing is known counts as none.
+"""
+
+import csv
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cardpose.annotations import read_annotations
+from cardpose.errors import some
+from cardpose.files import replacing
+from cardpose.keypoints import KEYPOINTS, rename
+
+COLUMNS = [f"{name}_{what}" for name in KEYPOINTS for what in ("visible", "x", "y")]
+
+# Pixels within which two labels are the same: formats round, and no hand is as exact.
+SAME = 0.01
+
+
+@dataclass
+class Merged:
+    """What became of the frames of an import, by name. `moved` has how many pixels each corner of
+    a changed frame went that was visible and still is; `shown` and `hidden` count corners that are
+    visible now and were not known to be, and the other way; `odd` are frames whose labels do not
+    follow the rule for names."""
+
+    added: list = field(default_factory=list)
+    changed: list = field(default_factory=list)
+    kept: list = field(default_factory=list)
+    unchanged: list = field(default_factory=list)
+    moved: list = field(default_factory=list)
+    shown: int = 0
+    hidden: int = 0
+    odd: list = field(default_factory=list)
+
+
+def merge(path, labels, sizes, overwrite=False):
+    """Merge labels into the annotations.csv at `path`, which may be missing.
+
+    Args:
+        labels: of n frames, no two alike, as `annotations.read_annotations` has them: `frames`,
+            `points`, `visible`, `known`.
+        sizes: (n, 2) of their pictures in pixels.
+        overwrite: whether labels replace others.
+
+    Returns:
+        a `Merged`.
+
+    Raises:
+        InputError: the file is wrong.
+    """
+    path, result, rows = Path(path), Merged(), {}
+    before = _read(path)
+    for row, frame in enumerate(labels.frames):
+        new = labels.points[row], labels.visible[row], labels.known[row]
+        if not _named_well(*new[:2]):
+            result.odd.append(frame)
+        old = before.get(frame)
+        if old is None or not old[2].any():
+            result.added.append(frame)
+        elif _same(old, new, sizes[row]):
+            result.unchanged.append(frame)
+            continue
+        elif not overwrite:
+            result.kept.append(frame)
+            continue
+        else:
+            result.changed.append(frame)
+            both = old[1] & new[1]
+            result.moved += np.linalg.norm((new[0] - old[0])[both] * sizes[row], axis=1).tolist()
+            result.shown += int((new[1] & ~old[1]).sum())
+            result.hidden += int((old[1] & ~new[1]).sum())
+        rows[frame] = as_text(*new)
+    if rows:
+        lines = _merged(path, rows)
+        with replacing(path) as scratch:
+            scratch.write_bytes("".join(lines).encode())
+    return result
+
+
+def report(labels, merged, dataset):
+    """What an import did, as lines for people.
+
+    Args:
+        labels: the `exchange.Labels` that were merged, `merged` what `merge` returned.
+    """
+    parts = [
+        (merged.added, "added"),
+        (merged.changed, "changed"),
+        (merged.kept, "kept as they were"),
+        (merged.unchanged, "the same as before"),
+    ]
+    said = ", ".join(f"{len(frames)} {what}" for frames, what in parts if frames)
+    lines = [f"{len(labels.frames)} labels: {said}"]
+    if merged.changed:
+        moved = "no corner that stayed visible"
+        if merged.moved:
+            moved = (
+                f"corners moved by {np.median(merged.moved):.2f} px at the median,"
+                f" {max(merged.moved):.2f} px at most"
+            )
+        lines.append(
+            f"changed: {moved}; {merged.shown} became visible, {merged.hidden} are hidden now"
+        )
+    if merged.kept:
+        lines.append(
+            f"kept: {some(merged.kept)}: labelled otherwise already; --overwrite takes the new ones"
+        )
+    lines += labels.notes
+    lines += [f"left out: {count} {why}" for why, count in labels.left_out.items()]
+    if merged.odd:
+        lines.append(f"upper, lower, left or right may be exchanged: {some(merged.odd)}")
+    return [*lines, f"see what looks wrong: cardpose check {dataset}"]
+
+
+def as_text(points, visible, known):
+    """The values of COLUMNS of one frame."""
+    text = []
+    for (x, y), shows, said in zip(points, visible, known, strict=True):
+        text += ["1", f"{x:.6f}", f"{y:.6f}"] if said and shows else ["0" if said else "", "", ""]
+    return text
+
+
+def _read(path):
+    if not path.exists():
+        return {}
+    # Labels that were wrong before are none of this command's business, but for what it replaces.
+    frames, *values = read_annotations(path, outside=True)
+    return dict(zip(frames, zip(*values, strict=True), strict=True))
+
+
+def _same(old, new, size):
+    if (old[1] != new[1]).any() or (old[2] != new[2]).any():
+        return False
+    return (np.linalg.norm((new[0] - old[0])[new[1]] * size, axis=1) <= SAME).all()
+
+
+def _named_well(points, visible):
+    renamed, shows = rename(np.where(visible[:, None], points, 0), visible)
+    return (shows == visible).all() and (renamed[visible] == points[visible]).all()
+
+
+def _merged(path, rows):
+    """The lines of the file at `path`, with `rows` {frame: values of COLUMNS} in it."""
+    lines = [",".join(["frame", *COLUMNS]) + "\n"]
+    if path.exists():
+        # Each row is one line, as `read_annotations` has seen; keep how lines end.
+        text = path.read_bytes().decode()
+        lines = [line for line in re.split(r"(?<=\n)|(?<=\r)(?!\n)", text) if line]
+    end = re.search(r"[\r\n]*$", lines[0]).group() or "\n"
+    header = _values(lines[0].removeprefix("\ufeff"))
+    rows = dict(rows)
+    for number, line in enumerate(lines[1:], 1):
+        values = _values(line)
+        values += [""] * (len(header) - len(values))
+        frame = values[header.index("frame")]
+        if frame in rows:
+            lines[number] = _line(header, values, rows.pop(frame)) + end
+    if not lines[-1].endswith(("\r", "\n")):
+        lines[-1] += end
+    for frame, new in rows.items():
+        values = [""] * len(header)
+        values[header.index("frame")] = frame
+        lines.append(_line(header, values, new) + end)
+    return lines
+
+
+def _values(line):
+    return [value.strip() for value in next(csv.reader([line], skipinitialspace=True), [])]
+
+
+def _line(header, values, new):
+    values = list(values)
+    for name, value in zip(COLUMNS, new, strict=True):
+        values[header.index(name)] = value
+    if "annotated" in header:
+        values[header.index("annotated")] = "1"
+    return ",".join(map(_quoted, values))
+
+
+def _quoted(value):
+    return f'"{value.replace(chr(34), 2 * chr(34))}"' if re.search(r'[",\r\n]', value) else value
