@@ -21,6 +21,7 @@ _CORNERS = 5  # at least this many visible in a frame
 _BLUR = 1 / 320  # how far off a corner is seen, as a share of a picture's longer side
 _LEAN, _TWIST = 2.0, 1.0  # mm, what is usual
 _THINNEST = 0.3  # mm, that the fit starts from
+_UNEVEN, _UNEVEN_MORE = 0.05, 0.05  # mm, and mm a mm: how packets of a known count differ
 
 
 @dataclass(frozen=True)
@@ -56,23 +57,24 @@ def count_recording(cards, points, visible, poses, corners, image_size, about):
     return float(by_box + np.median(cards)) / 2
 
 
-def fit_box(points, visible, poses, corners, image_size, focal, card):
+def fit_box(points, visible, poses, corners, image_size, focal, card, known=None):
     """The box that explains a recording's keypoints best.
 
     Args:
         points: (n, 8, 2) pixels, the pictures in the order they were taken.
-        visible: (n, 8) bool.
+        visible: (n, 8) bool; or how surely, 0 to 1, where 0 says that a keypoint is not seen.
         poses: (n, 3, 3) rotations and (n, 8) numbers of the box in each picture alone, see
             `pose.Pose`, to start from.
         corners: (n, 8) which keypoint each of that box's is.
         image_size: (width, height) of the pictures in pixels.
         focal: focal length as a share of a picture's longer side.
         card: (width, length, thickness) of a card in mm.
+        known: how thick the packet is in mm, about, where its count is known.
 
     Returns:
         a `Box`, or None where no picture shows enough corners.
     """
-    usable = np.flatnonzero(visible.sum(axis=1) >= _CORNERS)
+    usable = np.flatnonzero((visible > 0).sum(axis=1) >= _CORNERS)
     if not len(usable):
         return None
     usable = usable[np.unique(np.linspace(0, len(usable) - 1, _FRAMES).round().astype(int))]
@@ -80,8 +82,11 @@ def fit_box(points, visible, poses, corners, image_size, focal, card):
     outline = card_corners(*card[:2])
     rotation, numbers = (np.asarray(part, float)[usable] for part in poses)
     orders, poses, thickness = _align(rotation, numbers, corners[usable])
+    if known is not None:
+        thickness = known
     rows = np.arange(len(usable))[:, None]
-    seen = visible[usable][rows, orders]
+    surely = visible[usable][rows, orders]
+    seen = surely > 0
     target = points[usable][rows, orders]
     n = len(usable)
 
@@ -95,8 +100,11 @@ def fit_box(points, visible, poses, corners, image_size, focal, card):
         return at[..., :2] / np.maximum(at[..., 2:], 1.0)  # nothing is nearer than 1 mm
 
     def residuals(x):
-        off = (project(x) - target)[seen] / (_BLUR * max(image_size))
-        return np.concatenate([off.reshape(-1), x[-3:] / [_LEAN, _LEAN, _TWIST]])
+        off = (project(x) - target)[seen] / (_BLUR * max(image_size)) * surely[seen][:, None]
+        unusual = x[-3:] / [_LEAN, _LEAN, _TWIST]
+        if known is not None:
+            unusual = np.append(unusual, (x[-4] - known) / (_UNEVEN + _UNEVEN_MORE * known))
+        return np.concatenate([off.reshape(-1), unusual])
 
     start = np.concatenate([poses.reshape(-1), [thickness, 0, 0, 0]])
     fit = least_squares(
@@ -104,7 +112,7 @@ def fit_box(points, visible, poses, corners, image_size, focal, card):
         start,
         loss="soft_l1",
         x_scale=np.concatenate([np.tile([0.1, 0.1, 0.1, 10, 10, 10], n), [1, 1, 1, 1]]),
-        jac_sparsity=_sparsity(seen),
+        jac_sparsity=_sparsity(seen, 3 if known is None else 4),
         max_nfev=80,
     )
     shown = np.full(points.shape, np.nan)
@@ -144,10 +152,11 @@ def _align(rotation, numbers, corners):
     return orders, np.column_stack([turns, numbers[:, :3]]), thickness
 
 
-def _sparsity(seen):
-    """Which residual depends on which parameter: a picture's on its own pose and on the box."""
+def _sparsity(seen, unusual):
+    """Which residual depends on which parameter: a picture's on its own pose and on the box, as
+    do the last, so many, which say how unusual the box is."""
     n, rows = len(seen), 2 * seen.sum(axis=1)
-    pattern = lil_matrix((rows.sum() + 3, 6 * n + 4), dtype=np.int8)
+    pattern = lil_matrix((rows.sum() + unusual, 6 * n + 4), dtype=np.int8)
     for i, end in enumerate(np.cumsum(rows)):
         pattern[end - rows[i] : end, 6 * i : 6 * i + 6] = 1
     pattern[:, -4:] = 1

@@ -44,7 +44,7 @@ def report(dataset, table, drawn, complain, text_file):
     def progress(recordings):
         return tqdm(recordings, "check", unit="recording", leave=False, disable=None)
 
-    found = check(dataset, *_parameters(), cannot, progress)
+    found = check(dataset, *parameters(), cannot, progress)
     if table:
         with text_file(table) as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -61,7 +61,7 @@ def report(dataset, table, drawn, complain, text_file):
     return 2 if unread else int(any(one.level == WRONG for one in found))
 
 
-def _parameters():
+def parameters():
     """frame_step, focal and card of ./params.yaml, or the usual ones."""
     if not Path("params.yaml").exists():
         return _STEP, FOCAL, CARD
