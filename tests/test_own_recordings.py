@@ -137,18 +137,20 @@ def test_the_page_leads_from_recordings_to_labels_and_a_network_counts_in_them(
     def run(command):
         program, *words = shlex.split(command)
         if program == "cardpose":
-            assert cli.main(words) == 0
+            with pytest.raises(SystemExit) as ended:
+                cli.main(words)
+            assert ended.value.code == 0
             return capsys.readouterr().out
         if program == "mkdir":
             subprocess.run([program, *words], check=True)
         return ""
 
     with joblib.parallel_config(backend="sequential"):
-        said = follow(run, tmp_path, recordings=3, frames=21)
+        said = follow(run, tmp_path, recordings=2, frames=21)
     assert "nothing looks wrong" in said["cardpose check mine --sheet worst.png"]
     counted = said["cardpose predict data/mine/videos --output drawn"].splitlines()
-    assert len([line for line in counted if line.startswith("data/mine/videos/")]) == 3
-    assert len(list((tmp_path / "drawn").iterdir())) == 3
+    assert len([line for line in counted if line.startswith("data/mine/videos/")]) == 2
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
 
 
 @pytest.mark.soak
