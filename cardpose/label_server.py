@@ -34,7 +34,7 @@ HOW = (
 _USER = "labeller@localhost"
 _HOST = "127.0.0.1"
 _PATIENCE = 600  # seconds that its first start may take, which makes its database
-_ANSWER = 120  # seconds for an answer
+_ANSWER = 600  # seconds for an answer, which may be about thousands of frames
 
 
 def serve(dataset, sheet, port, say):
@@ -91,12 +91,17 @@ def fill(dataset, sheet, address):
         )["id"]
         frames = Path(dataset).resolve().parent / served(dataset)
         ask("/api/storages/localfiles", {"project": project, "path": str(frames)})
-    begun = set()
+    begun, rest = set(), []
     for task in _tasks(ask, project):
         if task.get("annotations") or task.get("drafts"):
             begun.add(task["data"]["frame"])
         else:
-            ask(f"/api/tasks/{task['id']}", method="DELETE")
+            rest.append(task["id"])
+    if rest:
+        ask(
+            f"/api/dm/actions?id=delete_tasks&project={project}",
+            {"selectedItems": {"all": False, "included": rest}},
+        )
     new = [
         task
         for task in label_studio.tasks(sheet, served(dataset))
@@ -155,14 +160,14 @@ def _access(dataset):
 
 
 def _client(dataset, address):
-    """ask(path, content, method): what Label Studio answers, from JSON to JSON."""
+    """ask(path, content): what Label Studio answers, from JSON to JSON."""
     token = _access(dataset)["token"]
     headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
 
-    def ask(path, content=None, method=None):
+    def ask(path, content=None):
         data = None if content is None else json.dumps(content).encode()
         url = address.rstrip("/") + path
-        request = urllib.request.Request(url, data, headers, method=method)
+        request = urllib.request.Request(url, data, headers)
         try:
             with urllib.request.urlopen(request, timeout=_ANSWER) as response:
                 answer = response.read()

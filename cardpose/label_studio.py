@@ -24,8 +24,8 @@ COLOURS = {
     "upper_right_face": "#ff6a00",
     "upper_left_back": "#50dc50",
     "upper_right_back": "#00b8a0",
-    "lower_left_face": "#fff27a",
-    "lower_right_face": "#b87400",
+    "lower_left_face": "#e6d800",
+    "lower_right_face": "#a35f00",
     "lower_left_back": "#b4f000",
     "lower_right_back": "#0f7d32",
 }
