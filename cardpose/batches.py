@@ -25,17 +25,21 @@ class Frames(Dataset):
     def __getitem__(self, key):
         epoch, row = key
         t = self.tensors
-        picture, points, visible = t.pictures[row], t.points[row], t.visible[row]
+        picture, points = t.pictures[row], t.points[row]
+        visible, known = t.visible[row], t.known[row]
         if not self.redrawn:
-            return picture, t.heatmaps[row], visible, t.cards[row]
+            return picture, t.heatmaps[row], visible, known, t.cards[row]
         if self.augmented:
             rng = np.random.default_rng([self.seed, epoch, row])
+            # A place that nobody knows stays unknown wherever it moves, and whatever it is called.
+            points = np.where(known[:, None], points, np.nan)
             picture, points, visible = augment(picture, points, visible, rng)
+            known = np.isfinite(points[:, 0])
         if self.half:
             height, width = picture.shape[:2]
             picture = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
             points = points / 2
-        return picture, points, visible, t.cards[row]
+        return picture, points, visible, known, t.cards[row]
 
 
 class Pairs(Dataset):
@@ -81,17 +85,19 @@ class Order(Sampler):
 def loader(
     tensors, rows, batch_size, *, shuffled=False, augmented=False, seed=0, workers=0, half=False
 ):
-    """A DataLoader of {"pictures", "heatmaps", "cards", "visible"} over some rows of `tensors`.
+    """A DataLoader of {"pictures", "heatmaps", "cards", "visible", "known"} over some rows of
+    `tensors`.
 
     pictures (n, 3, height, width) uint8 RGB, heatmaps (n, 8, h, w) float32, cards (n,) as a share
-    of the deck, visible (n, 8) float32. Shuffled loaders drop a last batch of one, which batch
-    norm cannot take. Processes that train together share each batch. `half`: pictures and heatmaps
-    of half the size.
+    of the deck, visible (n, 8) float32, known (n, 8) bool. Shuffled loaders drop a last batch of
+    one, which batch norm cannot take. Processes that train together share each batch. `half`:
+    pictures and heatmaps of half the size.
     """
     frames = Frames(tensors, augmented, seed, half)
 
     def collate(items):
-        pictures, second, visible, cards = (np.stack(column) for column in zip(*items, strict=True))
+        columns = (np.stack(column) for column in zip(*items, strict=True))
+        pictures, second, visible, known, cards = columns
         second, visible = torch.from_numpy(second), torch.from_numpy(visible)
         if frames.redrawn:
             size = [side // tensors.stride for side in pictures.shape[1:3]]
@@ -101,6 +107,7 @@ def loader(
             "heatmaps": second.float(),
             "cards": torch.from_numpy(cards),
             "visible": visible.float(),
+            "known": torch.from_numpy(known),
         }
 
     return _loader(frames, rows, batch_size, shuffled, seed, workers, collate)
@@ -112,9 +119,9 @@ def pairs(tensors, rows, batch_size):
     return DataLoader(Pairs(tensors), batch_size, sampler=Order(rows, shuffled=False, seed=0))
 
 
-def closeups(tensors, starts, rows, batch_size, seed, workers):
+def closeups(tensors, starts, rows, batch_size, seed, workers, seen=None):
     """A shuffled DataLoader of close-ups, see `closeups.Closeups`, over some rows of `tensors`."""
-    return _loader(Closeups(tensors, starts, seed), rows, batch_size, True, seed, workers)
+    return _loader(Closeups(tensors, starts, seed, seen), rows, batch_size, True, seed, workers)
 
 
 def strips(tensors, edges, rows, batch_size, seed, workers):

@@ -38,11 +38,11 @@ def convert_cardcut(original, videos, annotations, table):
         if not wanted.exists():
             raise InputError(f"{wanted} is missing: see data/cardcut/README.md for the download")
     rows = read_table(path, _schema())
-    rows = rows[rows["annotated"] == 1]
-    if rows.empty:
+    annotated = (rows["annotated"] == 1).to_numpy()
+    if not annotated.any():
         raise InputError(f"{path}: annotated: no row has 1 here")
     for name in (f"{keypoint}_{axis}" for keypoint in KEYPOINTS for axis in "xy"):
-        nowhere = rows[name].isna() & (rows[f"{name[:-2]}_visible"] == 1)
+        nowhere = rows[name].isna() & (rows[f"{name[:-2]}_visible"] == 1) & annotated
         if nowhere.any():
             raise InputError(
                 f"{path}: line {nowhere.idxmax()}: {name}: should be between 0 and 1, as the"
@@ -50,16 +50,16 @@ def convert_cardcut(original, videos, annotations, table):
             )
     stems = [Path(name).stem for name in rows["imageName"]]
     lines = rows.index
-    recordings, known = [], set()
+    recordings, taken = [], set()
     for name, stem, line in zip(rows["imageName"], stems, lines, strict=True):
         where = f"{path}: line {line}: imageName"
         if Path(name).name != name:
             raise InputError(f"{where}: should be a bare file name (got {name!r})")
         recordings.append(split_frame_name(stem, where)[0])
         check_name(recordings[-1], where)
-        if stem in known:
+        if stem in taken:
             raise InputError(f"{where}: another picture is called {stem} too")
-        known.add(stem)
+        taken.add(stem)
     above = rows["cards_counted"] > rows["total_cards"]
     if above.any():
         raise InputError(
@@ -93,7 +93,9 @@ def convert_cardcut(original, videos, annotations, table):
         )
         visible.append([bool(getattr(row, f"{k}_visible")) for k in KEYPOINTS])
     points = np.minimum(np.array(points), 1.0)
-    write_annotations(annotations, stems, points, np.array(visible))
+    # The count of a row that is not annotated is known all the same.
+    known = np.repeat(annotated[:, None], len(KEYPOINTS), axis=1)
+    write_annotations(annotations, stems, points, np.array(visible) & known, known)
     summary = counts.first().reset_index().rename(columns={"recording": "video"})
     pd.DataFrame(summary).to_csv(table, index=False, lineterminator="\n")
 

@@ -85,11 +85,12 @@ class Finding:
 @dataclass(frozen=True)
 class Labels:
     """A recording's labels, by frame: `frames` (n,) indices, `points` (n, 8, 2) fractions of the
-    picture, `visible` (n, 8)."""
+    picture, `visible` (n, 8), `known` (n, 8) those of which anything is said."""
 
     frames: np.ndarray
     points: np.ndarray
     visible: np.ndarray
+    known: np.ndarray
 
 
 @dataclass
@@ -149,11 +150,11 @@ def check(dataset, step, focal, card, complain, progress=iter):
 
 def _labels(path, recordings):
     """{recording: its `Labels`}, and what is found without looking at pictures."""
-    frames, points, visible, _ = read_annotations(path, outside=True)
+    frames, points, visible, known = read_annotations(path, outside=True)
     rows = {recording.name: [] for recording in recordings}
     strangers = {}
-    for row, frame in enumerate(frames):
-        name, index = split_frame_name(frame)
+    for row in np.flatnonzero(known.any(axis=1)):
+        name, index = split_frame_name(frames[row])
         if name in rows:
             rows[name].append((index, row))
         else:
@@ -167,7 +168,8 @@ def _labels(path, recordings):
         pairs = np.array(sorted(pairs), int).reshape(-1, 2)
         if not len(pairs):
             found.append(Finding(name, None, "no labels", worse=30))
-        labels[name] = Labels(pairs[:, 0], points[pairs[:, 1]], visible[pairs[:, 1]])
+        indices, of = pairs.T
+        labels[name] = Labels(indices, points[of], visible[of], known[of])
     return labels, found
 
 
@@ -193,7 +195,7 @@ def _look(recording, labels, step):
             Finding(
                 recording.name,
                 None,
-                "frames without a label are left out",
+                "frames without a label",
                 off=unlabelled,
                 unit="frames",
                 level=INFO,
@@ -206,7 +208,8 @@ def _look(recording, labels, step):
             Finding(recording.name, None, f"pictures of several sizes: {several}", level=INFO)
         )
     there = np.array([index in sizes for index in labels.frames.tolist()], bool)
-    kept = Labels(labels.frames[there], labels.points[there], labels.visible[there])
+    every = labels.frames, labels.points, labels.visible, labels.known
+    kept = Labels(*(each[there] for each in every))
     frames = kept.frames.tolist()
     return (
         Recording(
@@ -352,7 +355,7 @@ def _judge(boxes, name, part, scatter):
                 Finding("", 0, "mirrored: flipped left-right, it would fit the picture", worse=10)
             )
         if not about and fit is not None and fit.freedom[row] >= _FREE:
-            about += _hidden(fit[row : row + 1], visible, scatter)
+            about += _hidden(fit[row : row + 1], visible, labels.known[row], scatter)
         box = None if fit is None else _to_fractions(fit.points[row], size)
         found += [
             replace(
@@ -446,7 +449,7 @@ def _names(points, visible, fit, scatter, pixels):
     return []
 
 
-def _hidden(fit, visible, scatter):
+def _hidden(fit, visible, known, scatter):
     """Corners that are marked visible though the packet surely hides them, or the other way.
 
     The packet hides a corner of the face that the box shows inside the outline of its back.
@@ -458,7 +461,7 @@ def _hidden(fit, visible, scatter):
         inside = cv2.pointPolygonTest(outline, points[k].tolist(), True) / sure
         if visible[k] and not BACK[k] and inside > 1:
             found.append(("marked visible, but hidden", name, inside))
-        if not visible[k] and edge[k] > sure and (BACK[k] or inside < -1):
+        if known[k] and not visible[k] and edge[k] > sure and (BACK[k] or inside < -1):
             found.append(("not marked visible", name, _PLAIN + 1 if BACK[k] else -inside))
     return [
         Finding("", 0, what, name, worse=by, level=WRONG if by > _PLAIN else INFO)

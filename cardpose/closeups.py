@@ -81,21 +81,23 @@ class Closeups(Dataset):
         tensors: a `Tensors`.
         starts: (n, 8, 2) where the first look found each frame's corners.
         seed: decides, with epoch and row, what changes.
+        seen: (n, 8) bool, the corners that are counted from; those labelled visible by default.
     """
 
-    def __init__(self, tensors, starts, seed):
+    def __init__(self, tensors, starts, seed, seen=None):
         self.tensors, self.starts, self.seed = tensors, starts, seed
+        self.seen = tensors.visible if seen is None else seen
 
     def __getitem__(self, key):
         epoch, row = key
         rng = np.random.default_rng([self.seed, epoch, row])
         t = self.tensors
         detail, true, visible = t.details[row], t.points[row], t.visible[row].copy()
-        starts = self.starts[row]
+        starts, seen = self.starts[row], self.seen[row]
         if rng.random() < 0.5:
             detail = np.ascontiguousarray(detail[:, ::-1])
             true, starts = (_mirrored(points, t.image_size[0]) for points in (true, starts))
-            visible = visible[list(FLIP)]
+            visible, seen = visible[list(FLIP)], seen[list(FLIP)]
         off = _OFF * np.exp(rng.normal(0, _OFF_SPREAD, (8, 1)))
         starts = starts + rng.normal(0, 1, (8, 2)) * np.minimum(off, SIDE / 4) / DETAIL
         angle, scale = rng.normal(0, _TURN), np.exp(rng.normal(0, _SCALE))
@@ -109,6 +111,7 @@ class Closeups(Dataset):
             "turn": turn.astype(np.float32),
             "points": true.astype(np.float32),
             "visible": visible,
+            "seen": seen.copy(),
             "longer": np.float32(t.longer[row]),
             "cards": t.cards[row],
         }

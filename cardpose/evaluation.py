@@ -41,7 +41,8 @@ class Results:
 
 
 def evaluate(network, about, tensors, role, count):
-    """Metrics on the frames whose role is "test".
+    """Metrics on the frames whose role is "test": of the count on all of them, of keypoints and
+    visibility on those keypoints that have a label.
 
     Args:
         network, about: as `prediction.load_network` returns them.
@@ -64,7 +65,7 @@ def evaluate(network, about, tensors, role, count):
     predicted = predicted._replace(points=points)
     by_box = count_recordings(frames["recording"], counts["both"], predicted, sizes, about)
     true_points = to_original(tensors.points[rows], sizes, tensors.image_size)
-    true_visible = tensors.visible[rows]
+    true_visible, known = tensors.visible[rows], tensors.known[rows]
     true_cards = frames["cards_counted"].to_numpy(float)
     guess = tensors.frames["cards_counted"].to_numpy()[role == "train"].mean()
     ways = {
@@ -81,7 +82,7 @@ def evaluate(network, about, tensors, role, count):
         },
         "interval": interval_metrics(low, high, true_cards),
         "keypoints": keypoint_metrics(points, true_points, true_visible),
-        "visibility": visibility_metrics(visible, true_visible),
+        "visibility": visibility_metrics(visible[known], true_visible[known]),
         "data": {"recordings": int(frames["recording"].nunique()), "frames": len(frames)},
     }
     frames.insert(3, "cards_predicted", cards)
@@ -101,6 +102,12 @@ def doubts(report, tensors, role, split):
     """
     lines = []
     recordings, cards = report["data"]["recordings"], report["cards"]
+    known = tensors.known[role == "test"].any(axis=1)
+    if not known.all():
+        lines.append(
+            f"{known.sum()} of the {len(known)} held-out frames have labels: keypoints and"
+            " visibility are measured on these alone"
+        )
     by_frame = split.by == "frame" and not split.test_videos
     if by_frame:
         lines.append(
@@ -191,7 +198,8 @@ def write_report(predictions, plots, results, network, tensors, *, extracted, lo
     for name, chosen in (("examples", spread), ("worst", worst)):
         cells = [_example(results, i, extracted) for i in chosen]
         _write(plots / f"{name}.png", sheet(cells))
-    chosen = by_count.index[_evenly(len(frames), 4)]
+    labelled = by_count.index[tensors.known[results.rows].any(axis=1)[by_count.index]]
+    chosen = labelled[_evenly(len(labelled), 4)] if len(labelled) else by_count.index[:4]
     _write(plots / "heatmaps.png", _heatmaps(network, tensors, results.rows[chosen]))
 
 
@@ -213,8 +221,8 @@ def _heatmaps(network, tensors, rows):
     with torch.inference_mode():
         predicted = network(batch["pictures"])[0].numpy()
     pictures = batch["pictures"].permute(0, 2, 3, 1).numpy()[..., ::-1]
-    true = batch["heatmaps"].numpy()
-    cells = [heatmap_rows(*each) for each in zip(pictures, predicted, true, strict=True)]
+    true, known = batch["heatmaps"].numpy(), batch["known"].numpy()
+    cells = [heatmap_rows(*each) for each in zip(pictures, predicted, true, known, strict=True)]
     return sheet(cells, columns=1)
 
 

@@ -31,7 +31,7 @@ class Training(lightning.LightningModule):
     def _step(self, batch, split):
         predicted = self.network(batch["pictures"])
         target = batch["heatmaps"], batch["cards"], batch["visible"]
-        parts = losses(predicted, target, self.weights)
+        parts = losses(predicted, target, self.weights, batch["known"])
         # Lightning takes the processes' mean of this whole number, and would round it.
         n = len(batch["cards"]) * processes.count()
         logged = {f"{split}/{name}": value.detach() for name, value in parts.items()}
@@ -71,11 +71,12 @@ class CloserTraining(lightning.LightningModule):
         with torch.autocast(steps.device.type, enabled=False):
             steps = torch.einsum("nij,nkj->nki", batch["turn"], steps)
             points = batch["starts"] + steps / DETAIL
-            seen = batch["visible"]
+            seen, labelled = batch["seen"], batch["visible"]
             usual = self.packet.as_usual(points, self.packet.focal_of(batch["longer"]))
             cards = self.closer.geometry(usual, seen) * self.deck
             true_cards = batch["cards"] * self.deck
-            loss = closer_loss(DETAIL * points, DETAIL * batch["points"], seen, cards, true_cards)
+            true = DETAIL * batch["points"]
+            loss = closer_loss(DETAIL * points, true, labelled, cards, true_cards)
         self.log("closer/mae_cards", (cards - true_cards).abs().mean(), prog_bar=True)
         return loss
 

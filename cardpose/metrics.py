@@ -76,7 +76,10 @@ def keypoint_metrics(predicted, points, visible):
 
 
 def visibility_metrics(predicted, visible):
-    """Accuracy and F1 of predicted visibility; both arguments (n, 8) bool."""
+    """Accuracy and F1 of predicted visibility, None where there is none; both arguments bool, of
+    one shape."""
+    if not visible.size:
+        return {"accuracy": None, "f1": None}
     true, guess = visible.reshape(-1), predicted.reshape(-1)
     return {
         "accuracy": float(accuracy_score(true, guess)),

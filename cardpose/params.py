@@ -124,6 +124,7 @@ class Params(Section):
     image_size: Size
     heatmap_stride: Stride
     sigma: Sigma
+    unlabelled: bool
     split: Split
     count: Count
     geometry: Geometry

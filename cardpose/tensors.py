@@ -1,12 +1,14 @@
 """What training reads: one memory-mapped file a quantity, written and read in pieces.
 
-A folder of tensors holds, for n labelled frames:
+A folder of tensors holds, for n frames:
 
 - `pictures.npy` (n, height, width, 3) uint8 RGB, fitted into the network's picture
 - `details.npy` (n, 2 height, 2 width, 3) uint8 RGB, the same twice as large, for its second look
 - `heatmaps.npy` (n, 8, height / stride, width / stride) float16
 - `points.npy` (n, 8, 2) float32 pixels of the fitted picture, 0 where not visible
 - `visible.npy` (n, 8) bool
+- `known.npy` (n, 8) bool, whether a label says anything of the keypoint; where not, it is not
+  `visible`, and its heatmap is zero
 - `cards.npy` (n,) float32, the count as a share of `deck`
 - `frames.csv`: `frame, recording, cards_counted, file, width, height`, a row a frame
 - `meta.json`: `image_size, stride, sigma, deck`
@@ -44,6 +46,7 @@ class Tensors:
     heatmaps: np.ndarray
     points: np.ndarray
     visible: np.ndarray
+    known: np.ndarray
     cards: np.ndarray
     frames: pd.DataFrame
     image_size: tuple
@@ -64,7 +67,7 @@ class Tensors:
 
 _META = {"image_size", "stride", "sigma", "deck"}
 _COLUMNS = ["frame", "recording", "cards_counted", "file", "width", "height"]
-_ARRAYS = ("pictures", "details", "heatmaps", "points", "visible", "cards")
+_ARRAYS = ("pictures", "details", "heatmaps", "points", "visible", "known", "cards")
 
 
 def read_tensors(folder):
@@ -94,19 +97,22 @@ def read_tensors(folder):
     return Tensors(**arrays, frames=frames, **{**meta, "image_size": tuple(size)})
 
 
-def match_labels(extracted, labelled, path):
+def match_labels(extracted, labelled, path, known=None, unlabelled=False):
     """Join labels to the extracted frames.
 
     Args:
         extracted: folder that `extract_frames` wrote.
         labelled: list of the labelled frames' names.
         path: the annotations' file, for messages.
+        known: (m, 8) bool, of which keypoints each label says anything, where one may say nothing:
+            that is none.
+        unlabelled: whether to take the frames without a label, too.
 
     Returns:
-        frames: a table with a row for each frame that has a label: `frame, recording,
+        frames: a table with a row for each frame that has a label, or for each: `frame, recording,
             cards_counted, total_cards, file, width, height`.
-        rows: (n,) which label belongs to each.
-        unlabelled: how many extracted frames have no label.
+        rows: (n,) which label belongs to each, -1 if none.
+        missing: how many extracted frames have no label.
 
     Raises:
         InputError: a label names a frame that its recording does not have. Labels of frames that
@@ -115,12 +121,13 @@ def match_labels(extracted, labelled, path):
     extracted = Path(extracted)
     index = read_own_table(extracted / "index.csv", INDEX)
     summary = read_own_table(extracted / "recordings.csv", SUMMARY)
-    label_row = {frame: row for row, frame in enumerate(labelled)}
-    known = set(index["frame"])
+    says = np.ones(len(labelled), bool) if known is None else known.any(axis=1)
+    label_row = {frame: row for row, frame in enumerate(labelled) if says[row]}
+    sampled = set(index["frame"])
     videos = {r.recording: r for r in summary.itertuples() if r.kind == "video"}
     lost = []
     for frame in labelled:
-        if frame not in known:
+        if frame not in sampled:
             recording, number = split_frame_name(frame, f"{path}: frame")
             video = videos.get(recording)
             if not (video and number < video.frames and number % video.step):
@@ -130,16 +137,19 @@ def match_labels(extracted, labelled, path):
             f"{path}: {len(lost)} label{'s' * (len(lost) > 1)} without a frame: {some(lost)}"
         )
     has_label = index["frame"].isin(label_row.keys())
-    frames = index[has_label].merge(summary, on="recording", how="left", validate="m:1")
-    if frames.empty:
+    if not has_label.any():
         raise InputError(f"{path}: no label belongs to any of the {len(index)} sampled frames")
-    rows = np.array([label_row[frame] for frame in frames["frame"]])
+    wanted = index if unlabelled else index[has_label]
+    frames = wanted.merge(summary, on="recording", how="left", validate="m:1")
+    rows = np.array([label_row.get(frame, -1) for frame in frames["frame"]])
     columns = ["frame", "recording", "cards_counted", "total_cards", "file", "width", "height"]
     return frames[columns], rows, int((~has_label).sum())
 
 
-def write_tensors(folder, extracted, frames, points, visible, image_size, stride, sigma):
-    """Write the tensors of labelled frames, some at a time.
+def write_tensors(
+    folder, extracted, frames, points, visible, image_size, stride, sigma, known=None
+):
+    """Write the tensors of frames, some at a time.
 
     Args:
         folder: to be made; see the module for its contents.
@@ -149,17 +159,21 @@ def write_tensors(folder, extracted, frames, points, visible, image_size, stride
         visible: (n, 8) bool.
         image_size: (width, height) of the network's picture.
         stride, sigma: see `heatmaps.encode`.
+        known: (n, 8) bool, where `points` and `visible` are labels; everywhere by default.
     """
     folder, extracted = Path(folder), Path(extracted)
     folder.mkdir(parents=True)
     n, (width, height) = len(frames), image_size
     sizes = frames[["width", "height"]].to_numpy()
+    known = np.ones_like(visible) if known is None else known
+    visible = visible & known
     points = to_fitted(np.nan_to_num(points), sizes, image_size).astype(np.float32)
     points = np.where(visible[..., None], points, np.float32(0))
     deck = int(frames["total_cards"].max())
     small = (height // stride, width // stride)
     np.save(folder / "points.npy", points)
     np.save(folder / "visible.npy", visible)
+    np.save(folder / "known.npy", known)
     np.save(folder / "cards.npy", (frames["cards_counted"].to_numpy() / deck).astype(np.float32))
     pictures = _create(folder / "pictures.npy", np.uint8, (n, height, width, 3))
     details = _create(folder / "details.npy", np.uint8, (n, DETAIL * height, DETAIL * width, 3))

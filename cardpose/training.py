@@ -140,7 +140,8 @@ def train(tensors, role, network, about, params, log, checkpoints=None):
         about: what `prediction.save_network` stores with them.
 
     Raises:
-        InputError: it diverged, or cannot be shared among so many processes.
+        InputError: it diverged, cannot be shared among so many processes, or hardly a frame to
+            train on has a label.
     """
     lightning.seed_everything(params.seed, verbose=False)
     if about["deck"] != tensors.deck:
@@ -149,7 +150,14 @@ def train(tensors, role, network, about, params, log, checkpoints=None):
         network.load_state_dict(started.state_dict())
         _teach_geometry(network, tensors.deck, params, checkpoints)
     rows = {name: np.flatnonzero(role == name) for name in ("train", "validation")}
-    batches = _batches(tensors, rows["train"], params)
+    # Where corners are is learnt from labels: frames without them would only thin these out.
+    labelled = rows["train"][tensors.known[rows["train"]].any(axis=1)]
+    if len(labelled) < 2:  # batch norm cannot take a single one
+        raise InputError(
+            f"{len(labelled)} of the {len(rows['train'])} frames to train on have labels: at least"
+            " 2 are needed, of recordings that are not held out (params.yaml: split)"
+        )
+    batches = _batches(tensors, labelled, params)
     validation = None
     if len(rows["validation"]):
         validation = loader(
@@ -198,20 +206,21 @@ def _teach_geometry(network, deck, params, checkpoints):
 
 
 def _look_closer(network, tensors, rows, params, epochs, checkpoints):
-    """Train the second look, from the corners that the first one finds."""
+    """Train the second look, from the corners that the first one finds; which of them are seen, it
+    says too where no label does."""
     if not epochs:
         return
-    starts = np.zeros((len(tensors.points), N, 2))
+    starts, seen = np.zeros((len(tensors.points), N, 2)), np.array(tensors.visible)
+    found = []
     with torch.inference_mode():
-        found = [
-            decode(network.eval()(batch["pictures"])[0], network.stride, network.sigma)[0]
-            for batch in pairs(tensors, rows, _BATCH)
-        ]
-    starts[rows] = torch.cat(found).numpy()
-    options = params.train
-    batches = closeups(
-        tensors, starts, rows, options.batch_size, params.seed, params.machine.loader_workers
-    )
+        for batch in pairs(tensors, rows, _BATCH):
+            heatmaps, _, visibility = network.eval()(batch["pictures"])
+            found.append((decode(heatmaps, network.stride, network.sigma)[0], visibility > 0))
+    points, visible = (torch.cat(column).numpy() for column in zip(*found, strict=True))
+    starts[rows] = points
+    seen[rows] = np.where(tensors.known[rows], seen[rows], visible)
+    options, workers = params.train, params.machine.loader_workers
+    batches = closeups(tensors, starts, rows, options.batch_size, params.seed, workers, seen)
     rate = options.closeup_learning_rate
     module = CloserTraining(network, rate, options.weight_decay, tensors.deck)
     part = Part("closeups", "close-ups", epochs, "train.closeup_learning_rate")
@@ -220,10 +229,12 @@ def _look_closer(network, tensors, rows, params, epochs, checkpoints):
 
 
 def _trace(network, tensors, rows, params, epochs, checkpoints):
-    """Train the tracing of edges, from where labels and counts say that the edges are."""
+    """Train the tracing of edges, from where labels and counts say that the edges are; where there
+    are no labels, from where the network sees the corners and the count makes a box of them."""
     if not epochs:
         return
-    edges, good = _edges(network.packet, tensors, rows, network.deck_height)
+    labels = _labels(network, tensors, rows)
+    edges, good = _edges(network.packet, tensors, rows, network.deck_height, labels)
     if not good.any():
         return
     options = params.train
@@ -237,9 +248,22 @@ def _trace(network, tensors, rows, params, epochs, checkpoints):
     network.eval()
 
 
-def _edges(packet, tensors, rows, deck_height):
-    """Where the edges of labelled packets are: what `strips.Strips` takes, and which of the `rows`
-    are good to learn from. Labels that no box explains teach nothing, nor do those too few."""
+def _labels(network, tensors, rows):
+    """Where corners are (n, 8, 2), and which are seen (n, 8): by their labels, and in frames that
+    have none, by the network."""
+    points, seen = np.array(tensors.points), np.array(tensors.visible)
+    unlabelled = rows[~tensors.known[rows].any(axis=1)]
+    if len(unlabelled):
+        looked = predict(network.eval(), pairs(tensors, unlabelled, _BATCH), {"deck": 1})
+        points[unlabelled], seen[unlabelled] = looked.points, looked.visible
+    return points, seen
+
+
+def _edges(packet, tensors, rows, deck_height, labels=None):
+    """Where the edges of packets are, by `labels` (as `_labels` returns them; the tensors' own by
+    default) and counts: what `strips.Strips` takes, and which of the `rows` are good to learn from.
+    Labels that no box explains teach nothing, nor do those too few."""
+    labels = labels or (tensors.points, tensors.visible)
     size, n = torch.tensor(tensors.image_size), len(tensors.points)
     edges = {
         "starts": np.zeros((n, 12, 2)),
@@ -249,7 +273,7 @@ def _edges(packet, tensors, rows, deck_height):
     }
     good = []
     for some in np.array_split(rows, -(-len(rows) // _BATCH)):
-        points, seen = (torch.from_numpy(a[some]) for a in (tensors.points, tensors.visible))
+        points, seen = (torch.from_numpy(a[some]) for a in labels)
         height = torch.from_numpy(tensors.cards[some]) * deck_height
         focal = packet.focal_of(torch.from_numpy(tensors.longer[some]))
         pose, names = packet.fit(points, seen, height, focal)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from cardpose.annotations import read_annotations
 from cardpose.errors import run
 from cardpose.files import replacing
@@ -12,9 +14,10 @@ from cardpose.tensors import match_labels, write_tensors
 def main():
     params = load_params()
     path = Path("data") / params.dataset / "annotations.csv"
-    labelled, points, visible, _ = read_annotations(path)
-    frames, rows, unlabelled = match_labels("data/frames", labelled, path)
-    print(f"{len(frames)} labelled frames; {unlabelled} without a label are left out")
+    labelled, points, visible, known = read_annotations(path)
+    frames, rows, missing = match_labels("data/frames", labelled, path, known, params.unlabelled)
+    then = "train the count" if params.unlabelled else "are left out"
+    print(f"{np.sum(rows >= 0)} labelled frames; {missing} without a label {then}")
     with replacing("data/tensors") as folder:
         write_tensors(
             folder,
@@ -25,6 +28,7 @@ def main():
             params.image_size,
             params.heatmap_stride,
             params.sigma,
+            known[rows] & (rows >= 0)[:, None],
         )
 
 

@@ -438,6 +438,7 @@ BAD = {
         ("sigma 0", params(sigma=0), ["sigma: ", "0.5"]),
         ("sigma NaN", params(sigma=float("nan")), ["sigma: ", "nan"]),
         ("sigma infinite", params(sigma=float("inf")), ["sigma: ", "100"]),
+        ("a word for yes", params(unlabelled="some"), ["unlabelled: ", "boolean", "'some'"]),
         ("an infinite weight", params(loss__cards=float("inf")), ["loss.cards: "]),
         ("huge pictures", params(image_size=[100_000, 240]), ["image_size.0: ", "4096"]),
         ("tiny pictures", params(image_size=[16, 16]), ["image_size.0: ", "32"]),

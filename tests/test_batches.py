@@ -20,6 +20,7 @@ def tensors():
         heatmaps=rng.random((N, 8, 12, 16)).astype(np.float16),
         points=(rng.random((N, 8, 2)) * [64, 48]).astype(np.float32),
         visible=rng.random((N, 8)) > 0.3,
+        known=np.ones((N, 8), bool),
         cards=(np.arange(N) / N).astype(np.float32),
         longer=np.array([64, 48, 40] * 3),
         image_size=(64, 48),
@@ -60,6 +61,34 @@ def test_the_number_of_workers_changes_nothing(tensors):
 
     for alone, shared in zip(batches(0), batches(2), strict=True):
         assert all(torch.equal(alone[name], shared[name]) for name in alone)
+
+
+def test_what_is_known_goes_along_with_its_name_when_a_picture_is_mirrored(tensors):
+    """A keypoint that is known and seen stays both, whatever it is called afterwards."""
+    tensors.visible[:] = True
+    tensors.points[:] = [32.0, 24.0]  # in the middle they stay in the picture
+    tensors.points += 8 * np.random.default_rng(1).random((N, 8, 2)).astype(np.float32)
+    tensors.known[:] = False
+    tensors.known[:, [0, 2, 7]] = True
+    tensors.visible &= tensors.known
+    found = set()
+    for epoch in range(6):
+        batches = loader(tensors, range(N), N, augmented=True)
+        batches.sampler.set_epoch(epoch)
+        batch = next(iter(batches))
+        assert (batch["known"].sum(dim=1) == 3).all()
+        assert torch.equal(batch["known"], batch["visible"] > 0)
+        assert torch.equal(batch["known"], batch["heatmaps"].amax(dim=(2, 3)) > 0)
+        found |= {tuple(np.flatnonzero(row)) for row in batch["known"]}
+    # As they were, and mirrored: FLIP takes keypoints 0, 2 and 7 to 1, 3 and 6.
+    assert found == {(0, 2, 7), (1, 3, 6)}
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_pictures_as_they_are_tell_what_is_known(tensors, half):
+    tensors.known[4, 1:] = False
+    batch = next(iter(loader(tensors, [4, 2], 2, half=half)))
+    assert batch["known"].tolist() == [[True] + [False] * 7, [True] * 8]
 
 
 def test_an_augmented_frame_is_another_in_each_epoch(tensors):

@@ -86,10 +86,16 @@ def test_a_click_past_the_last_pixel_stays_in_the_picture(convert):
     assert points[0, 0].tolist() == [1, 1]
 
 
-def test_rows_that_are_not_annotated_are_left_out(convert):
-    folder = convert([row("A_frame_0.png"), row("B_frame_0.png", annotated=0)])
-    assert read_annotations(folder / "annotations.csv")[0] == ["A_frame_0"]
-    assert [path.name for path in (folder / "videos").iterdir()] == ["A"]
+def test_rows_that_are_not_annotated_are_kept_and_say_nothing(convert):
+    seen = "1,0.25,0.5"
+    folder = convert([row("A_frame_0.png", seen), row("B_frame_0.png", seen, annotated=0, cards=9)])
+    frames, points, visible, known = read_annotations(folder / "annotations.csv")
+    assert frames == ["A_frame_0", "B_frame_0"]
+    assert known.tolist() == [[True] * 8, [False] * 8]
+    assert visible.tolist() == [[True] + [False] * 7, [False] * 8]
+    assert np.isnan(points[1]).all()
+    assert (folder / "videos/B/B_frame_0.png").is_file()
+    assert "B,9,52" in (folder / "videos.csv").read_text()
 
 
 GOOD = row("A_frame_0.png", "1,0.25,0.5")

@@ -250,13 +250,25 @@ def test_frames_and_labels_that_lack_each_other_are_found(dataset):
     lines.append(lost.replace("_60,", "_300,"))
     (dataset / "annotations.csv").write_text("\n".join(lines) + "\n")
     found = {(one.recording, one.frame, one.what, one.off, one.level) for one in findings(dataset)}
-    left_out = "frames without a label are left out"
+    without = "frames without a label"
     assert found == {
         ("packet_03", None, "no labels", None, WRONG),
-        ("packet_03", None, left_out, 7, INFO),
-        ("packet_04", None, left_out, 1, INFO),
+        ("packet_03", None, without, 7, INFO),
+        ("packet_04", None, without, 1, INFO),
         ("packet_05", 300, "label without a frame", None, WRONG),
     }
+
+
+def test_rows_that_say_nothing_are_no_labels_and_unknown_corners_no_hidden_ones(dataset):
+    path = dataset / "annotations.csv"
+    frames, points, visible, _ = read_annotations(path)
+    known = np.ones_like(visible)
+    known[frames.index("packet_04_frame_20")] = False
+    # A corner of the back that is in the picture, and which nobody has looked at.
+    known[frames.index("packet_05_frame_20"), LR_BACK] = False
+    write_annotations(path, frames, points, visible & known, known)
+    found = {(one.recording, one.what, one.off, one.level) for one in findings(dataset)}
+    assert found == {("packet_04", "frames without a label", 1, INFO)}
 
 
 def test_pictures_of_several_sizes_are_worth_knowing(small_dataset):
@@ -467,7 +479,8 @@ def tensors(copied):
         pictures[9:, 5:35] = cv2.add(pictures[:3, 5:35], np.full(4, 8.0))
     frames = pd.DataFrame({"recording": np.repeat(list("abcd"), 3), "width": 640, "height": 480})
     role = np.repeat(["train", "train", "validation", "test"], 3).astype(object)
-    return SimpleNamespace(pictures=pictures, frames=frames, image_size=(40, 40)), role
+    known = np.ones((12, 8), bool)
+    return SimpleNamespace(pictures=pictures, frames=frames, image_size=(40, 40), known=known), role
 
 
 def said(split, copied=False, **kwargs):
@@ -495,6 +508,16 @@ def test_what_deserves_doubt_is_said_in_a_line(params, update, kwargs, words):
     (line,) = said(split, **kwargs)
     assert words in line
     assert "\n" not in line
+
+
+def test_held_out_frames_without_a_label_are_counted(params):
+    split = params.split.model_copy(update={"by": "video", "test_videos": []})
+    data, role = tensors(copied=False)
+    data.known[9] = False
+    data.known[11, 1:] = False  # one keypoint is enough
+    data.known[:5] = False  # not held out
+    (line,) = doubts(report(), data, role, split)
+    assert line.startswith("2 of the 3 held-out frames have labels: ")
 
 
 def test_a_copy_in_validation_counts_too():

@@ -96,6 +96,24 @@ def test_a_mirrored_close_up_has_its_corners_renamed(tensors):
         assert np.array_equal(item["visible"], tensors.visible[2][names])
 
 
+def test_what_the_network_sees_is_counted_from_where_no_label_says(tensors):
+    tensors.visible[2] = False  # unknown
+    seen = tensors.visible.copy()
+    seen[2] = [True, False, True, False, False, True, True, True]
+    kinds = set()
+    for epoch in range(8):
+        item = Closeups(tensors, tensors.points.astype(float), 0, seen)[epoch, 2]
+        assert not item["visible"].any()  # no place is compared
+        kinds.add(tuple(item["seen"].tolist()))
+    assert kinds == {tuple(seen[2]), tuple(seen[2][list(FLIP)])}
+
+
+def test_labels_say_what_is_seen_by_default(tensors):
+    for epoch in range(4):
+        item = Closeups(tensors, tensors.points.astype(float), 0)[epoch, 1]
+        assert np.array_equal(item["seen"], item["visible"])
+
+
 def test_close_ups_differ_by_epoch_and_seed_and_by_nothing_else(tensors):
     starts = tensors.points.astype(float)
     first, again = (Closeups(tensors, starts, 5)[1, 0] for _ in range(2))

@@ -72,6 +72,70 @@ def test_the_total_weighs_the_parts_and_the_parts_stay_unweighted():
     assert found["total"].item() == pytest.approx(1000 * 1 + 10 * 2 + 0.5 * log(2))
 
 
+def some_known():
+    """Three keypoints of the first picture's are known, none of the second's."""
+    known = torch.zeros(2, 8, dtype=torch.bool)
+    known[0, :3] = True
+    return known
+
+
+def test_heatmaps_and_visibility_are_means_over_what_is_known_and_the_count_over_all():
+    predicted, target = perfect()
+    predicted[0][0, 0, 1, 1] = 3.0
+    predicted[0][0, 5, 0, 0] = 7.0  # unknown
+    predicted[0][1, 1, 0, 0] = 7.0  # unknown
+    predicted[1][1] = 0.75
+    predicted[2][0, 1] = log(3)
+    predicted[2][1, 1] = -50.0  # unknown
+    found = losses(predicted, target, weights(), some_known())
+    assert found["heatmaps"].item() == pytest.approx(9 / (3 * 4))  # three keypoints of 2 x 2
+    assert found["visibility"].item() == pytest.approx(-log(3 / 4) / 3)
+    assert found["cards"].item() == pytest.approx(0.5**2 / 2)
+
+
+def test_what_is_unknown_gives_no_gradient():
+    predicted, target = perfect()
+    outputs = tuple((part + 0.1).requires_grad_() for part in predicted)
+    losses(outputs, target, weights(), some_known())["total"].backward()
+    known = some_known()
+    assert (outputs[0].grad[known] != 0).all()
+    assert not outputs[0].grad[~known].any()
+    assert not outputs[2].grad[~known].any()
+    assert (outputs[1].grad != 0).all()
+
+
+def test_where_nothing_is_known_the_count_is_taught_alone():
+    predicted, target = perfect()
+    outputs = tuple((part + 0.1).requires_grad_() for part in predicted)
+    found = losses(outputs, target, weights(), torch.zeros(2, 8, dtype=torch.bool))
+    assert found["heatmaps"].item() == found["visibility"].item() == 0
+    found["total"].backward()
+    # Zero and not missing: processes that train together wait for each other's.
+    assert (outputs[0].grad == 0).all()
+    assert (outputs[2].grad == 0).all()
+    assert outputs[1].grad.abs().sum() > 0
+
+
+def test_if_all_is_known_losses_and_gradients_are_the_same_to_the_bit():
+    torch.manual_seed(0)
+    target = (torch.rand(3, 8, 5, 7), torch.rand(3), (torch.rand(3, 8) > 0.5).float())
+    found = {}
+    for known in (None, torch.ones(3, 8, dtype=torch.bool)):
+        torch.manual_seed(1)
+        outputs = (torch.randn(3, 8, 5, 7), torch.randn(3, 2), torch.randn(3, 8))
+        outputs = tuple(output.requires_grad_() for output in outputs)
+        parts = losses(outputs, target, weights(10000, 1, 0.1), known)
+        parts["total"].backward()
+        found[known is None] = [*parts.values(), *(output.grad for output in outputs)]
+    plain = [
+        torch.nn.functional.mse_loss(outputs[0], target[0]),
+        torch.nn.functional.mse_loss(outputs[1], target[1][:, None].expand(3, 2)),
+        torch.nn.functional.binary_cross_entropy_with_logits(outputs[2], target[2]),
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(found[False], found[True], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(found[False], plain, strict=False))
+
+
 def test_half_precision_and_labels_of_yes_or_no_are_counted_in_full_precision():
     predicted, target = perfect()
     # 300^2 is above the largest float16.

@@ -92,6 +92,11 @@ def test_visibility_metrics_where_nothing_is_visible():
     assert visibility_metrics(nothing, nothing) == {"accuracy": 1.0, "f1": 0.0}
 
 
+def test_visibility_of_nothing_is_not_measured():
+    nothing = np.zeros(0, bool)
+    assert visibility_metrics(nothing, nothing) == {"accuracy": None, "f1": None}
+
+
 def test_interval_metrics():
     low, high, cards = np.array([3.0, 5, 8, 1]), np.array([5.0, 9, 9, 2]), np.array([4, 5, 10, 0])
     # Inside: yes, just, no, no. Widths 2, 4, 1 and 1.

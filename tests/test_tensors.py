@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import stages.make_heatmaps
 from cardpose.annotations import read_annotations
 from cardpose.extraction import extract_frames
+from cardpose.keypoints import KEYPOINTS
 from cardpose.recordings import read_recordings
 from cardpose.tensors import match_labels, read_tensors, write_tensors
 
@@ -51,6 +53,38 @@ def test_labels_of_frames_that_were_not_sampled_are_no_fault(extracted):
     assert frames["frame"].tolist() == ["clip_frame_0"]
     assert rows.tolist() == [0]
     assert unlabelled == 5
+
+
+def test_a_label_that_says_nothing_is_none(extracted):
+    labelled = ["clip_frame_0", "clip_frame_20", "shots_frame_2"]
+    known = np.array([[False] * 8, [False] * 7 + [True], [True] * 8])
+    frames, rows, missing = match_labels(extracted, labelled, "annotations.csv", known)
+    assert frames["frame"].tolist() == ["clip_frame_20", "shots_frame_2"]
+    assert rows.tolist() == [1, 2]
+    assert missing == 4
+
+
+def test_frames_without_a_label_come_along_with_their_counts(extracted):
+    labelled = ["clip_frame_0", "shots_frame_10", "clip_frame_20"]
+    known = np.array([[True] * 8, [True] * 8, [False] * 8])
+    frames, rows, missing = match_labels(
+        extracted, labelled, "annotations.csv", known, unlabelled=True
+    )
+    assert frames["frame"].tolist() == [
+        *("clip_frame_0", "clip_frame_10", "clip_frame_20"),
+        *("shots_frame_0", "shots_frame_2", "shots_frame_10"),
+    ]
+    assert frames["cards_counted"].tolist() == [3, 3, 3, 52, 52, 52]
+    assert rows.tolist() == [0, -1, -1, -1, -1, 1]
+    assert missing == 4
+
+
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_labels_that_all_say_nothing_are_an_error(extracted, complains, unlabelled):
+    with complains("some/annotations.csv: no label belongs to any of the 6 sampled frames"):
+        match_labels(
+            extracted, ["clip_frame_0"], "some/annotations.csv", np.zeros((1, 8), bool), unlabelled
+        )
 
 
 BAD = [
@@ -141,13 +175,14 @@ def test_shapes_types_and_settings(write):
     tensors = write([(plain(), {}, 1, 52)] * 3, image_size=(128, 96), stride=8, sigma=1.5)
     assert {
         name: (getattr(tensors, name).shape, getattr(tensors, name).dtype)
-        for name in ("pictures", "details", "heatmaps", "points", "visible", "cards")
+        for name in ("pictures", "details", "heatmaps", "points", "visible", "known", "cards")
     } == {
         "pictures": ((3, 96, 128, 3), np.uint8),
         "details": ((3, 192, 256, 3), np.uint8),
         "heatmaps": ((3, 8, 12, 16), np.float16),
         "points": ((3, 8, 2), np.float32),
         "visible": ((3, 8), np.bool_),
+        "known": ((3, 8), np.bool_),
         "cards": ((3,), np.float32),
     }
     assert len(tensors) == 3
@@ -282,3 +317,65 @@ def test_the_small_data_set_goes_through(small_dataset, extracted, tmp_path):
     assert brightness == pytest.approx([0, 200, 100, 102, 110], abs=5)
     assert tensors.cards.tolist() == pytest.approx([3 / 52] * 2 + [1] * 3)
     assert tensors.points[:, 0].tolist() == [[32, 12]] * 5
+
+
+HEADER = "frame,annotated," + ",".join(f"{k}_visible,{k}_x,{k}_y" for k in KEYPOINTS)
+PARTLY = [
+    HEADER,
+    "clip_frame_0,1,1,0.5,0.25,0,," + ",,," * 6,  # the third keypoint and all after it unknown
+    "clip_frame_20,0,1,0.5,0.25" + ",0,," * 7,  # not annotated, whatever it says
+    "shots_frame_2,1," + ",".join(["1,0.5,0.5"] * 8),
+]
+
+
+@pytest.fixture
+def make_heatmaps(small_dataset, extracted, tmp_path, monkeypatch, params):
+    """make_heatmaps(lines, unlabelled) runs the stage on the small data set with these lines for
+    its annotations.csv, and reads what it wrote."""
+
+    def make(lines, unlabelled):
+        (small_dataset / "annotations.csv").write_text("\n".join([*lines, ""]))
+        (tmp_path / "data").mkdir()
+        small_dataset.rename(tmp_path / "data/small")
+        extracted.rename(tmp_path / "data/frames")
+        values = {"dataset": "small", "image_size": [64, 48], "unlabelled": unlabelled}
+        changed = params.model_copy(update=values)
+        monkeypatch.setattr(stages.make_heatmaps, "load_params", lambda: changed)
+        monkeypatch.chdir(tmp_path)
+        stages.make_heatmaps.main()
+        return read_tensors("data/tensors")
+
+    return make
+
+
+def test_unknown_keypoints_and_frames_are_left_out_or_marked(make_heatmaps, capsys):
+    tensors = make_heatmaps(PARTLY, True)
+    assert capsys.readouterr().out == "2 labelled frames; 4 without a label train the count\n"
+    assert tensors.frames["frame"].tolist()[:3] == [
+        "clip_frame_0",
+        "clip_frame_10",
+        "clip_frame_20",
+    ]
+    assert tensors.frames["frame"].tolist()[3:] == [f"shots_frame_{i}" for i in (0, 2, 10)]
+    nothing, everything = [False] * 8, [True] * 8
+    known = [[True, True] + [False] * 6, nothing, nothing, nothing, everything, nothing]
+    assert tensors.known.tolist() == known
+    seen = [[True] + [False] * 7, nothing, nothing, nothing, everything, nothing]
+    assert tensors.visible.tolist() == seen
+    assert not tensors.points[~tensors.visible].any()
+    assert tensors.points[0, 0].tolist() == [32, 12]
+    assert np.array_equal(tensors.heatmaps.any(axis=(2, 3)), tensors.visible)
+    assert tensors.cards.tolist() == pytest.approx([3 / 52] * 3 + [1] * 3)
+
+
+def test_frames_without_a_label_can_be_left_out(make_heatmaps, capsys):
+    tensors = make_heatmaps(PARTLY, False)
+    assert capsys.readouterr().out == "2 labelled frames; 4 without a label are left out\n"
+    assert tensors.frames["frame"].tolist() == ["clip_frame_0", "shots_frame_2"]
+    assert tensors.known.tolist() == [[True, True] + [False] * 6, [True] * 8]
+
+
+def test_a_data_set_in_which_nothing_is_labelled_makes_no_tensors(make_heatmaps, complains):
+    with complains("annotations.csv: no label belongs to any of the 6 sampled frames"):
+        make_heatmaps([HEADER, "clip_frame_0,0" + ",,," * 8], True)
+    assert not Path("data/tensors").exists()

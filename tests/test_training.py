@@ -11,16 +11,18 @@ import torch
 from test_box import seen
 from torch import nn
 
-from cardpose.batches import Frames
+from cardpose.batches import Frames, loader, pairs
 from cardpose.callbacks import Keep, Watch
 from cardpose.checkpoints import read
 from cardpose.errors import InputError
 from cardpose.keypoints import EDGES
+from cardpose.lightning_modules import Training
 from cardpose.model import CardPose, Geometry, network_shape
 from cardpose.params import Params
 from cardpose.pose import Packet
+from cardpose.prediction import predict
 from cardpose.simulation import simulate
-from cardpose.training import _edges, learn_geometry, pretrain, train
+from cardpose.training import _edges, _labels, learn_geometry, pretrain, train
 
 SIZE = (320, 240)
 FOCAL, CARD = 1.06, (63.0, 88.0, 0.3)
@@ -150,6 +152,7 @@ def small(params):
         heatmaps=rng.random((12, 8, 12, 16)).astype(np.float16),
         points=points,
         visible=visible,
+        known=np.ones((12, 8), bool),
         frames=pd.DataFrame({"recording": [f"film{i // 2}" for i in range(12)]}),
         longer=np.full(12, 64),
         cards=cards,
@@ -182,6 +185,94 @@ def test_training_goes_on_from_the_pretrained_network_and_leaves_its_geometry(sm
     parts = ("closer.", "tracer.found")
     learnt = {name for name in before if name.startswith(parts) and "num_" not in name}
     assert learnt & same == set()
+
+
+@pytest.fixture
+def partly(small):
+    """The same, of whose frames only every third has labels, and of the first only half."""
+    params, tensors = small
+    tensors.known[np.arange(12) % 3 > 0] = False
+    tensors.known[0, 4:] = False
+    tensors.visible &= tensors.known
+    tensors.points = np.where(tensors.visible[..., None], tensors.points, np.float32(0))
+    return params, tensors
+
+
+def step(module, tensors, row):
+    """The gradients of one step of training on one frame."""
+    module.zero_grad()
+    module.log = module.log_dict = lambda *args, **kwargs: None
+    module.training_step(next(iter(loader(tensors, [row], 1)))).backward()
+    return {n: p.grad for n, p in module.network.named_parameters() if p.grad is not None}
+
+
+def test_a_frame_without_labels_teaches_the_count_and_no_heatmap(partly):
+    params, tensors = partly
+    torch.manual_seed(0)
+    about = {"encoder": "plain", "widths": [8, 8, 8, 8], "stride": 4, "hidden": 8, "sigma": 1.5}
+    about |= {"image_size": [64, 48], "focal": 1.06, "card": [63.0, 88.0, 0.3], "deck": 52}
+    network = CardPose(**network_shape(about)).eval()  # batch norm takes no single frame
+    module = Training(network, params.loss, 0.001, 0.01, 52)
+    for row, labelled in ((3, True), (4, False)):
+        found = step(module, tensors, row)
+        for name in ("heatmaps.weight", "head.visible.0.weight", "head.visible.2.bias"):
+            assert found[name].any() == labelled
+        assert found["head.picture.2.weight"].any()
+        assert found["stem.0.weight"].any()  # by way of the count
+
+
+def test_counts_without_labels_teach_the_second_look_and_leave_the_first(
+    partly, tmp_path
+):
+    params, tensors = partly
+    weights, about = pretrain(tensors, np.arange(0, 12, 3), params)
+    role = np.array(["train"] * 9 + ["validation"] * 3)
+    more = {"epochs": 3, "closeup_epochs": 3}  # Adam's first steps know a gradient's sign only
+    params = params.model_copy(update={"train": params.train.model_copy(update=more)})
+    results = []
+    for count in (-9, 9):  # below and above whatever it counts at first
+        tensors.cards[[1, 2, 4, 5, 7, 8]] = count  # of frames without labels
+        log = tmp_path / str(count)
+        after, trained = train(tensors, role, network_of(weights, about), about, params, log)
+        assert all(value.isfinite().all() for value in after.values())
+        assert all(np.isfinite(margin) for margin in trained["margins"].values())
+        results.append(after)
+    same = {name for name in results[0] if torch.equal(results[0][name], results[1][name])}
+    first = {name for name in results[0] if not name.startswith(("closer.", "tracer."))}
+    assert first <= same
+    assert same & {"closer.move.weight", "closer.geometry.layers.0.weight"} == set()
+
+
+def test_frames_without_labels_have_their_edges_where_the_network_and_the_count_say(partly):
+    params, tensors = partly
+    weights, about = pretrain(tensors, np.arange(0, 12, 3), params)
+    network = network_of(weights, about)
+    points, seen = _labels(network, tensors, np.arange(2, 12))
+    looked = predict(network.eval(), pairs(tensors, [4, 5], 2), about)
+    assert points[[4, 5]] == pytest.approx(looked.points, abs=1e-3)
+    assert np.array_equal(seen[[4, 5]], looked.visible)
+    for rows in ([0, 3, 6, 9], [1]):  # labelled, and of no row that was asked for
+        assert np.array_equal(points[rows], tensors.points[rows])
+        assert np.array_equal(seen[rows], tensors.visible[rows])
+    # Of a packet that was seen without labels, the count decides how high the edges lie.
+    tensors.visible[:] = False
+    labels = simulated_from_before(12), np.ones((12, 8), bool)
+    found = []
+    for thickness in (9.0, 9.6):
+        tensors.cards[:] = thickness / 0.3 / 52
+        edges, good = _edges(network.packet, tensors, np.arange(12), 52 * 0.3, labels)
+        assert good.all()
+        found.append(edges["heights"])
+    assert (found[1] > found[0]).all()
+
+
+def test_training_without_a_single_label_says_what_is_needed(partly, tmp_path, complains):
+    params, tensors = partly
+    weights, about = pretrain(tensors, np.arange(0, 12, 3), params)
+    role = np.where(tensors.known.any(axis=1), "test", "train")
+    with complains("0 of the 8 frames to train on have labels", "at least 2", "split"):
+        train(tensors, role, network_of(weights, about), about, params, tmp_path / "log")
+    assert not (tmp_path / "log").exists()
 
 
 def test_edges_are_learnt_from_frames_whose_labels_a_box_explains(small):

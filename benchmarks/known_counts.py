@@ -1,0 +1,144 @@
+"""What frames are worth whose count is known and whose corners are not.
+
+    python -m benchmarks.known_counts [--folds 0 1] [--shares 0.1 0.25 0.5] [--steps 200 400 100]
+
+Takes the real set (data/cardcut, converted) and models/pretrained.safetensors, forgets the labels
+of all but some shares of the frames that are not held out, by chance, and trains twice from there:
+the other frames left out (`unlabelled: false`), and used (`unlabelled: true`). Measures both on the
+held-out recordings, all of whose labels are kept. Both trainings have the same number of steps, on
+whole pictures, close-ups and strips; `--steps` says how many, and the default is a fraction of
+what `params.yaml` would take, so figures compare with each other and with nothing else.
+"""
+
+import argparse
+import contextlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+
+from cardpose.annotations import read_annotations
+from cardpose.evaluation import evaluate
+from cardpose.extraction import extract_frames
+from cardpose.model import CardPose, network_shape
+from cardpose.params import load_params
+from cardpose.prediction import load_network
+from cardpose.recordings import read_recordings
+from cardpose.splits import split_frames
+from cardpose.tensors import match_labels, read_tensors, write_tensors
+from cardpose.training import train
+
+_SET, _START = Path("data/cardcut"), "models/pretrained.safetensors"
+_METRICS = {
+    "cards a frame": ("cards", "mae"),
+    "M": ("cards", "mse"),
+    "cards a recording": ("cards", "mae_per_video"),
+    "median px": ("keypoints", "median_px"),
+    "mean px": ("keypoints", "mean_px"),
+    "visibility": ("visibility", "accuracy"),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--folds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.25, 0.5])
+    parser.add_argument("--steps", type=int, nargs=3, default=[200, 400, 100])
+    parser.add_argument("--jobs", type=int, default=2, help="trainings side by side, a core each")
+    args = parser.parse_args()
+    params = load_params()
+    with tempfile.TemporaryDirectory(dir="data", prefix=".known_counts") as folder:
+        folder = Path(folder)
+        write_set(params, folder)
+        plan = [
+            (fold, share, used)
+            for share in args.shares
+            for fold in args.folds
+            for used in (False, True)
+        ]
+        work = joblib.Parallel(n_jobs=args.jobs, return_as="generator_unordered")(
+            joblib.delayed(measure)(params, folder, *each, args.steps) for each in plan
+        )
+        rows = []
+        for row in work:
+            rows.append(row)
+            print(row, flush=True)
+    table = pd.DataFrame(rows).groupby(["labels", "others"])
+    names = list(_METRICS)
+    print(f"\nmean over {len(args.folds)} folds; in brackets the spread (standard deviation)\n")
+    means, spreads = table[names].mean(), table[names].std(ddof=0)
+    for key in means.index:
+        cells = (f"{means.loc[key, n]:.3f} ({spreads.loc[key, n]:.3f})" for n in names)
+        print(f"{key[0]:5.0%} labelled, others {key[1]:9}", *cells, sep=" | ")
+    print(" " * 33, *names, sep=" | ")
+
+
+def write_set(params, folder):
+    """Extract the real set's frames and write their tensors into a folder."""
+    extract_frames(read_recordings(_SET), params.frame_step, folder / "frames")
+    labelled, points, visible, _ = read_annotations(_SET / "annotations.csv")
+    frames, rows, _ = match_labels(folder / "frames", labelled, _SET / "annotations.csv")
+    write_tensors(
+        folder / "tensors",
+        folder / "frames",
+        frames,
+        points[rows],
+        visible[rows],
+        params.image_size,
+        params.heatmap_stride,
+        params.sigma,
+    )
+
+
+def measure(params, folder, fold, share, used, steps):
+    """Train with some of the labels and measure on the held-out recordings: a row of the table."""
+    torch.set_num_threads(1)
+    split = params.split.model_copy(update={"by": "video", "fold": fold, "test_videos": []})
+    tensors = read_tensors(folder / "tensors")
+    frames = tensors.frames
+    role = split_frames(frames["recording"], frames["cards_counted"], split, params.seed)
+    rest = np.flatnonzero(role != "test")
+    forgotten = np.random.default_rng(fold).permutation(rest)[round(share * len(rest)) :]
+    known = tensors.known.copy()
+    known[forgotten] = False
+    visible = tensors.visible & known
+    points = np.where(visible[..., None], tensors.points, np.float32(0))
+    forgetful = replace(tensors, points=points, visible=visible, known=known)
+    if not used:
+        role[forgotten] = "left out"
+    train_on = role == "train"
+    labelled = train_on & known.any(axis=1)  # all that the first look learns from
+    names = ("epochs", "closeup_epochs", "edge_epochs")
+    frames_each = (labelled.sum(), train_on.sum(), train_on.sum())
+    batches = [max(1, n // params.train.batch_size) for n in frames_each]
+    epochs = {
+        name: max(1, round(n / each)) for name, n, each in zip(names, steps, batches, strict=True)
+    }
+    params = params.model_copy(
+        update={"split": split, "train": params.train.model_copy(update=epochs)}
+    )
+    started, about = load_network(_START)
+    with (folder / f"{fold}_{share}_{used}.log").open("w") as log, redirected(log):
+        weights, about = train(
+            forgetful, role, started, about, params, folder / f"{fold}_{share}_{used}"
+        )
+        network = CardPose(**network_shape(about))
+        network.load_state_dict(weights)
+        report, _ = evaluate(network.eval(), about, tensors, role, params.count.source)
+    found = {name: report[part][key] for name, (part, key) in _METRICS.items()}
+    return {"labels": share, "others": "used" if used else "left out", "fold": fold, **found}
+
+
+@contextlib.contextmanager
+def redirected(log):
+    """Progress bars go to a file."""
+    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        yield
+
+
+if __name__ == "__main__":
+    main()
