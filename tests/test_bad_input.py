@@ -989,12 +989,21 @@ def test_tables_may_come_from_any_program(repository, dialect):
     np.testing.assert_array_equal(visible, labels_before[2])
 
 
-def test_what_is_not_labelled_or_not_sampled_is_left_out(repository):
+@pytest.mark.parametrize(("unlabelled", "taken"), [(True, (0, 5, 10, 15, 20)), (False, (0, 5))])
+def test_what_is_not_sampled_is_left_out_and_what_is_not_labelled_if_so_wished(
+    repository, unlabelled, taken
+):
+    values = yaml.safe_load(Path("params.yaml").read_text()) | {"unlabelled": unlabelled}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
     stage("make_heatmaps")
     frames = pd.read_csv("data/tensors/frames.csv")["frame"].tolist()
     # Frame 7 is labelled and not sampled; 10, 15 and 20 are sampled and not labelled.
-    assert frames == [f"{name}_frame_{i}" for name in ("clip", "film") for i in (0, 5)] + [
+    assert frames == [f"{name}_frame_{i}" for name in ("clip", "film") for i in taken] + [
         f"shots_frame_{i}" for i in range(3)
+    ]
+    labelled = np.load("data/tensors/known.npy").all(axis=1)
+    assert [frame for frame, known in zip(frames, labelled, strict=True) if known] == [
+        frame for frame in frames if frame.endswith(("_0", "_5")) or frame.startswith("shots")
     ]
 
 
