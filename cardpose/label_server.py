@@ -34,7 +34,10 @@ HOW = (
 _USER = "labeller@localhost"
 _HOST = "127.0.0.1"
 _PATIENCE = 600  # seconds that its first start may take, which makes its database
+_HEALTH = 10  # seconds for a sign of life
 _ANSWER = 600  # seconds for an answer, which may be about thousands of frames
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy in between
 
 
 def serve(dataset, sheet, port, say):
@@ -152,6 +155,7 @@ def _access(dataset):
     """The password and the token of its user, made at the first call."""
     path = _folder(dataset) / "access.json"
     if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         content = {"password": secrets.token_urlsafe(9), "token": secrets.token_hex(20)}
         with replacing(path) as new:
             new.touch(mode=0o600)
@@ -169,7 +173,7 @@ def _client(dataset, address):
         url = address.rstrip("/") + path
         request = urllib.request.Request(url, data, headers)
         try:
-            with urllib.request.urlopen(request, timeout=_ANSWER) as response:
+            with _DIRECT.open(request, timeout=_ANSWER) as response:
                 answer = response.read()
             return json.loads(answer) if answer else None
         except urllib.error.HTTPError as error:
@@ -252,7 +256,7 @@ def _wait(process, address, dataset):
     end = time.monotonic() + _PATIENCE
     while process.poll() is None and time.monotonic() < end:
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=_ANSWER):
+            with _DIRECT.open(f"{address}/health", timeout=_HEALTH):
                 return
         except OSError:
             time.sleep(0.5)

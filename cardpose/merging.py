@@ -83,11 +83,12 @@ def merge(path, labels, sizes, overwrite=False):
     return result
 
 
-def report(labels, merged, dataset):
+def report(labels, merged, proposed, dataset):
     """What an import did, as lines for people.
 
     Args:
         labels: the `exchange.Labels` that were merged, `merged` what `merge` returned.
+        proposed: how many of them are just what was proposed.
     """
     parts = [
         (merged.added, "added"),
@@ -113,6 +114,8 @@ def report(labels, merged, dataset):
         )
     lines += labels.notes
     lines += [f"left out: {count} {why}" for why, count in labels.left_out.items()]
+    if proposed:
+        lines.append(f"{proposed} of the {len(labels.frames)} exactly as proposed")
     if merged.odd:
         lines.append(f"upper, lower, left or right may be exchanged: {some(merged.odd)}")
     return [*lines, f"see what looks wrong: cardpose check {dataset}"]

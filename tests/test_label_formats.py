@@ -167,7 +167,10 @@ def test_proposals_come_back_as_labels_to_a_hundredth_of_a_pixel(
 ):
     status, said = taken(BACK_AGAIN[kind](exported(kind)))
     assert (status, said.splitlines()[0]) == (0, "5 labels: 5 added")
-    assert said.splitlines()[-1] == "see what looks wrong: cardpose check mine"
+    assert said.splitlines()[1:] == [
+        "5 of the 5 exactly as proposed",
+        "see what looks wrong: cardpose check mine",
+    ]
     assert off(mine, proposals.points, proposals.visible) <= NEAR
 
 
@@ -739,6 +742,7 @@ def test_labels_are_overwritten_only_when_asked(mine, exported, taken, proposals
         "changed: corners moved by 0.00 px at the median, 10.00 px at most; 1 became visible,"
         " 1 are hidden now",
     ]
+    assert "3 of the 5 exactly as proposed\n" in said
     visible = proposals.visible.copy()
     visible[4, 7], visible[0, 0] = False, True
     points = proposals.points.copy()
