@@ -97,7 +97,7 @@ def fill(dataset, sheet, address):
     begun, rest = set(), []
     for task in _tasks(ask, project):
         if task.get("annotations") or task.get("drafts"):
-            begun.add(task["data"]["frame"])
+            begun.add(task["data"].get("frame"))
         else:
             rest.append(task["id"])
     if rest:
@@ -209,6 +209,8 @@ def _running(program, dataset, port, access):
             probe.bind((_HOST, port))
         except OSError as error:
             raise InputError(f"--port {port}: {error.strerror}; name another") from None
+        except OverflowError:
+            raise InputError(f"--port {port}: there is no such port; name another") from None
         port = probe.getsockname()[1]
     command = [program, "start", "--no-browser", "--internal-host", _HOST, "--port", str(port)]
     with open(_log(dataset), "w") as log:
