@@ -19,7 +19,7 @@ from cardpose.annotations import read_annotations
 from cardpose.errors import InputError, shown, some
 from cardpose.files import replacing
 from cardpose.keypoints import KEYPOINTS
-from cardpose.merging import COLUMNS, as_text
+from cardpose.merging import COLUMNS, SAME, as_text
 from cardpose.proposals import labelling, read_proposals
 from cardpose.recordings import INDEX
 from cardpose.tables import names, read_own_table, read_table
@@ -250,6 +250,19 @@ def _checked(path, labels, index):
 def sizes(frames, index):
     """(n, 2) width and height in pixels of n frames' pictures."""
     return np.array([index[frame][1] for frame in frames])
+
+
+def as_proposed(dataset, labels):
+    """How many of the labels are just what was proposed: well proposed, or not looked at."""
+    path = labelling(dataset) / "proposals.csv"
+    proposals = _proposals(path, labelled=True)
+    index, count = sampled(dataset), 0
+    for frame, points, visible in zip(*labels[:3], strict=True):
+        if frame in proposals:
+            places, shows, _ = proposals[frame]
+            off = (np.clip(places, 0, 1) - points)[visible] * index[frame][1]
+            count += (shows == visible).all() and (np.hypot(*off.T) <= SAME).all()
+    return int(count)
 
 
 def _stranger(path, name):

@@ -146,6 +146,8 @@ def _export(chosen):
     proposed = int((~sheet.labelled & ~np.isnan(sheet.confidence).all(axis=1)).sum())
     what = "with their labels" if chosen.labelled else f"{proposed} with proposals"
     print(f"{path}: {len(sheet.frames)} frames, {what}")
+    if chosen.format == "label-studio":
+        print(f"{path.parent / exchange.CONFIGURATION}: the labelling configuration")
     if chosen.format == "csv" and not chosen.labelled:
         print("write 1 into the column `annotated` of each row that you have looked at")
 
@@ -171,7 +173,8 @@ def _import(chosen):
         labels = exchange.read(chosen.file, index)
     sizes = exchange.sizes(labels.frames, index)
     merged = merge(folder / "annotations.csv", labels, sizes, chosen.overwrite)
-    print("\n".join(report(labels, merged, chosen.dataset)))
+    proposed = exchange.as_proposed(folder, labels)
+    print("\n".join(report(labels, merged, proposed, chosen.dataset)))
 
 
 def _number(text):

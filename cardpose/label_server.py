@@ -34,7 +34,10 @@ HOW = (
 _USER = "labeller@localhost"
 _HOST = "127.0.0.1"
 _PATIENCE = 600  # seconds that its first start may take, which makes its database
+_HEALTH = 10  # seconds for a sign of life
 _ANSWER = 600  # seconds for an answer, which may be about thousands of frames
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy in between
 
 
 def serve(dataset, sheet, port, say):
@@ -94,7 +97,7 @@ def fill(dataset, sheet, address):
     begun, rest = set(), []
     for task in _tasks(ask, project):
         if task.get("annotations") or task.get("drafts"):
-            begun.add(task["data"]["frame"])
+            begun.add(task["data"].get("frame"))
         else:
             rest.append(task["id"])
     if rest:
@@ -152,6 +155,7 @@ def _access(dataset):
     """The password and the token of its user, made at the first call."""
     path = _folder(dataset) / "access.json"
     if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         content = {"password": secrets.token_urlsafe(9), "token": secrets.token_hex(20)}
         with replacing(path) as new:
             new.touch(mode=0o600)
@@ -169,7 +173,7 @@ def _client(dataset, address):
         url = address.rstrip("/") + path
         request = urllib.request.Request(url, data, headers)
         try:
-            with urllib.request.urlopen(request, timeout=_ANSWER) as response:
+            with _DIRECT.open(request, timeout=_ANSWER) as response:
                 answer = response.read()
             return json.loads(answer) if answer else None
         except urllib.error.HTTPError as error:
@@ -205,6 +209,8 @@ def _running(program, dataset, port, access):
             probe.bind((_HOST, port))
         except OSError as error:
             raise InputError(f"--port {port}: {error.strerror}; name another") from None
+        except OverflowError:
+            raise InputError(f"--port {port}: there is no such port; name another") from None
         port = probe.getsockname()[1]
     command = [program, "start", "--no-browser", "--internal-host", _HOST, "--port", str(port)]
     with open(_log(dataset), "w") as log:
@@ -252,7 +258,7 @@ def _wait(process, address, dataset):
     end = time.monotonic() + _PATIENCE
     while process.poll() is None and time.monotonic() < end:
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=_ANSWER):
+            with _DIRECT.open(f"{address}/health", timeout=_HEALTH):
                 return
         except OSError:
             time.sleep(0.5)

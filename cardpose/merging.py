@@ -1,7 +1,7 @@
 """New labels into annotations.csv: other rows stay as they are, to the byte.
 
-What somebody has said of a frame is not overwritten unless that is asked for. A row of which
-nothing is known counts as none.
+What is known of a keypoint is not overwritten unless that is asked for, nor lost where the new
+label leaves the keypoint open; what is not known is filled in.
 """
 
 import csv
@@ -24,12 +24,13 @@ SAME = 0.01
 
 @dataclass
 class Merged:
-    """What became of the frames of an import, by name. `moved` has how many pixels each corner of
-    a changed frame went that was visible and still is; `shown` and `hidden` count corners that are
-    visible now and were not known to be, and the other way; `odd` are frames whose labels do not
-    follow the rule for names."""
+    """What became of the frames of an import, by name; `completed` had a label that left keypoints
+    open. `moved` has how many pixels each corner of a changed frame went that was visible and still
+    is; `shown` and `hidden` count corners that are visible now and were not, and the other way;
+    `odd` are frames whose labels do not follow the rule for names."""
 
     added: list = field(default_factory=list)
+    completed: list = field(default_factory=list)
     changed: list = field(default_factory=list)
     kept: list = field(default_factory=list)
     unchanged: list = field(default_factory=list)
@@ -46,7 +47,8 @@ def merge(path, labels, sizes, overwrite=False):
         labels: of n frames, no two alike, as `annotations.read_annotations` has them: `frames`,
             `points`, `visible`, `known`.
         sizes: (n, 2) of their pictures in pixels.
-        overwrite: whether labels replace others.
+        overwrite: whether labels replace others; otherwise a row that differs from its label stays
+            as it is.
 
     Returns:
         a `Merged`.
@@ -57,25 +59,34 @@ def merge(path, labels, sizes, overwrite=False):
     path, result, rows = Path(path), Merged(), {}
     before = _read(path)
     for row, frame in enumerate(labels.frames):
-        new = labels.points[row], labels.visible[row], labels.known[row]
+        new = tuple(each[row] for each in (labels.points, labels.visible, labels.known))
         if not _named_well(*new[:2]):
             result.odd.append(frame)
-        old = before.get(frame)
-        if old is None or not old[2].any():
-            result.added.append(frame)
-        elif _same(old, new, sizes[row]):
-            result.unchanged.append(frame)
-            continue
-        elif not overwrite:
+        old = before.get(frame, (np.full((8, 2), np.nan), *np.zeros((2, 8), bool)))
+        moved = np.linalg.norm((new[0] - old[0]) * sizes[row], axis=1)
+        both = old[2] & new[2]
+        stayed = both & old[1] & new[1]
+        differ = (both & (old[1] != new[1])).any() or (moved[stayed] > SAME).any()
+        fresh = new[2] & ~old[2]
+        if differ and not overwrite:
             result.kept.append(frame)
             continue
-        else:
+        if differ:
             result.changed.append(frame)
-            both = old[1] & new[1]
-            result.moved += np.linalg.norm((new[0] - old[0])[both] * sizes[row], axis=1).tolist()
-            result.shown += int((new[1] & ~old[1]).sum())
-            result.hidden += int((old[1] & ~new[1]).sum())
-        rows[frame] = as_text(*new)
+            result.moved += moved[stayed].tolist()
+            result.shown += int((both & new[1] & ~old[1]).sum())
+            result.hidden += int((both & old[1] & ~new[1]).sum())
+        elif not fresh.any():
+            result.unchanged.append(frame)
+            continue
+        else:
+            (result.completed if old[2].any() else result.added).append(frame)
+        taken = new[2] if differ else fresh
+        rows[frame] = as_text(
+            np.where(taken[:, None], new[0], old[0]),
+            np.where(taken, new[1], old[1]),
+            taken | old[2],
+        )
     if rows:
         lines = _merged(path, rows)
         with replacing(path) as scratch:
@@ -83,14 +94,16 @@ def merge(path, labels, sizes, overwrite=False):
     return result
 
 
-def report(labels, merged, dataset):
+def report(labels, merged, proposed, dataset):
     """What an import did, as lines for people.
 
     Args:
         labels: the `exchange.Labels` that were merged, `merged` what `merge` returned.
+        proposed: how many of them are just what was proposed.
     """
     parts = [
         (merged.added, "added"),
+        (merged.completed, "completed"),
         (merged.changed, "changed"),
         (merged.kept, "kept as they were"),
         (merged.unchanged, "the same as before"),
@@ -113,6 +126,8 @@ def report(labels, merged, dataset):
         )
     lines += labels.notes
     lines += [f"left out: {count} {why}" for why, count in labels.left_out.items()]
+    if proposed:
+        lines.append(f"{proposed} of the {len(labels.frames)} exactly as proposed")
     if merged.odd:
         lines.append(f"upper, lower, left or right may be exchanged: {some(merged.odd)}")
     return [*lines, f"see what looks wrong: cardpose check {dataset}"]
@@ -132,12 +147,6 @@ def _read(path):
     # Labels that were wrong before are none of this command's business, but for what it replaces.
     frames, *values = read_annotations(path, outside=True)
     return dict(zip(frames, zip(*values, strict=True), strict=True))
-
-
-def _same(old, new, size):
-    if (old[1] != new[1]).any() or (old[2] != new[2]).any():
-        return False
-    return (np.linalg.norm((new[0] - old[0])[new[1]] * size, axis=1) <= SAME).all()
 
 
 def _named_well(points, visible):

@@ -167,7 +167,10 @@ def test_proposals_come_back_as_labels_to_a_hundredth_of_a_pixel(
 ):
     status, said = taken(BACK_AGAIN[kind](exported(kind)))
     assert (status, said.splitlines()[0]) == (0, "5 labels: 5 added")
-    assert said.splitlines()[-1] == "see what looks wrong: cardpose check mine"
+    assert said.splitlines()[1:] == [
+        "5 of the 5 exactly as proposed",
+        "see what looks wrong: cardpose check mine",
+    ]
     assert off(mine, proposals.points, proposals.visible) <= NEAR
 
 
@@ -692,6 +695,7 @@ def written(mine, proposals):
 def test_other_rows_stay_as_they_are_to_the_byte(written, exported, taken, proposals):
     before = written.read_bytes().split(b"\r\n")
     tasks = submitted(exported("label-studio") + exported("label-studio", "--labelled"))
+    tasks[4]["annotations"][0]["result"][-1]["value"]["x"] += 5
     status, said = taken(tasks)
     assert status == 0
     assert said.splitlines()[:2] == [
@@ -739,12 +743,39 @@ def test_labels_are_overwritten_only_when_asked(mine, exported, taken, proposals
         "changed: corners moved by 0.00 px at the median, 10.00 px at most; 1 became visible,"
         " 1 are hidden now",
     ]
+    assert "3 of the 5 exactly as proposed\n" in said
     visible = proposals.visible.copy()
     visible[4, 7], visible[0, 0] = False, True
     points = proposals.points.copy()
     points[4, :3] += np.array([[3, 4], [0, 1], [6, 8]]) / (1080, 1920)
     points[0, 0] = points[4, 0]
     assert off(mine, points, visible) <= NEAR
+
+
+def test_what_a_label_leaves_open_is_filled_in_and_what_it_says_stays(
+    mine, exported, taken, proposals
+):
+    path = mine / "annotations.csv"
+    tasks = submitted(exported("label-studio"))
+    known = np.zeros((5, 8), bool)
+    known[:2] = True
+    known[2, :3] = known[3, 3:] = known[4, 7] = True
+    points = proposals.points.copy()
+    points[4, 7] += 0.1  # which the tool's label contradicts
+    write_annotations(path, FRAMES, points, proposals.visible & known, known)
+    status, said = taken(tasks)
+    assert (status, said.splitlines()[0]) == (
+        0,
+        "5 labels: 2 completed, 1 kept as they were, 2 the same as before",
+    )
+    _, places, _, after = read_annotations(path)
+    assert after.sum(axis=1).tolist() == [8, 8, 8, 8, 1]
+    np.testing.assert_allclose(places[4, 7], points[4, 7], atol=1e-6)
+    # A label that says less takes nothing away.
+    lines = (mine / "annotations.csv").read_text().splitlines()
+    lines[1] = ",".join(lines[1].split(",")[:-3]) + ",,,"
+    assert "5 the same as before" in taken("\n".join(lines), "--overwrite")[1]
+    assert read_annotations(path)[3].sum(axis=1).tolist() == [8, 8, 8, 8, 1]
 
 
 def test_names_that_may_be_exchanged_are_pointed_out_but_taken(mine, exported, taken):

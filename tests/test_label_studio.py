@@ -33,6 +33,7 @@ from cardpose.renderer import Renderer
 from cardpose.scenes import random_scene
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = playwright.expect
 pytestmark = pytest.mark.soak
 
 ROOT = Path(__file__).parents[1]
@@ -159,8 +160,13 @@ class Task:
         self.frame = self.task["data"]["frame"]
         self.picture = page.locator("img[alt=image]")
         self.picture.wait_for()
-        marked = len(self.task["predictions"][0]["result"])
-        playwright.expect(page.locator(".lsf-outliner-item__title")).to_have_count(marked)
+        self.has(len(self.task["predictions"][0]["result"]))
+
+    def has(self, marks):
+        """Wait until it has so many marks."""
+        expect(self.page.locator(".lsf-outliner-item__title")).to_have_count(
+            marks, timeout=PATIENCE
+        )
 
     def at(self, points):
         """Places in the page, in its pixels, from places in the picture."""
@@ -186,6 +192,7 @@ class Task:
         self.page.mouse.move(x + by[0] / 2, y + by[1] / 2, steps=4)
         self.page.mouse.move(x + by[0], y + by[1], steps=4)
         self.page.mouse.up()
+        expect(self.page.get_by_role("button", name="Undo")).to_be_enabled(timeout=PATIENCE)
 
     def submit(self):
         """Submit it; gives the next."""
@@ -229,9 +236,13 @@ def test_somebody_labels_in_the_browser(studio, page, folder, proposed, tmp_path
     page.mouse.click(*task.at(points[gone]))
     page.keyboard.press("Backspace")
     shows[gone] = False
+    task.has(int(shows.sum()))
     page.keyboard.press(str(hidden + 1))
+    chosen = page.locator(".lsf-label_selected")
+    expect(chosen).to_contain_text(KEYPOINTS[hidden], timeout=PATIENCE)
     places[hidden], shows[hidden] = (40, 30), True
     page.mouse.click(*task.at(places[hidden]))
+    task.has(int(shows.sum()))
     expected[task.frame] = places, shows
     task.screenshot(tmp_path / "put_in.png")
     task = task.submit()
