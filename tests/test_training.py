@@ -221,9 +221,7 @@ def test_a_frame_without_labels_teaches_the_count_and_no_heatmap(partly):
         assert found["stem.0.weight"].any()  # by way of the count
 
 
-def test_counts_without_labels_teach_the_second_look_and_leave_the_first(
-    partly, tmp_path
-):
+def test_counts_without_labels_teach_the_second_look_and_leave_the_first(partly, tmp_path):
     params, tensors = partly
     weights, about = pretrain(tensors, np.arange(0, 12, 3), params)
     role = np.array(["train"] * 9 + ["validation"] * 3)
