@@ -5,15 +5,17 @@
         [--draws 3] [--epochs 25] [--closeup-epochs 80] [--edge-epochs 12]
 
 Of a real data set with labels and proposals, each fold's recordings are held out. Of the others,
-as if none had labels yet, so many frames are chosen as `cardpose label next` does, or drawn. With
-the labels of these alone a network goes on from models/pretrained.safetensors, as the stage train
-does, but without validation, which would take more labels; the held-out recordings measure it. A
-row an arm, fold and draw; then each arm's mean, and the spread of its runs. The chosen frames
-are the same in each draw, which then only seeds the training.
+as if none had labels yet, so many frames are chosen as `cardpose label next` does; or spread, which
+is the same without regard to doubt; or drawn at random. With the labels of these alone a network
+goes on from models/pretrained.safetensors, as the stage train does, but without validation, which
+would take more labels; the held-out recordings measure it. A row an arm, fold and draw; then each
+arm's mean, and the spread of its runs. The chosen frames are the same in each draw, which then
+only seeds the training.
 """
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,9 +106,12 @@ def roles(frames, candidates, params, arm, fold, draw):
     split = params.split.model_copy(update={"fold": fold})
     role = split_frames(frames["recording"], frames["cards_counted"], split, params.seed)
     free = frames["frame"][role == "train"].tolist()
-    if kind == "chosen":
+    if kind in ("chosen", "spread"):
         row = {frame: k for k, frame in enumerate(candidates.frames)}
         fresh = taken(candidates, [row[frame] for frame in free])
+        if kind == "spread":
+            even = np.full_like(fresh.confidence, 0.5)
+            fresh = replace(fresh, confidence=even, cards=fresh.known)
         picked = {fresh.frames[k] for k in choose(fresh, int(number))}
     else:
         rng = np.random.default_rng([draw, fold, int(number)])

@@ -69,7 +69,8 @@ def fit_box(points, visible, poses, corners, image_size, focal, card, known=None
         image_size: (width, height) of the pictures in pixels.
         focal: focal length as a share of a picture's longer side.
         card: (width, length, thickness) of a card in mm.
-        known: how thick the packet is in mm, about, where its count is known.
+        known: how thick the packet is in mm, about, where its count is known. With so much known,
+            a corner far off can be told from another box, and counts next to nothing.
 
     Returns:
         a `Box`, or None where no picture shows enough corners.
@@ -106,18 +107,20 @@ def fit_box(points, visible, poses, corners, image_size, focal, card, known=None
             unusual = np.append(unusual, (x[-4] - known) / (_UNEVEN + _UNEVEN_MORE * known))
         return np.concatenate([off.reshape(-1), unusual])
 
-    start = np.concatenate([poses.reshape(-1), [thickness, 0, 0, 0]])
-    fit = least_squares(
-        residuals,
-        start,
-        loss="soft_l1",
-        x_scale=np.concatenate([np.tile([0.1, 0.1, 0.1, 10, 10, 10], n), [1, 1, 1, 1]]),
-        jac_sparsity=_sparsity(seen, 3 if known is None else 4),
-        max_nfev=80,
-    )
+    x = np.concatenate([poses.reshape(-1), [thickness, 0, 0, 0]])
+    # The second loss pays no heed to corners far off, but finds no way from far away.
+    for loss in ("soft_l1",) if known is None else ("soft_l1", "cauchy"):
+        x = least_squares(
+            residuals,
+            x,
+            loss=loss,
+            x_scale=np.concatenate([np.tile([0.1, 0.1, 0.1, 10, 10, 10], n), [1, 1, 1, 1]]),
+            jac_sparsity=_sparsity(seen, 3 if known is None else 4),
+            max_nfev=80,
+        ).x
     shown = np.full(points.shape, np.nan)
-    shown[usable[:, None], orders] = project(fit.x)
-    thickness, *lean, twist = fit.x[-4:]
+    shown[usable[:, None], orders] = project(x)
+    thickness, *lean, twist = x[-4:]
     return Box(float(thickness), np.array(lean), float(twist), shown)
 
 

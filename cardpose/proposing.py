@@ -42,9 +42,9 @@ _ASTRAY = 8.0  # pixels; a box further off most of what the network sees is of n
 _FURTHEST = 1.0  # a place is proposed at most so many pictures outside of the picture
 
 # What confidence follows from, by logistic regression on rendered recordings that the network has
-# not seen (`python -m benchmarks.proposals --calibrate`): see `Evidence`.
-_SHOWN = (0.913, 1.903, 1.410, 1.865), -1.083
-_PLACED = (-1.177, 3.649, -0.183), 0.408
+# not seen (`python -m benchmarks.proposals --calibrate 1001`): see `Evidence`.
+_SHOWN = (0.919, 1.854, 1.387, 1.827), -1.052
+_PLACED = (-1.258, 3.539), 0.424
 
 
 class View(NamedTuple):
@@ -76,9 +76,9 @@ class Evidence(NamedTuple):
 
     `points` (n, 8, 2) is where it is proposed; `shown` (n, 8, 4) tells whether it is visible: what
     the network says (logit), how far it stands out of the box's outline, how far inside the
-    picture, and whether it is one of the back, which no packet hides; `placed` (n, 8, 3) tells how
-    good the place is: how far apart the three views are, how high the heatmap's peak, and how far
-    off the box is from most corners of the frame, `apart` (n,) in pixels.
+    picture, and whether it is one of the back, which no packet hides; `placed` (n, 8, 2) tells how
+    good the place is: how far apart the three views are, and how high the heatmap's peak. `apart`
+    (n,) is how far off the box is from most corners of the frame, in pixels.
     """
 
     points: np.ndarray
@@ -225,11 +225,7 @@ def weigh(view, sizes, image_size, thickness, focal, card):
         holds * np.tanh(inside / 6),
         np.broadcast_to(BACK, off.shape),
     ]
-    placed = [
-        np.log1p(spread),
-        view.peaks[rows, names].clip(0, 1),
-        np.broadcast_to(np.log1p(apart)[:, None], off.shape),
-    ]
+    placed = [np.log1p(spread), view.peaks[rows, names].clip(0, 1)]
     return Evidence(points, np.stack(shown, axis=-1), np.stack(placed, axis=-1), apart)
 
 
