@@ -256,10 +256,10 @@ def test_a_box_of_that_deck_seen_by_that_camera_counts_its_cards(other):
     assert box.thickness / card[2] == pytest.approx(40, abs=0.5)
 
 
-@pytest.mark.parametrize("cards", [1, 52])
 @pytest.mark.parametrize("card", [(20, 20, 0.05), (300, 300, 5), (20, 300, 5), (300, 300, 0.05)])
 @pytest.mark.parametrize("focal", [0.3, 5])
-def test_whatever_deck_and_camera_are_allowed_the_packet_lies_before_it(card, focal, cards):
+def test_whatever_deck_and_camera_are_allowed_the_packet_lies_before_it(card, focal):
+    cards = 52
     scene = random_scene(1, cards, 40, card=card, focal=focal)
     world = np.column_stack([world_corners(scene, card), np.ones(8)])
     for camera in scene.cameras:
