@@ -55,7 +55,7 @@ def main():
     parser.add_argument("--look", choices=LOOKS, default="marble")
     parser.add_argument("--folder", type=Path, help="work here, and leave it (default: a new one)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="what dvc repro made")
-    parser.add_argument("--folds", type=int, default=3, help="of three, how many to train")
+    parser.add_argument("--folds", type=int, default=3, help="of three, how many to train; 0: none")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = (chosen.folder or Path(scratch)).resolve()
@@ -89,6 +89,8 @@ def trial(folder, models, look, folds):
         after = measure(folder, params, folder / "models" / CARDPOSE)
         reports.append({"held_out": held_out, "before": before, "after": after})
         print(json.dumps(reports[-1], indent=2), flush=True)
+    if not reports:
+        return
     mean = {
         when: {key: float(np.mean([r[when][key] for r in reports])) for key in reports[0][when]}
         for when in ("before", "after")
