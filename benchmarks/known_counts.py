@@ -7,12 +7,13 @@ of all but some shares of the frames that are not held out, by chance, and train
 the other frames left out (`unlabelled: false`), and used (`unlabelled: true`). Measures both on the
 held-out recordings, all of whose labels are kept. Both trainings have the same number of steps, on
 whole pictures, close-ups and strips; `--steps` says how many, and the default is a fraction of
-what `params.yaml` would take, so figures compare with each other and with nothing else.
+what `params.yaml` would take for as many frames, so figures compare with each other and with
+nothing else. Whole pictures are those with labels in both; but another epoch of them may be the
+best, as validation sees more frames.
 """
 
 import argparse
 import contextlib
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import torch
 from cardpose.annotations import read_annotations
 from cardpose.evaluation import evaluate
 from cardpose.extraction import extract_frames
+from cardpose.files import scratch
 from cardpose.model import CardPose, network_shape
 from cardpose.params import load_params
 from cardpose.prediction import load_network
@@ -51,8 +53,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side, a core each")
     args = parser.parse_args()
     params = load_params()
-    with tempfile.TemporaryDirectory(dir="data", prefix=".known_counts") as folder:
-        folder = Path(folder)
+    with scratch("models/.known_counts") as folder:
         write_set(params, folder)
         plan = [
             (fold, share, used)
