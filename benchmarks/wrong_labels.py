@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from cardpose.annotations import read_annotations, write_annotations
-from cardpose.check import WRONG, check
+from cardpose.check import check
+from cardpose.judging import WRONG
 from cardpose.keypoints import FLIP
 from cardpose.params import load_params
 from cardpose.recordings import split_frame_name

@@ -8,10 +8,11 @@ import numpy as np
 from tqdm import tqdm
 
 from cardpose.annotations import read_annotations
-from cardpose.check import COLUMNS, INFO, WRONG, check, sampled_pictures
+from cardpose.check import check, sampled_pictures
 from cardpose.drawing import captioned, draw_packet, sheet
 from cardpose.files import replacing
 from cardpose.geometry import CARD, FOCAL
+from cardpose.judging import COLUMNS, INFO, WRONG
 from cardpose.keypoints import KEYPOINTS
 from cardpose.params import load_params
 from cardpose.recordings import frame_name, read_recordings

@@ -12,9 +12,10 @@ from test_box import CARD, FOCAL, SIZE, seen
 
 from cardpose import cli
 from cardpose.annotations import read_annotations, write_annotations
-from cardpose.check import INFO, WRONG, _deck, check
+from cardpose.check import _deck, check
 from cardpose.evaluation import copies, doubts
 from cardpose.findings import worst_pictures
+from cardpose.judging import INFO, WRONG
 from cardpose.keypoints import FLIP, KEYPOINTS
 from cardpose.lookalikes import BITS, NEAR, look, lookalikes
 from cardpose.misfit import Boxes, thickness_error
