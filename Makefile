@@ -47,7 +47,7 @@ $(STUDIO_INSTALLED):
 	touch $@
 
 test: install lint browser
-	pytest
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # What takes too long for every day; docs/reliability.md says what it shows.
 soak: install
