@@ -53,7 +53,8 @@ def _checked(path, table, schema):
         checked = schema.validate(table, lazy=True).copy()
     except SchemaErrors as errors:
         raise InputError(_first_fault(path, errors.failure_cases)) from None
-    gc.collect()  # pandera leaves the rest in cycles
+    if len(table) == _PIECE:
+        gc.collect()  # pandera leaves the rest in cycles
     return checked
 
 
