@@ -1,7 +1,7 @@
-"""Rendered pictures to start learning from: in each a packet, a table, a deck and a light of its own.
+"""Rendered pictures to start learning from: each packet has a table, a deck and a light of its own.
 
 A recording shows one table and one deck in hundreds of pictures; what has seen a few dozen of them
-takes the next for something else. Here no two pictures share any of it, and tables and backs vary
+takes the next for something else. Here no two packets share any of it, and tables and backs vary
 more widely than those of `scenes` do.
 """
 

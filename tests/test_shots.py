@@ -1,4 +1,4 @@
-"""Rendered pictures to start learning from: the same from the same seed, and no two packets alike."""
+"""Rendered pictures to start learning from: the same from one seed, and no two packets alike."""
 
 import cv2
 import numpy as np
