@@ -1,6 +1,6 @@
 """From fresh recordings to a network of one's own: what there is to correct, and what it brings.
 
-    python -m benchmarks.from_zero [--look marble] [--folder FOLDER] [--folds 3]
+    python -m benchmarks.from_zero [--look marble] [--proposer pretrained] [--folds 3]
 
 Six packets are rendered in a look that the network has not seen, in dim warm light, 1280 x 720
 pixels: "marble", a veined table and a back with two medallions and a white border; "terrazzo", a
@@ -54,19 +54,21 @@ def main():
     parser.add_argument("--look", choices=LOOKS, default="marble")
     parser.add_argument("--folder", type=Path, help="work here, and leave it (default: a new one)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="what dvc repro made")
+    parser.add_argument("--proposer", choices=("cardpose", "pretrained"), default="cardpose")
     parser.add_argument("--folds", type=int, default=3, help="of three, how many to train; 0: none")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = (chosen.folder or Path(scratch)).resolve()
-        trial(folder, chosen.models.resolve(), LOOKS[chosen.look], chosen.folds)
+        trial(folder, chosen.models.resolve(), chosen.proposer, LOOKS[chosen.look], chosen.folds)
 
 
-def trial(folder, models, look, folds):
+def trial(folder, models, proposer, look, folds):
     mine = folder / "data" / "mine"
     (folder / "models").mkdir(parents=True, exist_ok=True)
     shutil.copy(models / "pretrained.safetensors", folder / "models")
     truth = record(mine, look)
-    command(folder, "cardpose", "label", "start", "mine", "--model", models / CARDPOSE)
+    proposing = models / f"{proposer}.safetensors"
+    command(folder, "cardpose", "label", "start", "mine", "--model", proposing)
     frames, points, visible, effort = correct(mine, truth)
     print(json.dumps({"proposals": effort}, indent=2), flush=True)
     names = [f"packet_{cards:02d}" for cards in COUNTS]
