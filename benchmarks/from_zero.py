@@ -1,15 +1,14 @@
 """From fresh recordings to a network of one's own: what there is to correct, and what it brings.
 
-    python -m benchmarks.from_zero [--look marble] [--folder FOLDER] [--folds 3]
+    python -m benchmarks.from_zero [--look marble] [--proposer pretrained] [--folds 3]
 
-Six packets are rendered in a look that the network's own recordings do not have: two medallions on
-the back, dim warm light, 1280 x 720 pixels. "marble" is the easier one, a veined table and a back
-with a white border; "terrazzo" the harder one, a table full of corners and a back that is printed
-to its very edge. They are labelled as docs/your-own-recordings.md
-says, by the commands that it names: `cardpose label start` proposes, somebody corrects, `cardpose
-label import` takes the labels. Somebody is simulated: a corner that is more than 5 pixels off or
-wrong in visibility is put where it is, but for 2 pixels (standard deviation of x and of y); all
-pixels are of a picture 640 wide.
+Six packets are rendered in a look that the network has not seen, in dim warm light, 1280 x 720
+pixels: "marble", a veined table and a back with two medallions and a white border; "terrazzo", a
+table full of corners and that back, printed to its very edge; "tiles", a tiled table and a back
+with rays. They are labelled as docs/your-own-recordings.md says, by the commands that it names:
+`cardpose label start` proposes, somebody corrects, `cardpose label import` takes the labels.
+Somebody is simulated: a corner that is more than 5 pixels off or wrong in visibility is put where
+it is, but for 2 pixels (standard deviation of x and of y); all pixels are of a picture 640 wide.
 
 Then the network goes on learning from four of the recordings, and is measured on the other two,
 with exact labels, before and after. `models/` has to hold what `dvc repro` makes.
@@ -55,19 +54,21 @@ def main():
     parser.add_argument("--look", choices=LOOKS, default="marble")
     parser.add_argument("--folder", type=Path, help="work here, and leave it (default: a new one)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="what dvc repro made")
+    parser.add_argument("--proposer", choices=("cardpose", "pretrained"), default="cardpose")
     parser.add_argument("--folds", type=int, default=3, help="of three, how many to train; 0: none")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = (chosen.folder or Path(scratch)).resolve()
-        trial(folder, chosen.models.resolve(), LOOKS[chosen.look], chosen.folds)
+        trial(folder, chosen.models.resolve(), chosen.proposer, LOOKS[chosen.look], chosen.folds)
 
 
-def trial(folder, models, look, folds):
+def trial(folder, models, proposer, look, folds):
     mine = folder / "data" / "mine"
     (folder / "models").mkdir(parents=True, exist_ok=True)
     shutil.copy(models / "pretrained.safetensors", folder / "models")
     truth = record(mine, look)
-    command(folder, "cardpose", "label", "start", "mine", "--model", models / CARDPOSE)
+    proposing = models / f"{proposer}.safetensors"
+    command(folder, "cardpose", "label", "start", "mine", "--model", proposing)
     frames, points, visible, effort = correct(mine, truth)
     print(json.dumps({"proposals": effort}, indent=2), flush=True)
     names = [f"packet_{cards:02d}" for cards in COUNTS]
@@ -143,8 +144,7 @@ def record(mine, look):
 
 
 def film(mine, cards, look):
-    cloth, border = look
-    back = partial(medallions, border=border)
+    cloth, back = look
     scene = random_scene(SEED, cards, FRAMES, *SIZE, cloth=cloth, back=back)
     scene.tone[:] *= [0.55, 0.75, 0.95]  # a lamp in the evening
     return render_video(mine / "videos" / f"packet_{cards:02d}.mp4", scene, FRAMES, SIZE)
@@ -195,7 +195,38 @@ def medallions(_, paper, card, border):
     return cv2.GaussianBlur(back.astype(np.float32), (0, 0), 1).astype(np.uint8)
 
 
-LOOKS = {"marble": (marble, 4.0), "terrazzo": (terrazzo, 0.0)}  # table, and the back's border
+def tiles(_):
+    """Square tiles of two greys with light grout, (TABLE_SIZE, TABLE_SIZE, 3) float32."""
+    rng = np.random.default_rng(SEED)
+    place = np.arange(TABLE_SIZE) / 110  # 55 mm
+    which = np.floor(place).astype(int)
+    grey = rng.normal(0, 6, (which[-1] + 1,) * 2)[which[:, None], which]
+    grey = grey + np.where((which[:, None] + which) % 2, 95, 150)
+    grout = (place % 1 < 0.05)[:, None] | (place % 1 < 0.05)
+    grey = np.where(grout, 205, grey) + rng.normal(0, 4, grey.shape)
+    table = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.2)
+    return table[..., None] * np.array([0.92, 1, 0.97], np.float32)
+
+
+def rays(_, paper, card):
+    """A card's back, (h, w, 3) uint8: dark green rays from its middle, and a narrow border."""
+    width, length, _ = card
+    scale = BACK_SCALE / card_size(card)
+    h, w = round(length * scale), round(width * scale)
+    x = (np.arange(w) + 0.5) / scale - width / 2
+    y = ((np.arange(h) + 0.5) / scale - length / 2)[:, None]
+    lit = (np.sin(24 * np.arctan2(y, x)) > 0) & (np.hypot(x, y) > 6)
+    back = np.where(lit[..., None], (120, 150, 90), (50, 60, 25))
+    inside = (abs(x) < width / 2 - 2) & (abs(y) < length / 2 - 2)
+    back = np.where(inside[..., None], back, paper)
+    return cv2.GaussianBlur(back.astype(np.float32), (0, 0), 1).astype(np.uint8)
+
+
+LOOKS = {
+    "marble": (marble, partial(medallions, border=4.0)),
+    "terrazzo": (terrazzo, partial(medallions, border=0.0)),
+    "tiles": (tiles, rays),
+}  # table and back
 
 
 def correct(mine, truth):

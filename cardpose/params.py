@@ -81,7 +81,7 @@ class Loss(Section):
 
 
 class Pretrain(Section):
-    frame_step: Step
+    pictures: Annotated[int, Field(ge=2, le=10_000_000)]
     half_size_epochs: Epochs
     epochs: Epochs
     closeup_epochs: Epochs

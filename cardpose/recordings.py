@@ -257,12 +257,6 @@ def frame_name(recording, index):
     return f"{recording}_frame_{index}"
 
 
-def sampled_before(frame, step):
-    """The name of the last frame up to `frame` that is sampled when every `step`-th is."""
-    recording, index = split_frame_name(frame)
-    return frame_name(recording, index - index % step)
-
-
 def split_frame_name(frame, where="frame"):
     """The recording and the index in a frame's name.
 

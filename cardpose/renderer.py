@@ -8,16 +8,17 @@ import cv2
 import numpy as np
 
 from cardpose.geometry import card_corners, card_outline, packet_keypoints
-from cardpose.scenes import BACK_SCALE, TABLE_SCALE, TABLE_SIZE, corner_radius_mask
+from cardpose.scenes import BACK_SCALE, TABLE_SCALE, corner_radius_mask
 
 _SHIFT = 4  # cv2 draws polygons at 1/2**_SHIFT pixel
+_BACK_SCALES = BACK_SCALE, 7.0, 5.0, 3.5, 2.5, 1.8  # pixels a mm
 _MARGIN = 6  # pixels round the packet that its drawing may touch
 
 
 class Renderer:
     """Draws the frames of one scene.
 
-    Textures are prepared once: the back at several sizes, so that a far card is not aliased.
+    The back is prepared at several sizes, so that a far card is not aliased.
     """
 
     def __init__(self, scene):
@@ -29,12 +30,7 @@ class Renderer:
         heights = np.broadcast_to(levels[:, None, None], (*slipped.shape[:2], 1))
         self._outlines = np.concatenate([slipped, heights], axis=2)
         self._facets = _side_facets(scene)
-        self._backs = []
-        for scale in (BACK_SCALE, 7.0, 5.0, 3.5, 2.5, 1.8):
-            scale /= scene.size
-            size = round(width * scale), round(length * scale)
-            texture = cv2.resize(scene.back, size, interpolation=cv2.INTER_AREA)
-            self._backs.append((scale, texture, corner_radius_mask(scale, width, length)))
+        self._backs = {}
         self._spot = _glare_spot()
 
     def keypoints(self, index):
@@ -59,8 +55,8 @@ class Renderer:
         return cv2.add(picture, noise, dtype=cv2.CV_8U)
 
     def _table(self, camera):
-        scale = TABLE_SCALE / self.scene.size
-        texture = np.array([[scale, 0, TABLE_SIZE / 2], [0, scale, TABLE_SIZE / 2], [0, 0, 1]])
+        scale, middle = TABLE_SCALE / self.scene.size, len(self.scene.table) / 2
+        texture = np.array([[scale, 0, middle], [0, scale, middle], [0, 0, 1]])
         to_picture = _pixels(camera.plane(0) @ np.linalg.inv(texture))
         size = camera.width, camera.height
         return cv2.warpPerspective(
@@ -101,8 +97,9 @@ class Renderer:
         width, length, _ = self.scene.card
         plane = camera.plane(self.scene.thickness)
         plane = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]]) @ plane
-        wanted = camera.focal / np.linalg.norm(camera.position)  # pixels a mm
-        _, texture, mask = min(self._backs, key=lambda level: abs(level[0] - wanted))
+        # Pixels a mm of the usual card.
+        wanted = camera.focal / np.linalg.norm(camera.position) * self.scene.size
+        texture, mask = self._back_at(min(_BACK_SCALES, key=lambda scale: abs(scale - wanted)))
         dx, dy = self.scene.offsets[-1]
         to_mm = np.array(
             [
@@ -121,6 +118,16 @@ class Renderer:
             spot = cv2.warpPerspective(self._spot, _pixels(plane @ to_mm), size)
             back = cv2.add(back, cv2.multiply(spot, (self.scene.glare,) * 4))
         return back, cover
+
+    def _back_at(self, scale):
+        """The back and its coverage at so many pixels a mm of the usual card."""
+        if scale not in self._backs:
+            width, length, _ = self.scene.card
+            here = scale / self.scene.size
+            size = round(width * here), round(length * here)
+            texture = cv2.resize(self.scene.back, size, interpolation=cv2.INTER_AREA)
+            self._backs[scale] = texture, corner_radius_mask(here, width, length)
+        return self._backs[scale]
 
     def _focus(self, camera, picture):
         """Blur what lies nearer or farther than the packet, as a lens does."""

@@ -28,7 +28,7 @@ class Scene:
 
     cards: int
     card: tuple  # width, length and thickness of one in mm
-    table: np.ndarray  # (TABLE_SIZE, TABLE_SIZE, 3) uint8, light and shadow included
+    table: np.ndarray  # (n, n, 3) uint8 at TABLE_SCALE, light and shadow included
     back: np.ndarray  # (h, w, 3) uint8 at BACK_SCALE
     offsets: np.ndarray  # (cards, 2) mm, how far each card has slipped from the middle
     edge_colours: np.ndarray  # (cards, 3) the long thin edges of the cards
@@ -73,7 +73,7 @@ def random_scene(
     Args:
         card: (width, length, thickness) of a card in mm.
         focal: the camera's focal length, as a share of the picture's longer side, about.
-        cloth, back: draw a cloth and a card's back, as `_cloth` and `_card_back` do, which they
+        cloth, back: draw a table and a card's back, as `draw_cloth` and `draw_back` do, which they
             take the place of.
     """
     rng = np.random.default_rng([seed, cards])
@@ -82,7 +82,7 @@ def random_scene(
     light_angle = rng.uniform(0, 2 * np.pi)
     light = np.array([np.cos(light_angle), np.sin(light_angle)])
     offsets = _stacking(rng, cards)
-    table = (cloth or _cloth)(np.random.default_rng([seed, 0, table]))
+    table = (cloth or draw_cloth)(np.random.default_rng([seed, 0, table]))
     table = _lit(rng, table, cards, card, light)
     deck_rng = np.random.default_rng([seed, 1, deck])
     paper = np.array([1.0, 1.0, 1.0]) * deck_rng.uniform(205, 245)
@@ -95,7 +95,7 @@ def random_scene(
         cards=cards,
         card=tuple(card),
         table=table,
-        back=(back or _card_back)(deck_rng, paper, card),
+        back=(back or draw_back)(deck_rng, paper, card),
         offsets=offsets,
         edge_colours=np.clip(edges * shade[:, None], 30, 255),
         light=light,
@@ -166,16 +166,15 @@ def _field(rng, size, cell):
     return (field - field.mean()) / field.std()
 
 
-def _colour(rng, low, high, saturation):
+def any_colour(rng, low, high, saturation):
     """(3,) BGR of a random hue, its brightness between `low` and `high`."""
     hsv = np.array([[[rng.uniform(0, 360), rng.uniform(*saturation), rng.uniform(low, high)]]])
     return cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2BGR)[0, 0] * 255
 
 
-def _cloth(rng):
-    """(TABLE_SIZE, TABLE_SIZE, 3) float32: felt, weave, stripes, checks, or grained wood."""
-    size = TABLE_SIZE
-    base = _colour(rng, 0.15, 0.9, (0.0, 0.95))
+def draw_cloth(rng, size=TABLE_SIZE):
+    """(size, size, 3) float32: felt, weave, stripes, checks, or grained wood."""
+    base = any_colour(rng, 0.15, 0.9, (0.0, 0.95))
     other = np.clip(base * rng.uniform(0.5, 1.5, 3), 10, 245)
     fuzz = _field(rng, size, 2) * 0.6 + _field(rng, size, rng.uniform(4, 12)) * 0.7
     x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
@@ -204,7 +203,7 @@ def _cloth(rng):
 
 def _lit(rng, table, cards, card, light):
     """The cloth under its light: a bright side, the packet's soft shadow, the dark at its foot."""
-    size, scale = TABLE_SIZE, TABLE_SCALE / card_size(card)
+    size, scale = len(table), TABLE_SCALE / card_size(card)
     x, y = np.meshgrid(*[(np.arange(256, dtype=np.float32) - 128) / 128] * 2)
     slope = rng.uniform(0, 0.35)
     bright = 1 + slope * (x * light[0] + y * light[1]) - rng.uniform(0, 0.3) * (x**2 + y**2)
@@ -221,12 +220,13 @@ def _lit(rng, table, cards, card, light):
     return np.clip(table * (shine * shade)[..., None], 0, 255).astype(np.uint8)
 
 
-def _card_back(rng, paper, card):
-    """(h, w, 3) uint8 picture of a card's back: a white border round a printed pattern."""
+def draw_back(rng, paper, card, border=None, detail=BACK_SCALE):
+    """(h, w, 3) uint8 picture of a card's back: a white border, of so many mm or random, round a
+    printed pattern."""
     width, length, _ = card
-    scale = BACK_SCALE / card_size(card)
+    scale = detail / card_size(card)
     h, w = round(length * scale), round(width * scale)
-    ink = _colour(rng, 0.25, 0.85, (0.35, 1.0))
+    ink = any_colour(rng, 0.25, 0.85, (0.35, 1.0))
     if rng.random() < 0.15:
         ink = np.full(3, rng.uniform(15, 80))
     light = ink + (paper - ink) * rng.uniform(0.5, 0.95)
@@ -234,7 +234,7 @@ def _card_back(rng, paper, card):
         (np.arange(w, dtype=np.float32) + 0.5) / scale - width / 2,
         (np.arange(h, dtype=np.float32) + 0.5) / scale - length / 2,
     )
-    border = rng.uniform(2.5, 7)
+    border = rng.uniform(2.5, 7) if border is None else border
     # Distance in mm from the edge of the printed field, positive inside it.
     depth = np.minimum(width / 2 - border - abs(x), length / 2 - border - abs(y))
     pattern = _pattern(rng, x, y)

@@ -83,7 +83,7 @@ def pretrain(tensors, rows, params, checkpoints=None):
     not its details.
 
     Args:
-        tensors: a `Tensors` of rendered recordings.
+        tensors: a `Tensors` of rendered pictures.
         rows: (n,) which of its frames to train on.
         params: a `Params`.
         checkpoints: folder to go on from, see `checkpoints.resumable`, and to leave them in.

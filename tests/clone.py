@@ -15,7 +15,7 @@ SMALL = {
     "model": {"encoder": "plain", "widths": [8, 8, 8, 8], "hidden": 8},
     "synthetic": {"videos": 9, "frames": 41},
 }
-STAGES = ("extract_frames", "make_heatmaps", "hold_out", "pretrain", "train", "evaluate", "export")
+STAGES = ("extract_frames", "make_heatmaps", "pretrain", "train", "evaluate", "export")
 
 
 class Clone:
@@ -37,7 +37,9 @@ class Clone:
         params = self.params()
         params.update(SMALL)
         params["train"].update(epochs=2, closeup_epochs=1, edge_epochs=1, batch_size=4)
-        params["pretrain"].update(half_size_epochs=1, epochs=1, closeup_epochs=1, edge_epochs=1)
+        params["pretrain"].update(
+            pictures=24, half_size_epochs=1, epochs=1, closeup_epochs=1, edge_epochs=1
+        )
         params["geometry"].update(steps=100)
         for section, values in (changes or {}).items():
             params[section].update(values)

@@ -134,7 +134,7 @@ def prepared(tmp_path_factory):
     (folder / "models/cardpose.onnx").write_bytes(b"old")
     with pytest.MonkeyPatch.context() as patch, joblib.parallel_config(backend="sequential"):
         patch.chdir(folder)
-        for name in ("extract_frames", "make_heatmaps", "hold_out", "convert_cardcut"):
+        for name in ("extract_frames", "make_heatmaps", "convert_cardcut"):
             stage(name)
     return folder
 
@@ -506,19 +506,6 @@ BAD = {
             ["data/frames/film/film_frame_0.jpg: cannot be read (No such file"],
         ),
     ],
-    "hold_out": [
-        (
-            "a garbled header",
-            all_of(params(dataset="synthetic"), put("data/tensors/meta.json", b"\xff")),
-            ["meta.json", "damaged"],
-        ),
-    ],
-    "pretrain": [
-        ("no list", gone("data/held_out.csv"), ["data/held_out.csv", "No such file"]),
-        ("a garbled list", put("data/held_out.csv", b"\xff\xfe\0"), ["held_out.csv", "damaged"]),
-        ("another list", put("data/held_out.csv", "x\n1\n"), ["held_out.csv", "damaged"]),
-        ("no rendered videos", gone("data/synthetic"), ["data/synthetic/videos.csv", "No such"]),
-    ],
     "train": [
         ("more folds than recordings", params(split__folds=4), ["split.folds: ", "videos, 3 "]),
         ("a fold past the last", params(split__fold=2), ["split.fold: should be below"]),
@@ -655,7 +642,7 @@ def cramped(most, work):
     [
         ("extract_frames", 300, ["data/frames/shots/shots_frame_0.jpg", "File too large"]),
         ("make_heatmaps", 20_000, ["data/tensors: ", "File too large"]),
-        ("hold_out", 3, ["data/held_out.csv: ", "File too large"]),
+        ("pretrain", 5_000, ["models/.pretrain.scratch", "cannot be written; is the disk full?"]),
         ("convert_cardcut", 100, ["data/cardcut/", "File too large"]),
         ("evaluate", 50, ["metrics/", "File too large"]),
         ("render_synthetic", 10_000, ["data/synthetic/", "cannot be written; is the disk full?"]),

@@ -59,7 +59,7 @@ class Stages:
         self.clone = Clone(folder)
         self.folder = folder
         self.set(EPOCHS | {"split": {"validation": 0.34}, "pretrain": EPOCHS["pretrain"]})
-        self.clone("dvc", "repro", "hold_out")
+        self.clone("dvc", "repro", "make_heatmaps")
         for name in ("pretrain", "train"):  # with as many threads as later
             self(name)
 

@@ -30,7 +30,7 @@ ELSEWHERE = {
     "cardpose label import mine http://127.0.0.1:8080": "needs Label Studio: test_label_studio.py",
     "cardpose app": "serves a browser until it is stopped: test_app.py",
 }
-TINY = {"synthetic": {"videos": 6, "frames": 21}, "pretrain": {"frame_step": 10}}
+TINY = {"synthetic": {"videos": 6, "frames": 21}, "pretrain": {"pictures": 24}}
 UNTAUGHT = {
     "encoder": "plain",
     "widths": [8, 8, 8],

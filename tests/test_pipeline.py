@@ -37,7 +37,6 @@ def test_repro_runs_all_stages_in_sequence(clone, done):
         "render",
         "extract_frames",
         "make_heatmaps",
-        "hold_out",
         "pretrain",
         "train",
         "evaluate",
@@ -89,14 +88,6 @@ def test_the_exported_network_counts_a_frame_and_knows_how_well_it_does(clone, d
         assert (low[0], high[0]) == pytest.approx((frame.low, frame.high), abs=0.02)
 
 
-def test_pretraining_sees_no_frame_that_is_held_out(clone, done):
-    held_out = set(pd.read_csv(clone.folder / "data/held_out.csv")["frame"])
-    tested = set(pd.read_csv(clone.folder / "metrics/predictions.csv")["frame"])
-    assert tested < held_out
-    # Those that validate, too: nine recordings less three, a fifth of which is one.
-    assert len(held_out) == len(tested) + 3
-
-
 def test_the_losses_of_both_splits_are_logged_each_epoch(clone, done):
     for split in ("train", "validation"):
         for loss in ("heatmaps", "cards", "visibility", "total"):
@@ -125,7 +116,7 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
     clone, done
 ):
     output = clone("dvc", "exp", "run", "-S", "sigma=3").stdout
-    assert ran(output) == ["make_heatmaps", "hold_out", "pretrain", "train", "evaluate", "export"]
+    assert ran(output) == ["make_heatmaps", "pretrain", "train", "evaluate", "export"]
     assert clone.params()["sigma"] == 3
     difference = json.loads(clone("dvc", "metrics", "diff", "--json").stdout)
     changed = difference["metrics/evaluate.json"]

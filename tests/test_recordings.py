@@ -14,7 +14,6 @@ from cardpose.recordings import (
     numbered_pictures,
     read_picture,
     read_recordings,
-    sampled_before,
     sampled_frames,
     split_frame_name,
 )
@@ -336,9 +335,3 @@ def test_two_frames_less_than_the_header_promises_are_forgiven(
     else:
         with complains(f"{path}: ends early: 25 frames of 28 "):
             list(sampled_frames(path, 20))
-
-
-def test_a_frame_between_two_sampled_ones_goes_with_the_first():
-    frames = [f"my_frame_film_frame_{index}" for index in (0, 19, 20, 59)]
-    before = [sampled_before(frame, 20) for frame in frames]
-    assert before == [f"my_frame_film_frame_{index}" for index in (0, 0, 20, 40)]
