@@ -137,7 +137,7 @@ def test_a_second_clone_with_other_loader_workers_makes_the_same_bytes(clone, do
     other = Clone(tmp_path, {"machine": {"loader_workers": 2}})
     other("dvc", "repro")
     hashes = other.hashes()
-    assert len(hashes) == 14
+    assert len(hashes) == 13
     assert hashes == clone.hashes()
 
 
