@@ -642,7 +642,7 @@ def cramped(most, work):
     [
         ("extract_frames", 300, ["data/frames/shots/shots_frame_0.jpg", "File too large"]),
         ("make_heatmaps", 20_000, ["data/tensors: ", "File too large"]),
-        ("pretrain", 5_000, ["models/.pretrain.scratch", "cannot be written; is the disk full?"]),
+        ("pretrain", 5_000, ["models/.pretrain.scratch", "File too large"]),
         ("convert_cardcut", 100, ["data/cardcut/", "File too large"]),
         ("evaluate", 50, ["metrics/", "File too large"]),
         ("render_synthetic", 10_000, ["data/synthetic/", "cannot be written; is the disk full?"]),

@@ -87,9 +87,3 @@ def test_some_tables_are_plain_and_some_full_of_things(looks):
         busy.append((cv2.Canny(cv2.GaussianBlur(grey, (0, 0), 2), 20, 60) > 0).mean())
     assert min(busy) < 0.001
     assert max(busy) > 0.03
-
-
-def test_a_picture_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, complains):
-    monkeypatch.setattr(cv2, "imwrite", lambda *_: False)
-    with complains(f"{tmp_path / 'shots' / 'packet_000000_0.jpg'}: cannot be written"):
-        render_shots(tmp_path / "shots", 2, seed=0, jobs=1)
