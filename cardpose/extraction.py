@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import cv2
-import joblib
 from tqdm import tqdm
 
 from cardpose.cluster import on_cluster
 from cardpose.errors import InputError
+from cardpose.parallel import side_by_side
 from cardpose.recordings import (
     INDEX,
     SUMMARY,
@@ -51,8 +51,7 @@ def extract_frames(recordings, step, folder, jobs=-1, dask=None):
     queue = [recordings[i] for i in order]
     with contextlib.ExitStack() as stack:
         if dask is None:
-            extract = joblib.delayed(partial(_extract, step=step, folder=folder))
-            work = joblib.Parallel(n_jobs=jobs, return_as="generator")(map(extract, queue))
+            work = side_by_side(partial(_extract, step=step, folder=folder), queue, jobs)
         else:
             # Workers have working directories of their own.
             queue = [replace(each, path=each.path.absolute()) for each in queue]

@@ -5,22 +5,22 @@ takes the next for something else. Here no two packets share any of it, and tabl
 more widely than those of `scenes` do.
 """
 
+from functools import partial
 from pathlib import Path
 
 import cv2
-import joblib
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from cardpose.errors import InputError
 from cardpose.geometry import CARD, FOCAL
+from cardpose.parallel import side_by_side
 from cardpose.recordings import frame_name
 from cardpose.renderer import Renderer
 from cardpose.scenes import any_colour, card_size, draw_back, draw_cloth, random_scene
 from cardpose.synthetic import DECK, HEIGHT, WIDTH
 
-_PIECE = 32  # packets in memory at a time
 VIEWS, APART = 2, 100  # pictures of each packet, so many frames apart
 TABLE = 640  # pixels along each side of a table
 BACK = 6.0  # pixels a mm of a card's back
@@ -65,21 +65,10 @@ def render_shots(folder, n, seed, card=CARD, focal=FOCAL, jobs=-1):
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
-    packets, done = -(-n // VIEWS), []
-    with (
-        joblib.Parallel(n_jobs=jobs) as parallel,
-        tqdm(total=packets, desc="render", unit="packet") as bar,
-    ):
-        for start in range(0, packets, _PIECE):
-            piece = range(start, min(start + _PIECE, packets))
-            made = parallel(joblib.delayed(_coded)(seed, i, card, focal) for i in piece)
-            # Written here, while nobody is at work: errors leave no worker behind.
-            for index, (codes, points, visible, cards) in zip(piece, made, strict=True):
-                names = [f"packet_{index:06}_{view}.jpg" for view in range(VIEWS)]
-                for name, code in zip(names, codes, strict=True):
-                    _write(folder / name, code)
-                done.append((names, points, visible, [cards] * VIEWS))
-                bar.update()
+    packets = -(-n // VIEWS)
+    work = partial(_write, folder=folder, seed=seed, card=card, focal=focal)
+    made = side_by_side(work, range(packets), jobs)
+    done = list(tqdm(made, "render", packets, unit="packet"))
     files, points, visible, cards = (np.concatenate(rows)[:n] for rows in zip(*done, strict=True))
     recordings = [f"packet_{i // VIEWS:06}" for i in range(n)]
     frames = pd.DataFrame(
@@ -96,20 +85,19 @@ def render_shots(folder, n, seed, card=CARD, focal=FOCAL, jobs=-1):
     return frames, points / (WIDTH, HEIGHT), visible
 
 
-def _write(path, code):
-    try:
-        path.write_bytes(code)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-
-
-def _coded(seed, index, card, focal):
-    """What `shoot` returns, the pictures as JPEG files' bytes."""
+def _write(index, folder, seed, card, focal):
+    """Write what `shoot` returns: the files' names, and the rest of it."""
     cv2.setNumThreads(1)
-    pictures, *known = shoot(seed, index, card, focal)
+    pictures, points, visible, cards = shoot(seed, index, card, focal)
     quality = int(np.random.default_rng([seed, index, 1]).uniform(60, 98))
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    return [cv2.imencode(".jpg", picture, options)[1].tobytes() for picture in pictures], *known
+    names = [f"packet_{index:06}_{view}.jpg" for view in range(VIEWS)]
+    for name, picture in zip(names, pictures, strict=True):
+        code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        try:
+            (folder / name).write_bytes(code)
+        except OSError as error:
+            raise InputError(f"{folder / name}: cannot be written ({error.strerror})") from None
+    return names, points, visible, [cards] * VIEWS
 
 
 def _sharpened(rng, picture):

@@ -1,9 +1,9 @@
 """A rendered data set: one video a count, with the exact place of every corner."""
 
+from functools import partial
 from pathlib import Path
 
 import cv2
-import joblib
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -11,6 +11,7 @@ from tqdm import tqdm
 from cardpose.annotations import write_annotations
 from cardpose.errors import InputError
 from cardpose.geometry import CARD, FOCAL
+from cardpose.parallel import side_by_side
 from cardpose.recordings import check_written, frame_name
 from cardpose.renderer import Renderer
 from cardpose.scenes import random_scene
@@ -37,9 +38,8 @@ def render_dataset(
     videos = Path(videos)
     videos.mkdir(parents=True)
     cards = list(range(1, count + 1))
-    work = joblib.Parallel(n_jobs=jobs, return_as="generator")(
-        joblib.delayed(_render)(videos / _file_name(n), n, frames, seed, card, focal) for n in cards
-    )
+    known = {"frames": frames, "seed": seed, "card": card, "focal": focal}
+    work = side_by_side(partial(_render, videos=videos, **known), cards, jobs)
     names, points, visible = [], [], []
     for n, (p, v) in zip(cards, tqdm(work, "render", len(cards), unit="video"), strict=True):
         stem = Path(_file_name(n)).stem
@@ -55,9 +55,9 @@ def _file_name(cards):
     return f"packet_{cards:02d}.mp4"
 
 
-def _render(path, cards, frames, seed, card, focal):
+def _render(cards, videos, frames, seed, card, focal):
     scene = random_scene(seed, cards, frames, WIDTH, HEIGHT, card, focal)
-    return render_video(path, scene, frames, (WIDTH, HEIGHT))
+    return render_video(videos / _file_name(cards), scene, frames, (WIDTH, HEIGHT))
 
 
 def render_video(path, scene, frames, size):

@@ -1,0 +1,43 @@
+"""The same work on many things, several of them at a time."""
+
+import joblib
+
+from cardpose.errors import InputError
+
+
+def side_by_side(work, things, jobs=-1):
+    """Yield `work(thing)` of each of the things, in their order.
+
+    After an error no more are begun, and it is raised once those at work have come to their end:
+    joblib alone would kill them, and print a warning of what they leave behind.
+
+    Args:
+        work: a function of a module.
+        jobs: things worked on at a time; -1 for one a core.
+
+    Raises:
+        InputError, OSError: the first that `work` raised.
+    """
+    failed = None
+
+    def queue():
+        for thing in things:
+            if failed:
+                return
+            yield joblib.delayed(_caught)(work, thing)
+
+    for result, error in joblib.Parallel(jobs, return_as="generator", pre_dispatch="n_jobs")(
+        queue()
+    ):
+        failed = failed or error
+        if not failed:
+            yield result
+    if failed:
+        raise failed
+
+
+def _caught(work, thing):
+    try:
+        return work(thing), None
+    except (InputError, OSError) as error:
+        return None, error

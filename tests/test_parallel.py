@@ -1,0 +1,80 @@
+"""The same work on many things, several of them at a time."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cardpose.errors import InputError
+from cardpose.parallel import side_by_side
+
+
+def slower_first(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def test_results_come_in_the_order_of_the_things_however_long_each_takes():
+    things = [0.2, 0.0, 0.1, 0.05]
+    assert list(side_by_side(slower_first, things, jobs=2)) == things
+
+
+def test_nothing_to_do_is_done_at_once():
+    assert list(side_by_side(slower_first, [], jobs=2)) == []
+
+
+FAILING = """
+import sys, time
+from pathlib import Path
+from cardpose.errors import InputError
+from cardpose.parallel import side_by_side
+
+def work(number):
+    Path(f"{number}.begun").touch()
+    if number == 1:
+        raise InputError("the second is broken")
+    time.sleep(1)
+    Path(f"{number}.ended").touch()
+
+try:
+    for _ in side_by_side(work, range(50), jobs=2):
+        pass
+except InputError as error:
+    print(error)
+"""
+
+
+def test_after_an_error_those_at_work_come_to_their_end_and_hardly_more_are_begun(tmp_path):
+    (tmp_path / "failing.py").write_text(FAILING)
+    done = subprocess.run(
+        [sys.executable, "failing.py"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("the second is broken\n", "")
+    begun, ended = (
+        {path.stem for path in tmp_path.glob(f"*.{when}")} for when in ("begun", "ended")
+    )
+    assert begun - ended == {"1"}
+    assert len(begun) < 6
+
+
+def test_an_error_is_raised_after_the_results_before_it(tmp_path):
+    (tmp_path / "2").touch()
+    results = side_by_side(make, [tmp_path / str(n) for n in range(4)], jobs=1)
+    assert [next(results), next(results)] == ["0", "1"]
+    with pytest.raises(FileExistsError):
+        next(results)
+
+
+def make(path):
+    path.touch(exist_ok=False)
+    return path.name
+
+
+def test_input_errors_pass_whole():
+    with pytest.raises(InputError, match=r"^so many$"):
+        list(side_by_side(complain, ["so many"], jobs=2))
+
+
+def complain(words):
+    raise InputError(words)
