@@ -1,5 +1,7 @@
 """The same work on many things, several of them at a time."""
 
+import os
+
 import joblib
 
 from cardpose.errors import InputError
@@ -18,17 +20,16 @@ def side_by_side(work, things, jobs=-1):
     Raises:
         InputError, OSError: the first that `work` raised.
     """
-    failed = None
+    failed, here = None, os.getcwd()
 
     def queue():
         for thing in things:
             if failed:
                 return
-            yield joblib.delayed(_caught)(work, thing)
+            yield joblib.delayed(_caught)(work, thing, here)
 
-    for result, error in joblib.Parallel(jobs, return_as="generator", pre_dispatch="n_jobs")(
-        queue()
-    ):
+    parallel = joblib.Parallel(jobs, return_as="generator", pre_dispatch="n_jobs")
+    for result, error in parallel(queue()):
         failed = failed or error
         if not failed:
             yield result
@@ -36,7 +37,8 @@ def side_by_side(work, things, jobs=-1):
         raise failed
 
 
-def _caught(work, thing):
+def _caught(work, thing, folder):
+    os.chdir(folder)  # workers are there from earlier calls
     try:
         return work(thing), None
     except (InputError, OSError) as error:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,14 @@ def test_results_come_in_the_order_of_the_things_however_long_each_takes():
 
 def test_nothing_to_do_is_done_at_once():
     assert list(side_by_side(slower_first, [], jobs=2)) == []
+
+
+def test_relative_paths_are_those_of_the_caller_wherever_it_was_before(tmp_path, monkeypatch):
+    for name in ("before", "now"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        list(side_by_side(make, [Path("a"), Path("b")], jobs=2))
+    assert {path.name for path in (tmp_path / "now").iterdir()} == {"a", "b"}
 
 
 FAILING = """
