@@ -38,7 +38,8 @@ def side_by_side(work, things, jobs=-1):
 
 
 def _caught(work, thing, folder):
-    os.chdir(folder)  # workers are there from earlier calls
+    if os.getcwd() != folder:  # of a worker that is there from an earlier call
+        os.chdir(folder)
     try:
         return work(thing), None
     except (InputError, OSError) as error:
