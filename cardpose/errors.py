@@ -65,7 +65,7 @@ def said(error):
     if isinstance(error, BrokenExecutor):  # the system kills who takes too much
         return "a worker process was killed: free some memory, or take smaller or fewer videos"
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
-        return "out of memory: make train.batch_size, image_size or model.widths smaller"
+        return "out of memory: make batch_size, image_size or model.widths smaller"
     return None
 
 

@@ -43,6 +43,7 @@ Length = Annotated[float, Field(gt=0, le=300)]
 Focal = Annotated[float, Field(ge=0.3, le=5)]
 Card = Annotated[list[Length], Field(min_length=3, max_length=3), AfterValidator(_a_card)]
 Stride = Literal[2, 4, 8]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sigma = Annotated[float, Field(ge=0.5, le=100)]
 
 
@@ -80,24 +81,31 @@ class Loss(Section):
     visibility: Weight
 
 
-class Pretrain(Section):
-    pictures: Annotated[int, Field(ge=2, le=10_000_000)]
-    half_size_epochs: Epochs
-    epochs: Epochs
-    closeup_epochs: Epochs
-    edge_epochs: Epochs
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
+class Learning(Section):
+    """What pretraining and training both have, each its own."""
 
-
-class Train(Section):
-    epochs: Annotated[int, Field(ge=1, le=100_000)]
-    closeup_epochs: Annotated[int, Field(ge=1, le=100_000)]
-    edge_epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     closeup_learning_rate: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Weight
     augment: bool
+
+
+class Pretrain(Learning):
+    seed: Seed
+    pictures: Annotated[int, Field(ge=2, le=10_000_000)]
+    sigma: Sigma
+    half_size_epochs: Epochs
+    epochs: Epochs
+    closeup_epochs: Epochs
+    edge_epochs: Epochs
+    loss: Loss
+
+
+class Train(Learning):
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    closeup_epochs: Annotated[int, Field(ge=1, le=100_000)]
+    edge_epochs: Annotated[int, Field(ge=1, le=100_000)]
     precision: Literal["auto", "32-true", "bf16-mixed"]
     devices: Processes
     hosts: Processes
@@ -119,7 +127,7 @@ class Synthetic(Section):
 
 class Params(Section):
     dataset: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Seed
     frame_step: Step
     image_size: Size
     heatmap_stride: Stride

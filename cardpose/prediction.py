@@ -85,16 +85,14 @@ def _check_weights(path, weights):
 
 
 def check_network(path, about, tensors, model=None):
-    """Refuse a network, which lies at `path`, that was made for other tensors than these or, where
-    `model` of params.yaml is given, is built in another way.
+    """Refuse a network, which lies at `path`, that was made for other tensors than these. One to
+    start from may know another sigma, but has to be built as `model` of params.yaml says.
 
     Raises:
         InputError: it says in what they differ.
     """
-    wanted = {name: getattr(tensors, name) for name in ("image_size", "stride", "sigma")}
-    wanted["image_size"] = list(wanted["image_size"])
-    if model:
-        wanted |= model.model_dump()
+    wanted = {"image_size": list(tensors.image_size), "stride": tensors.stride}
+    wanted |= model.model_dump() if model else {"sigma": tensors.sigma}
     for name, value in wanted.items():
         if about[name] != value:
             raise InputError(

@@ -50,23 +50,25 @@ def host(options):
     return number
 
 
-def together(work, arguments, options):
-    """Call `work(*arguments)` in as many processes as `options`, the parameters of `train`, say.
+def together(work, arguments, params, section):
+    """Call `work(*arguments)` in as many processes as the parameters of `train` say.
 
     Args:
         work: a function of a module; arguments: what can be pickled.
+        params: a `Params`; section: where in it the size of a batch stands, "pretrain" or "train".
 
     Raises:
         InputError: the batch cannot be shared, a process raised one, or one was killed.
     """
+    options, batch_size = params.train, getattr(params, section).batch_size
     everybody = options.devices * options.hosts
     if everybody == 1:
         work(*arguments)
         return
-    if options.batch_size % everybody or options.batch_size < 2 * everybody:
+    if batch_size % everybody or batch_size < 2 * everybody:
         raise InputError(
-            f"train.batch_size: {everybody} processes need a multiple of {everybody}, of at least"
-            f" {2 * everybody} (got {options.batch_size})"
+            f"{section}.batch_size: {everybody} processes need a multiple of {everybody}, of at"
+            f" least {2 * everybody} (got {batch_size})"
         )
     if torch.cuda.is_available() and options.devices > torch.cuda.device_count():
         raise InputError(

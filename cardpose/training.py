@@ -94,8 +94,9 @@ def pretrain(tensors, rows, params, checkpoints=None):
     Raises:
         InputError: it diverged, or cannot be shared among so many processes.
     """
+    plan, model = params.pretrain, params.model
+    params = params.model_copy(update={"seed": plan.seed, "loss": plan.loss})
     lightning.seed_everything(params.seed, verbose=False)
-    model = params.model
     about = {
         "encoder": model.encoder,
         "widths": model.widths,
@@ -110,16 +111,15 @@ def pretrain(tensors, rows, params, checkpoints=None):
     }
     network = CardPose(**network_shape(about))
     _teach_geometry(network, tensors.deck, params, checkpoints)
-    plan = params.pretrain
     for half, epochs in ((True, plan.half_size_epochs), (False, plan.epochs)):
         if epochs:
             name, what = ("half", "pictures of half the size") if half else ("whole", _WHOLE)
             part = Part(name, what, epochs, "pretrain.learning_rate")
-            batches = _batches(tensors, rows, params, half=half)
-            module = _first_look(network, params, plan.learning_rate, tensors.deck)
+            batches = _batches(tensors, rows, params, plan, half)
+            module = _first_look(network, params, plan, tensors.deck)
             _fit(part, module, batches, params, checkpoints)
-    _look_closer(network, tensors, rows, params, plan.closeup_epochs, checkpoints)
-    _trace(network, tensors, rows, params, plan.edge_epochs, checkpoints)
+    _look_closer(network, tensors, rows, params, "pretrain", checkpoints)
+    _trace(network, tensors, rows, params, "pretrain", checkpoints)
     return network.state_dict(), about
 
 
@@ -144,10 +144,10 @@ def train(tensors, role, network, about, params, log, checkpoints=None):
             train on has a label.
     """
     lightning.seed_everything(params.seed, verbose=False)
-    if about["deck"] != tensors.deck:
-        about = {**about, "deck": tensors.deck}
-        started, network = network, CardPose(**network_shape(about))
-        network.load_state_dict(started.state_dict())
+    known, about = about, {**about, "deck": tensors.deck, "sigma": tensors.sigma}
+    started, network = network, CardPose(**network_shape(about))
+    network.load_state_dict(started.state_dict())
+    if about["deck"] != known["deck"]:
         _teach_geometry(network, tensors.deck, params, checkpoints)
     rows = {name: np.flatnonzero(role == name) for name in ("train", "validation")}
     # Where corners are is learnt from labels: frames without them would only thin these out.
@@ -157,7 +157,7 @@ def train(tensors, role, network, about, params, log, checkpoints=None):
             f"{len(labelled)} of the {len(rows['train'])} frames to train on have labels: at least"
             " 2 are needed, of recordings that are not held out (params.yaml: split)"
         )
-    batches = _batches(tensors, labelled, params)
+    batches = _batches(tensors, labelled, params, params.train)
     validation = None
     if len(rows["validation"]):
         validation = loader(
@@ -168,15 +168,15 @@ def train(tensors, role, network, about, params, log, checkpoints=None):
         )
     keep, losses = Keep("validation/total" if validation else None), Log()
     part = Part("whole", _WHOLE, params.train.epochs, "train.learning_rate")
-    module = _first_look(network, params, params.train.learning_rate, tensors.deck)
+    module = _first_look(network, params, params.train, tensors.deck)
     _fit(part, module, batches, params, checkpoints, validation, [keep, losses])
     if rank() == 0:
         with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
             losses.write(live)
             live.summary["best_epoch"] = keep.epoch
     network.load_state_dict(keep.weights)
-    _look_closer(network, tensors, rows["train"], params, params.train.closeup_epochs, checkpoints)
-    _trace(network, tensors, rows["train"], params, params.train.edge_epochs, checkpoints)
+    _look_closer(network, tensors, rows["train"], params, "train", checkpoints)
+    _trace(network, tensors, rows["train"], params, "train", checkpoints)
     if validation:
         unseen = pairs(tensors, rows["validation"], _BATCH)
         cards = predict(network.eval(), unseen, about).cards
@@ -205,10 +205,11 @@ def _teach_geometry(network, deck, params, checkpoints):
     network.closer.geometry.load_state_dict(geometry.state_dict())
 
 
-def _look_closer(network, tensors, rows, params, epochs, checkpoints):
+def _look_closer(network, tensors, rows, params, section, checkpoints):
     """Train the second look, from the corners that the first one finds; which of them are seen, it
-    says too where no label does."""
-    if not epochs:
+    says too where no label does. `section` is that of params.yaml which says how."""
+    options = getattr(params, section)
+    if not options.closeup_epochs:
         return
     starts, seen = np.zeros((len(tensors.points), N, 2)), np.array(tensors.visible)
     found = []
@@ -219,30 +220,33 @@ def _look_closer(network, tensors, rows, params, epochs, checkpoints):
     points, visible = (torch.cat(column).numpy() for column in zip(*found, strict=True))
     starts[rows] = points
     seen[rows] = np.where(tensors.known[rows], seen[rows], visible)
-    options, workers = params.train, params.machine.loader_workers
+    workers = params.machine.loader_workers
     batches = closeups(tensors, starts, rows, options.batch_size, params.seed, workers, seen)
     rate = options.closeup_learning_rate
     module = CloserTraining(network, rate, options.weight_decay, tensors.deck)
-    part = Part("closeups", "close-ups", epochs, "train.closeup_learning_rate")
+    knob = f"{section}.closeup_learning_rate"
+    part = Part("closeups", "close-ups", options.closeup_epochs, knob)
     _fit(part, module.train(), batches, params, checkpoints)
     network.eval()
 
 
-def _trace(network, tensors, rows, params, epochs, checkpoints):
+def _trace(network, tensors, rows, params, section, checkpoints):
     """Train the tracing of edges, from where labels and counts say that the edges are; where there
-    are no labels, from where the network sees the corners and the count makes a box of them."""
-    if not epochs:
+    are no labels, from where the network sees the corners and the count makes a box of them.
+    `section` is that of params.yaml which says how."""
+    options = getattr(params, section)
+    if not options.edge_epochs:
         return
     labels = _labels(network, tensors, rows)
     edges, good = _edges(network.packet, tensors, rows, network.deck_height, labels)
     if not good.any():
         return
-    options = params.train
     batches = strips(
         tensors, edges, rows[good], options.batch_size, params.seed, params.machine.loader_workers
     )
     module = TracerTraining(network, options.closeup_learning_rate, options.weight_decay)
-    part = Part("edges", "strips along edges", epochs, "train.closeup_learning_rate")
+    knob = f"{section}.closeup_learning_rate"
+    part = Part("edges", "strips along edges", options.edge_epochs, knob)
     _fit(part, module.train(), batches, params, checkpoints)
     network.tracer.taught.fill_(1)
     network.eval()
@@ -290,8 +294,7 @@ def _edges(packet, tensors, rows, deck_height, labels=None):
     return edges, torch.cat(good).numpy()
 
 
-def _batches(tensors, rows, params, half=False):
-    options = params.train
+def _batches(tensors, rows, params, options, half=False):
     return loader(
         tensors,
         rows,
@@ -304,9 +307,9 @@ def _batches(tensors, rows, params, half=False):
     )
 
 
-def _first_look(network, params, learning_rate, deck):
-    options = params.train
-    return Training(network.train(), params.loss, learning_rate, options.weight_decay, deck)
+def _first_look(network, params, options, deck):
+    rate, decay = options.learning_rate, options.weight_decay
+    return Training(network.train(), params.loss, rate, decay, deck)
 
 
 def _fit(part, module, batches, params, checkpoints, validation=None, callbacks=()):

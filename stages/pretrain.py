@@ -15,12 +15,7 @@ from cardpose.tensors import read_tensors, write_tensors
 from cardpose.training import computing, pretrain
 
 CHECKPOINTS = Path("models/.pretrain.checkpoints")
-PARAMS = (
-    *("seed", "image_size", "heatmap_stride", "sigma"),
-    *("geometry", "model", "loss", "pretrain"),
-    *("train.batch_size", "train.closeup_learning_rate", "train.weight_decay", "train.augment"),
-    *("train.precision", "train.devices", "train.hosts"),
-)
+PARAMS = ("image_size", "heatmap_stride", "geometry", "model", "pretrain")
 
 
 def main():
@@ -31,14 +26,15 @@ def main():
         tensors = folder / "tensors"
         rows = write_rendered(params, folder / "pictures", tensors)
         if number > 0:  # the first host writes
-            together(work, (params, tensors, rows, None), params.train)
+            together(work, (params, tensors, rows, None), params, "pretrain")
             return
-        same = fingerprint(params, PARAMS, [tensors], rows, computing(params))
+        how = *computing(params), params.train.devices, params.train.hosts
+        same = fingerprint(params, PARAMS, [tensors], rows, how)
         with (
             resumable(CHECKPOINTS, same),
             replacing("models/pretrained.safetensors") as path,
         ):
-            together(work, (params, tensors, rows, path), params.train)
+            together(work, (params, tensors, rows, path), params, "pretrain")
 
 
 def work(params, tensors, rows, path):
@@ -50,11 +46,11 @@ def work(params, tensors, rows, path):
 
 def write_rendered(params, pictures, tensors):
     """Render pictures and write their tensors into folders."""
-    known = params.geometry
-    n = params.pretrain.pictures
-    frames, points, visible = render_shots(pictures, n, params.seed, known.card, known.focal)
+    known, plan = params.geometry, params.pretrain
+    n, seed = plan.pictures, plan.seed
+    frames, points, visible = render_shots(pictures, n, seed, known.card, known.focal)
     size, stride = params.image_size, params.heatmap_stride
-    write_tensors(tensors, pictures, frames, points, visible, size, stride, params.sigma)
+    write_tensors(tensors, pictures, frames, points, visible, size, stride, plan.sigma)
     return np.arange(len(frames))
 
 

@@ -21,7 +21,7 @@ def main():
     params = load_params()
     _, role, *_ = read(params)
     if host(params.train) > 0:  # the first host writes
-        together(work, (params, None, None), params.train)
+        together(work, (params, None, None), params, "train")
         return
     same = fingerprint(params, PARAMS, [TENSORS, START], role, computing(params))
     with (
@@ -29,7 +29,7 @@ def main():
         replacing("models/cardpose.safetensors") as path,
         replacing("metrics/train") as log,
     ):
-        together(work, (params, path, log), params.train)
+        together(work, (params, path, log), params, "train")
 
 
 def read(params):

@@ -30,7 +30,7 @@ class Clone:
         self.folder = folder
         listed = self("git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", cwd=ROOT)
         for name in listed.stdout.splitlines():
-            if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock")):
+            if (ROOT / name).is_file() and not name.startswith(("metrics/", "models/", "dvc.lock")):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
         (folder / "data/synthetic/dvc.lock").unlink(missing_ok=True)

@@ -11,8 +11,8 @@ from cardpose.lightning_modules import SharedNorms
 from cardpose.processes import host, rank, together
 
 
-def options(params, **values):
-    return params.train.model_copy(update=values)
+def sharing(params, **values):
+    return params.model_copy(update={"train": params.train.model_copy(update=values)})
 
 
 @pytest.mark.parametrize(("count", "last"), [(2, 0), (4, 2)])
@@ -49,7 +49,7 @@ def share(x, folder):
 
 def test_batch_norm_is_by_what_all_processes_see(params, tmp_path):
     x = torch.randn(6, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3 + 2
-    together(share, (x, str(tmp_path)), options(params, devices=2))
+    together(share, (x, str(tmp_path)), sharing(params, devices=2), "train")
     norm, whole = normalize(x)
     y = norm(whole)
     y.pow(3).sum().backward()
@@ -68,12 +68,12 @@ def fail():
 
 def test_an_error_of_one_process_ends_all_and_is_one_line(params, complains):
     with complains("the second one's"):
-        together(fail, (), options(params, devices=2))
+        together(fail, (), sharing(params, devices=2), "train")
 
 
 def test_one_process_needs_no_other(params):
     seen = []
-    together(seen.append, (rank(),), options(params))
+    together(seen.append, (rank(),), sharing(params), "train")
     assert seen == [0]
 
 
@@ -82,11 +82,16 @@ def test_one_process_needs_no_other(params):
 )
 def test_a_batch_that_cannot_be_shared_is_an_error(params, complains, devices, size, words):
     with complains("train.batch_size", words):
-        together(fail, (), options(params, devices=devices, batch_size=size))
+        together(fail, (), sharing(params, devices=devices, batch_size=size), "train")
+
+
+def test_pretraining_has_a_batch_of_its_own_to_share(params, complains):
+    with complains("pretrain.batch_size", "a multiple of 5", "(got 16)"):
+        together(fail, (), sharing(params, devices=5, batch_size=10), "pretrain")
 
 
 def test_hosts_need_to_know_each_other(params, complains, monkeypatch):
-    two = options(params, hosts=2)
+    two = sharing(params, hosts=2).train
     for name, value in (("MASTER_ADDR", "10.0.0.1"), ("MASTER_PORT", "29500"), ("NODE_RANK", "2")):
         with complains("train.hosts", "MASTER_ADDR", "NODE_RANK, 0 to 1"):
             host(two)
@@ -95,4 +100,4 @@ def test_hosts_need_to_know_each_other(params, complains, monkeypatch):
         host(two)
     monkeypatch.setenv("NODE_RANK", "1")
     assert host(two) == 1
-    assert host(options(params)) == 0
+    assert host(params.train) == 0

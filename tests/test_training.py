@@ -142,9 +142,8 @@ def small(params):
     values["geometry"]["steps"] = 30
     values["model"].update(widths=[8, 8, 8, 8], hidden=8)
     once = {"epochs": 1, "closeup_epochs": 1, "edge_epochs": 1}
-    values["pretrain"].update(**once, half_size_epochs=1)
-    values["train"].update(once)
-    values["train"].update(batch_size=4)
+    values["pretrain"].update(**once, half_size_epochs=1, batch_size=4)
+    values["train"].update(**once, batch_size=4)
     points, visible, cards = simulate(rng, 12, 52, (64, 48), 1.06, (63.0, 88.0, 0.3))
     tensors = SimpleNamespace(
         pictures=rng.integers(0, 256, (12, 48, 64, 3), dtype=np.uint8),
@@ -169,6 +168,30 @@ def network_of(weights, about):
     network = CardPose(**network_shape(about))
     network.load_state_dict(weights)
     return network
+
+
+def test_nothing_that_is_said_of_training_changes_pretraining(small):
+    params, tensors = small
+    other = {"batch_size": 8, "learning_rate": 0.1, "closeup_learning_rate": 0.1, "augment": False}
+    other |= {"weight_decay": 0.5, "closeup_epochs": 2, "edge_epochs": 2}
+    changes = {
+        "seed": 7,
+        "loss": params.loss.model_copy(update={"cards": 50}),
+        "train": params.train.model_copy(update=other),
+    }
+    weights, about = pretrain(tensors, np.arange(12), params)
+    again, same = pretrain(tensors, np.arange(12), params.model_copy(update=changes))
+    assert about == same
+    assert all(weights[name].equal(again[name]) for name in weights)
+
+
+def test_training_on_heatmaps_of_another_width_goes_on_from_the_pretrained_network(small, tmp_path):
+    params, tensors = small
+    weights, about = pretrain(tensors, np.arange(12), params)
+    wider = SimpleNamespace(**{**vars(tensors), "sigma": 3.0})
+    start = network_of(weights, about)
+    _, trained = train(wider, np.full(12, "train"), start, about, params, tmp_path / "log")
+    assert (about["sigma"], trained["sigma"]) == (1.5, 3.0)
 
 
 def test_training_goes_on_from_the_pretrained_network_and_leaves_its_geometry(small, tmp_path):
@@ -346,8 +369,8 @@ def test_a_handful_of_frames_and_a_single_epoch_are_no_trouble(small, frames):
     ("part", "what", "parameter"),
     [
         ("whole", "whole pictures", "pretrain.learning_rate"),
-        ("closeups", "close-ups", "train.closeup_learning_rate"),
-        ("edges", "strips along edges", "train.closeup_learning_rate"),
+        ("closeups", "close-ups", "pretrain.closeup_learning_rate"),
+        ("edges", "strips along edges", "pretrain.closeup_learning_rate"),
     ],
 )
 def test_a_training_that_diverges_ends_with_one_line_that_says_where_and_what_helps(

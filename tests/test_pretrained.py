@@ -1,0 +1,39 @@
+"""The network that comes with the repository is the one that its files speak of."""
+
+import hashlib
+from pathlib import Path
+
+import yaml
+
+from cardpose.params import load_params
+from cardpose.prediction import load_network
+
+ROOT = Path(__file__).resolve().parents[1]
+PATH = "models/pretrained.safetensors"
+
+
+def test_it_is_what_dvc_lock_says_the_parameters_made():
+    """So a fresh clone has nothing to pretrain."""
+    locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["pretrain"]
+    (out,) = locked["outs"]
+    content = (ROOT / PATH).read_bytes()
+    assert (out["path"], out["size"]) == (PATH, len(content))
+    assert out["md5"] == hashlib.md5(content, usedforsecurity=False).hexdigest()
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert locked["params"]["params.yaml"] == {
+        name: params[name]
+        for name in ("geometry", "heatmap_stride", "image_size", "model", "pretrain")
+    }
+
+
+def test_it_fits_what_is_trained_from_it():
+    params = load_params(ROOT / "params.yaml")
+    network, about = load_network(ROOT / PATH)
+    assert about["image_size"] == params.image_size
+    assert about["stride"] == params.heatmap_stride
+    assert {name: about[name] for name in ("encoder", "widths", "hidden")} == (
+        params.model.model_dump()
+    )
+    assert (about["focal"], about["card"]) == (params.geometry.focal, params.geometry.card)
+    assert about["margins"] is None  # no real recording has said how far off it is
+    assert network.tracer.taught
