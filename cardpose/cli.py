@@ -17,7 +17,8 @@ from cardpose.inputs import sources
 from cardpose.predictor import load
 from cardpose.reports import CsvWriter, JsonWriter, Table
 
-MODELS = (serve.MODEL, "models/cardpose.safetensors")
+# What `make repro` makes, or else what comes with the repository.
+MODELS = (serve.MODEL, "models/cardpose.safetensors", "models/pretrained.safetensors")
 
 _INTERRUPTED = 130  # the exit status that shells expect after Ctrl-C
 
@@ -56,7 +57,8 @@ def _parser():
     )
     add = predict.add_argument
     add("inputs", nargs="+", metavar="INPUT", help="picture, video, folder, or a camera's number")
-    add("--model", type=Path, metavar="FILE", help=f"the network (default: {MODELS[0]})")
+    usual = f"the network (default: {MODELS[0]}, or what else there is in models/)"
+    add("--model", type=Path, metavar="FILE", help=usual)
     add("--output", type=Path, metavar="FOLDER", help="write the inputs there, drawn upon")
     add("--csv", metavar="FILE", help="write a row a picture, frame and recording; - for stdout")
     add("--jsonl", metavar="FILE", help="the same as lines of JSON")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cardpose.errors import InputError, shown
 
-MODEL = Path("models/cardpose.safetensors")
+MODEL = Path("models/pretrained.safetensors")  # it has seen the most looks
 
 _FORMATS = ("label-studio", "coco", "csv")
 
@@ -98,7 +98,7 @@ def _start(chosen):
     if chosen.model.suffix != ".safetensors":
         raise InputError(f"{chosen.model}: should be a .safetensors file: proposing needs torch")
     if not chosen.model.exists():
-        made = ": `make repro` makes it" if chosen.model == MODEL else ""
+        made = ": it comes with the repository" if chosen.model == MODEL else ""
         raise InputError(f"{chosen.model}: there is no such file{made}")
     import torch
 

@@ -392,9 +392,10 @@ def test_without_a_model_it_says_how_to_make_one(cardpose, tmp_path):
 def test_the_model_is_looked_for_in_models(cardpose, tmp_path, stand_in):
     grey(tmp_path / "a.png", 50)
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "cardpose.safetensors").write_bytes(b"something")
-    _, _, err = cardpose("predict", "a.png", model=None)
-    assert err.startswith("error: models/cardpose.safetensors: should be a network")
+    for name in ("pretrained", "cardpose"):
+        (tmp_path / "models" / f"{name}.safetensors").write_bytes(b"something")
+        _, _, err = cardpose("predict", "a.png", model=None)
+        assert err.startswith(f"error: models/{name}.safetensors: should be a network")
     (tmp_path / "models" / "cardpose.onnx").write_bytes(stand_in.read_bytes())
     status, out, _ = cardpose("predict", "a.png", model=None)
     assert status == 0

@@ -302,12 +302,11 @@ def test_a_network_that_is_none_is_named(small_dataset, tmp_path, start, name, c
     assert not (small_dataset / "labelling").exists()
 
 
-def test_the_usual_network_is_made_by_a_command(small_dataset, tmp_path, start, monkeypatch):
+def test_the_usual_network_comes_with_the_repository(small_dataset, tmp_path, start, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, _, err = start(small_dataset)
     assert status == 1
-    assert "models/cardpose.safetensors" in err
-    assert "make repro" in err
+    assert "models/pretrained.safetensors: there is no such file: it comes with" in err
 
 
 def test_what_cannot_be_read_is_named_and_older_proposals_stay(
