@@ -1,6 +1,6 @@
 """From fresh recordings to a network of one's own: what there is to correct, and what it brings.
 
-    python -m benchmarks.from_zero [--look marble] [--proposer pretrained] [--folds 3]
+    python -m benchmarks.from_zero [--look marble] [--proposer cardpose] [--folds 3]
 
 Six packets are rendered in a look that the network has not seen, in dim warm light, 1280 x 720
 pixels: "marble", a veined table and a back with two medallions and a white border; "terrazzo", a
@@ -54,7 +54,7 @@ def main():
     parser.add_argument("--look", choices=LOOKS, default="marble")
     parser.add_argument("--folder", type=Path, help="work here, and leave it (default: a new one)")
     parser.add_argument("--models", type=Path, default=Path("models"), help="what dvc repro made")
-    parser.add_argument("--proposer", choices=("cardpose", "pretrained"), default="cardpose")
+    parser.add_argument("--proposer", choices=("cardpose", "pretrained"), default="pretrained")
     parser.add_argument("--folds", type=int, default=3, help="of three, how many to train; 0: none")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

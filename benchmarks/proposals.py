@@ -1,16 +1,16 @@
 """How good proposals are: `cardpose label start` against labels.
 
-    python -m benchmarks.proposals [--model models/cardpose.safetensors] [--tuned MAQ01036 ...]
+    python -m benchmarks.proposals [--model models/pretrained.safetensors] [--tuned MAQ01036 ...]
     python -m benchmarks.proposals --calibrate 1001
 
-Takes every 20th frame of the rendered recordings that fold 0 holds out, which
-models/cardpose.safetensors has not seen, and the labelled frames of the real set, if it has been
-converted to data/cardcut: that network has seen no real picture. Prints, for what the network says
-and for what is proposed, the share of visible labelled corners within 5 pixels (of a picture whose
-longer side has 640), the share of frames that need no correction at all, and how often visibility
-is right; and how far the confidence can be relied on: in each range of it, how many corners, what
-it says on average, and how many are right. Recordings named after --tuned, which somebody looked at
-while making this, are left out and reported apart.
+Takes every 20th frame of the rendered recordings that fold 0 holds out, so that
+models/cardpose.safetensors can be measured, too, and the labelled frames of the real set, if it has
+been converted to data/cardcut: both networks have seen no real picture. Prints, for what the
+network says and for what is proposed, the share of visible labelled corners within 5 pixels (of a
+picture whose longer side has 640), the share of frames that need no correction at all, and how
+often visibility is right; and how far the confidence can be relied on: in each range of it, how
+many corners, what it says on average, and how many are right. Recordings named after --tuned, which
+somebody looked at while making this, are left out and reported apart.
 
 With --calibrate it renders 52 other recordings from that seed, fits the confidence's weights to
 them, and prints them for cardpose/proposing.py.
@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from cardpose.annotations import read_annotations
 from cardpose.check import sampled_pictures
+from cardpose.label import MODEL
 from cardpose.misfit import UNIT
 from cardpose.params import load_params
 from cardpose.pictures import to_original
@@ -44,7 +45,7 @@ FRAMES, STEP = 61, 6  # of recordings to calibrate with
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default="models/cardpose.safetensors")
+    parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--tuned", nargs="*", default=[], metavar="RECORDING")
     parser.add_argument("--calibrate", type=int, metavar="SEED")
     chosen = parser.parse_args()
