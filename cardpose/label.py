@@ -13,72 +13,63 @@ _FORMATS = ("label-studio", "coco", "csv")
 def add_arguments(parser):
     """Add the subcommands to the parser of `cardpose label`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    start = commands.add_parser(
+
+    def command(name, run, help, description):
+        """A new subcommand's `add_argument`; the first argument, the data set, is there."""
+        new = commands.add_parser(name, help=help, description=description)
+        new.add_argument("dataset", metavar="DATASET", help="a folder below data/, or any folder")
+        new.set_defaults(run=run, failed=1)
+        return new.add_argument
+
+    add = command(
         "start",
-        help="extract a data set's frames and propose where the corners are",
-        description="Extract the frames of a data set's recordings into its folder labelling/, and"
-        " propose there where the corners are: labelling/proposals.csv.",
+        _start,
+        "extract a data set's frames and propose where the corners are",
+        "Extract the frames of a data set's recordings into its folder labelling/, and propose"
+        " there where the corners are: labelling/proposals.csv.",
     )
-    start.add_argument("dataset", metavar="DATASET", help="a folder below data/, or any folder")
-    start.add_argument(
-        "--model", type=Path, default=MODEL, metavar="FILE", help=f"the network (default: {MODEL})"
-    )
-    start.add_argument("--threads", type=_number, metavar="N", help="use so many processor cores")
-    start.set_defaults(run=_start, failed=1)
-    following = commands.add_parser(
+    add("--model", type=Path, default=MODEL, metavar="FILE", help=f"the network (default: {MODEL})")
+    add("--threads", type=_number, metavar="N", help="use so many processor cores")
+    add = command(
         "next",
-        help="say which frames are most worth to be labelled now",
-        description="Say which frames are most worth to be labelled now, the most worth first, and"
-        " write them to labelling/next.csv. Recordings take turns, those with the fewest labels"
-        " first; of their frames comes that which is least like those before it, and most"
-        " doubtful.",
+        _next,
+        "say which frames are most worth to be labelled now",
+        "Say which frames are most worth to be labelled now, the most worth first, and write them"
+        " to labelling/next.csv. Recordings take turns, those with the fewest labels first; of"
+        " their frames comes that which is least like those before it, and most doubtful.",
     )
-    following.add_argument("dataset", metavar="DATASET", help="a folder below data/, or any folder")
-    following.add_argument(
-        "-n", type=_number, default=40, metavar="N", help="so many (default: 40)"
-    )
-    following.set_defaults(run=_next, failed=1)
-    export = commands.add_parser(
+    add("-n", type=_number, default=40, metavar="N", help="so many (default: 40)")
+    add = command(
         "export",
-        help="write frames and proposals for a labelling tool",
-        description="Write the frames that have no label yet, and what is proposed of them, for a"
-        " labelling tool. Of Label Studio, its labelling configuration is written beside them.",
+        _export,
+        "write frames and proposals for a labelling tool",
+        "Write the frames that have no label yet, and what is proposed of them, for a labelling"
+        " tool. Of Label Studio, its labelling configuration is written beside them.",
     )
-    add = export.add_argument
-    add("dataset", metavar="DATASET", help="a folder below data/, or the path of a folder")
     add("format", metavar="FORMAT", choices=_FORMATS, help=", ".join(_FORMATS))
     add("--next", action="store_true", help="only those of labelling/next.csv, in its order")
     add("--labelled", action="store_true", help="those that have a label, to be corrected")
     add("--output", type=Path, metavar="PATH", help="the file (default: one in labelling/)")
-    export.set_defaults(run=_export, failed=1)
-    studio = commands.add_parser(
+    add = command(
         "studio",
-        help="label in Label Studio, on this machine",
-        description="Run Label Studio on this machine, with the frames that have no label yet, and"
-        " what is proposed of them, in it. `make label-studio DATASET=...` installs it first.",
+        _studio,
+        "label in Label Studio, on this machine",
+        "Run Label Studio on this machine, with the frames that have no label yet, and what is"
+        " proposed of them, in it. `make label-studio DATASET=...` installs it first.",
     )
-    add = studio.add_argument
-    add("dataset", metavar="DATASET", help="a folder below data/, or the path of a folder")
     add("--next", action="store_true", help="only those of labelling/next.csv, in its order")
     add("--labelled", action="store_true", help="those that have a label, to be corrected")
     add("--port", type=int, default=8080, metavar="N", help="where it listens (default: 8080)")
-    studio.set_defaults(run=_studio, failed=1)
-    import_ = commands.add_parser(
+    add = command(
         "import",
-        help="take labels from a labelling tool",
-        description="Merge labels from Label Studio's JSON, COCO keypoints or CSV into the data"
-        " set's annotations.csv. Labels that are there already stay, and other rows always do.",
+        _import,
+        "take labels from a labelling tool",
+        "Merge labels from Label Studio's JSON, COCO keypoints or CSV into the data set's"
+        " annotations.csv. Labels that are there already stay, and other rows always do.",
     )
-    add = import_.add_argument
-    add("dataset", metavar="DATASET", help="a folder below data/, or the path of a folder")
-    add(
-        "file",
-        metavar="FILE",
-        help="what the tool exported, or the address of the Label Studio that `make label-studio`"
-        " runs",
-    )
+    what = "the tool's export, or the address of the Label Studio that `make label-studio` runs"
+    add("file", metavar="FILE", help=what)
     add("--overwrite", action="store_true", help="replace labels that differ")
-    import_.set_defaults(run=_import, failed=1)
 
 
 def dataset_folder(name):
