@@ -2,7 +2,7 @@
 
     cardpose label start cardcut
     python -m benchmarks.choosing [--arms chosen:100 random:100 random:200] [--folds 0 1 2 3 4]
-        [--draws 3] [--epochs 25] [--closeup-epochs 80] [--edge-epochs 12]
+        [--draws 3] [--epochs 12] [--closeup-epochs 40] [--edge-epochs 12]
 
 Of a real data set with labels and proposals, each fold's recordings are held out. Of the others,
 as if none had labels yet, so many frames are chosen as `cardpose label next` does; or spread, which
