@@ -408,7 +408,11 @@ BAD = {
         # params.yaml
         ("no parameters", gone("params.yaml"), ["params.yaml", "No such file"]),
         ("a tab", put("params.yaml", "seed:\n\t- 0\n"), ["params.yaml", "no valid YAML"]),
-        ("a name twice", edit("params.yaml", "\nseed: 0", "\nseed: 0\nseed: 1"), ["'seed' is"]),
+        (
+            "a name twice",
+            edit("params.yaml", "\nseed: 0", "\nseed: 0\nseed: 1"),
+            ["'seed' is there"],
+        ),
         (
             "a name twice inside",
             edit("params.yaml", "\n  cards: 1", "\n  cards: 1\n  cards: 2"),
@@ -715,8 +719,8 @@ def crowd():
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        (lambda: np.empty(10**15), ["out of memory", "batch_size"]),
-        (lambda: torch.empty(10**15), ["out of memory", "batch_size"]),
+        (lambda: np.empty(10**15), ["out of memory", "make batch_size"]),
+        (lambda: torch.empty(10**15), ["out of memory", "make batch_size"]),
         (crowd, ["a worker process was killed"]),
     ],
 )
