@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cardpose.annotations import read_annotations
 from cardpose.evaluation import evaluate
 from cardpose.extraction import extract_frames
 from cardpose.params import load_params
 from cardpose.prediction import load_network
 from cardpose.recordings import read_recordings
-from cardpose.tensors import match_labels, read_tensors, write_tensors
+from cardpose.tensors import read_tensors
+from stages.make_heatmaps import write_labelled
 
 REAL = Path("data/cardcut")
 
@@ -34,12 +34,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         extracted, tensors = Path(folder) / "frames", Path(folder) / "tensors"
         extract_frames(read_recordings(REAL), params.frame_step, extracted)
-        labels = REAL / "annotations.csv"
-        labelled, points, visible, known = read_annotations(labels)
-        frames, rows, _ = match_labels(extracted, labelled, labels, known)
-        arrays = points[rows], visible[rows]
         size = about["image_size"], about["stride"], about["sigma"]
-        write_tensors(tensors, extracted, frames, *arrays, *size, known[rows])
+        write_labelled(tensors, extracted, REAL / "annotations.csv", size)
         tensors = read_tensors(tensors)
         role = np.full(len(tensors), "test")
         report, _ = evaluate(network, about, tensors, role, params.count.source)

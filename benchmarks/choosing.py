@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cardpose.annotations import read_annotations
 from cardpose.choosing import Candidates, choose, read_candidates
 from cardpose.evaluation import evaluate
 from cardpose.model import CardPose, network_shape
@@ -28,8 +27,9 @@ from cardpose.params import load_params
 from cardpose.prediction import load_network
 from cardpose.proposals import labelling
 from cardpose.splits import split_frames
-from cardpose.tensors import match_labels, read_tensors, write_tensors
+from cardpose.tensors import read_tensors
 from cardpose.training import train
+from stages.make_heatmaps import write_labelled
 
 START = "models/pretrained.safetensors"
 METRICS = (
@@ -90,13 +90,8 @@ def with_train(params, **changes):
 
 def labelled_tensors(dataset, params, folder):
     """The tensors of all labelled frames."""
-    extracted, path = labelling(dataset) / "frames", dataset / "annotations.csv"
-    labelled, points, visible, _ = read_annotations(path)
-    frames, rows, _ = match_labels(extracted, labelled, path)
-    size, stride = params.image_size, params.heatmap_stride
-    write_tensors(
-        folder, extracted, frames, points[rows], visible[rows], size, stride, params.sigma
-    )
+    size = params.image_size, params.heatmap_stride, params.sigma
+    write_labelled(folder, labelling(dataset) / "frames", dataset / "annotations.csv", size)
     return read_tensors(folder)
 
 

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cardpose.annotations import read_annotations
 from cardpose.evaluation import evaluate
 from cardpose.extraction import extract_frames
 from cardpose.files import scratch
@@ -31,8 +30,9 @@ from cardpose.params import load_params
 from cardpose.prediction import load_network
 from cardpose.recordings import read_recordings
 from cardpose.splits import split_frames
-from cardpose.tensors import match_labels, read_tensors, write_tensors
+from cardpose.tensors import read_tensors
 from cardpose.training import train
+from stages.make_heatmaps import write_labelled
 
 _SET, _START = Path("data/cardcut"), "models/pretrained.safetensors"
 _METRICS = {
@@ -81,18 +81,8 @@ def main():
 def write_set(params, folder):
     """Extract the real set's frames and write their tensors into a folder."""
     extract_frames(read_recordings(_SET), params.frame_step, folder / "frames")
-    labelled, points, visible, _ = read_annotations(_SET / "annotations.csv")
-    frames, rows, _ = match_labels(folder / "frames", labelled, _SET / "annotations.csv")
-    write_tensors(
-        folder / "tensors",
-        folder / "frames",
-        frames,
-        points[rows],
-        visible[rows],
-        params.image_size,
-        params.heatmap_stride,
-        params.sigma,
-    )
+    size = params.image_size, params.heatmap_stride, params.sigma
+    write_labelled(folder / "tensors", folder / "frames", _SET / "annotations.csv", size)
 
 
 def measure(params, folder, fold, share, used, steps):

@@ -184,18 +184,13 @@ def extract(folder):
 
 
 def heatmaps(folder):
-    from cardpose.annotations import read_annotations
-    from cardpose.tensors import match_labels, write_tensors
+    from stages.make_heatmaps import write_labelled
 
     params = settings()
 
     def work():
-        path = folder / "dataset/annotations.csv"
-        labelled, points, visible, _ = read_annotations(path)
-        frames, rows, _ = match_labels(folder / "frames", labelled, path)
-        size, stride, sigma = params.image_size, params.heatmap_stride, params.sigma
-        shown = points[rows], visible[rows]
-        write_tensors(folder / "tensors", folder / "frames", frames, *shown, size, stride, sigma)
+        size, path = (params.image_size, params.heatmap_stride, params.sigma), folder / "dataset"
+        write_labelled(folder / "tensors", folder / "frames", path / "annotations.csv", size)
 
     return work
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from cardpose.annotations import read_annotations
 from cardpose.errors import run
 from cardpose.files import replacing
@@ -14,22 +12,31 @@ from cardpose.tensors import match_labels, write_tensors
 def main():
     params = load_params()
     path = Path("data") / params.dataset / "annotations.csv"
-    labelled, points, visible, known = read_annotations(path)
-    frames, rows, missing = match_labels("data/frames", labelled, path, known, params.unlabelled)
-    then = "train the count" if params.unlabelled else "are left out"
-    print(f"{np.sum(rows >= 0)} labelled frames; {missing} without a label {then}")
+    size = params.image_size, params.heatmap_stride, params.sigma
     with replacing("data/tensors") as folder:
-        write_tensors(
-            folder,
-            "data/frames",
-            frames,
-            points[rows],
-            visible[rows],
-            params.image_size,
-            params.heatmap_stride,
-            params.sigma,
-            known[rows] & (rows >= 0)[:, None],
-        )
+        labelled, missing = write_labelled(folder, "data/frames", path, size, params.unlabelled)
+    then = "train the count" if params.unlabelled else "are left out"
+    print(f"{labelled} labelled frames; {missing} without a label {then}")
+
+
+def write_labelled(folder, extracted, path, size, unlabelled=False):
+    """Write the tensors of all labelled frames, or of all, into `folder`.
+
+    Args:
+        extracted: folder that `extract_frames` wrote.
+        path: the annotations' file.
+        size: (image_size, stride, sigma) of the tensors.
+        unlabelled: whether to take the frames without a label, too.
+
+    Returns:
+        how many extracted frames have a label, and how many have none.
+    """
+    labelled, points, visible, known = read_annotations(path)
+    frames, rows, missing = match_labels(extracted, labelled, path, known, unlabelled)
+    has_label = rows >= 0
+    known = known[rows] & has_label[:, None]
+    write_tensors(folder, extracted, frames, points[rows], visible[rows], *size, known)
+    return has_label.sum(), missing
 
 
 if __name__ == "__main__":
