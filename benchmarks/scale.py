@@ -189,8 +189,9 @@ def heatmaps(folder):
     params = settings()
 
     def work():
-        size, path = (params.image_size, params.heatmap_stride, params.sigma), folder / "dataset"
-        write_labelled(folder / "tensors", folder / "frames", path / "annotations.csv", size)
+        size = params.image_size, params.heatmap_stride, params.sigma
+        path = folder / "dataset/annotations.csv"
+        write_labelled(folder / "tensors", folder / "frames", path, size)
 
     return work
 
