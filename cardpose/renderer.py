@@ -1,18 +1,20 @@
 """Pictures of a scene: what the camera sees of the packet, with every corner's exact place.
 
-The table and the back are textured planes, each seen through one homography. The sides are drawn
-card by card from the bottom up, so that slipped cards stick out as real ones do.
+The table is a textured plane seen through a homography; the back is one, too, but for its bend.
+The sides are drawn card by card from the bottom up, so that slipped cards stick out as real ones do.
 """
 
 import cv2
 import numpy as np
 
-from cardpose.geometry import card_corners, card_outline, packet_keypoints
-from cardpose.scenes import BACK_SCALE, TABLE_SCALE, corner_radius_mask
+from cardpose.geometry import CORNER_RADIUS, card_corners, card_outline, packet_keypoints
+from cardpose.scenes import BACK_SCALE, TABLE_SCALE, corner_radius_mask, rise
 
 _SHIFT = 4  # cv2 draws polygons at 1/2**_SHIFT pixel
 _BACK_SCALES = BACK_SCALE, 7.0, 5.0, 3.5, 2.5, 1.8  # pixels a mm
 _MARGIN = 6  # pixels round the packet that its drawing may touch
+_COARSE = 8  # of so many pixels a side, one is traced to the card it shows
+_MEETINGS = 4  # steps to where a line of sight meets a bent card
 
 
 class Renderer:
@@ -25,10 +27,12 @@ class Renderer:
         self.scene = scene
         width, length, thickness = scene.card
         outline = card_outline(width=width, length=length)
+        if any(scene.bend):
+            outline = _finer(outline)
         levels = np.arange(scene.cards) * thickness
         slipped = outline[None] + scene.offsets[:, None]
-        heights = np.broadcast_to(levels[:, None, None], (*slipped.shape[:2], 1))
-        self._outlines = np.concatenate([slipped, heights], axis=2)
+        heights = levels[:, None] + rise(scene.bend, scene.card, *outline.T)
+        self._outlines = np.concatenate([slipped, heights[..., None]], axis=2)
         self._facets = _side_facets(scene)
         self._backs = {}
         self._spot = _glare_spot()
@@ -36,8 +40,9 @@ class Renderer:
     def keypoints(self, index):
         """(8, 2) places in pixels and (8,) visibility of the corners in frame `index`."""
         scene, corners = self.scene, card_corners(*self.scene.card[:2])
-        face = np.column_stack([corners + scene.offsets[0], np.zeros(4)])
-        back = np.column_stack([corners + scene.offsets[-1], np.full(4, scene.thickness)])
+        bent = rise(scene.bend, scene.card, *corners.T)
+        face = np.column_stack([corners + scene.offsets[0], bent])
+        back = np.column_stack([corners + scene.offsets[-1], bent + scene.thickness])
         return packet_keypoints(scene.cameras[index], face, back)
 
     def frame(self, index):
@@ -79,8 +84,8 @@ class Renderer:
         cover = np.zeros(window.shape[:2], np.uint8)
         polygons = _fixed_point(_inset(camera.project(self._outlines) - low))
         for polygon, colour in zip(polygons, scene.edge_colours.tolist(), strict=True):
-            cv2.fillConvexPoly(side, polygon, colour, cv2.LINE_AA, _SHIFT)
-            cv2.fillConvexPoly(cover, polygon, 255, cv2.LINE_AA, _SHIFT)
+            cv2.fillPoly(side, [polygon], colour, cv2.LINE_AA, _SHIFT)
+            cv2.fillPoly(cover, [polygon], 255, cv2.LINE_AA, _SHIFT)
         shade = np.full(window.shape, 255, np.uint8)
         quads, normals, brightness = self._facets
         towards = ((camera.position[:2] - quads[:, 0, :2]) * normals).sum(axis=1) > 0
@@ -94,30 +99,42 @@ class Renderer:
 
     def _back(self, camera, low, size):
         """The packet's back in a window at `low`: BGR and coverage."""
-        width, length, _ = self.scene.card
-        plane = camera.plane(self.scene.thickness)
-        plane = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]]) @ plane
         # Pixels a mm of the usual card.
         wanted = camera.focal / np.linalg.norm(camera.position) * self.scene.size
         texture, mask = self._back_at(min(_BACK_SCALES, key=lambda scale: abs(scale - wanted)))
-        dx, dy = self.scene.offsets[-1]
-        to_mm = np.array(
-            [
-                [width / mask.shape[1], 0, dx - width / 2],
-                [0, length / mask.shape[0], dy - length / 2],
-                [0, 0, 1],
-            ]
-        )
-        to_picture = _pixels(plane @ to_mm)
-        back = cv2.warpPerspective(texture, to_picture, size, borderMode=cv2.BORDER_REPLICATE)
-        cover = cv2.warpPerspective(mask, to_picture, size)
+        places = self._places(camera, low, size, mask.shape[::-1])
+        back = cv2.remap(texture, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        cover = cv2.remap(mask, *places, cv2.INTER_LINEAR)
         if self.scene.glare:
             at = _mirror_point(camera.position, self.scene.glare_at, self.scene.thickness)
             spread = 60 / self._spot.shape[0]  # mm a pixel: the lamp's image is 60 mm wide
             to_mm = np.array([[spread, 0, at[0] - 30], [0, spread, at[1] - 30], [0, 0, 1]])
+            plane = camera.plane(self.scene.thickness)
+            plane = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]]) @ plane
             spot = cv2.warpPerspective(self._spot, _pixels(plane @ to_mm), size)
             back = cv2.add(back, cv2.multiply(spot, (self.scene.glare,) * 4))
         return back, cover
+
+    def _places(self, camera, low, size, texture):
+        """Where in a texture of so many pixels each pixel of the window looks, for cv2.remap: x
+        and y (h, w) float32. Worked out for a few pixels, and interpolated."""
+        scene, (width, length, _) = self.scene, self.scene.card
+        (columns, rows), step = np.ceil(np.divide(size, _COARSE)).astype(int) + 2, _COARSE
+        x = low[0] + (np.arange(columns) - 0.5) * step
+        y = low[1] + (np.arange(rows) - 0.5) * step
+        x, y = (x - camera.width / 2) / camera.focal, (y - camera.height / 2) / camera.focal
+        right, down, forward = camera.rotation
+        ray = x[None, :, None] * right + y[:, None, None] * down + forward
+        ray = ray[..., :2] / np.minimum(ray[..., 2:], -1e-3)  # mm sideways for a mm upwards
+        above, place = 0.0, None
+        for _ in range(_MEETINGS if any(scene.bend) else 1):
+            level = scene.thickness + above - camera.position[2]
+            place = camera.position[:2] + level * ray - scene.offsets[-1]
+            on_card = np.clip(place, [-width / 2, -length / 2], [width / 2, length / 2])
+            above = rise(scene.bend, scene.card, *np.moveaxis(on_card, 2, 0))[..., None]
+        place = (place / [width, length] + 0.5) * texture - 0.5
+        fine = cv2.resize(place.astype(np.float32), (columns * step, rows * step))
+        return cv2.split(fine[step : step + size[1], step : step + size[0]])
 
     def _back_at(self, scale):
         """The back and its coverage at so many pixels a mm of the usual card."""
@@ -173,6 +190,18 @@ def _fixed_point(points):
     return np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32)
 
 
+def _finer(outline, pieces=6):
+    """The same closed outline (n, 2) with its long, straight pieces cut in many."""
+    after = np.roll(outline, -1, axis=0)
+    share = np.arange(pieces) / pieces
+    long = np.hypot(*(after - outline).T) > 3 * CORNER_RADIUS
+    parts = [
+        a + (b - a) * share[:, None] if cut else a[None]
+        for a, b, cut in zip(outline, after, long, strict=True)
+    ]
+    return np.concatenate(parts)
+
+
 def _inset(polygons, by=0.5):
     """Convex polygons (n, k, 2) made smaller by half a pixel all round, which is what cv2's
     anti-aliased filling adds."""
@@ -202,7 +231,7 @@ def _side_facets(scene):
     edge = b - a
     normals = np.stack([edge[:, 1], -edge[:, 0]], axis=1) / np.hypot(*edge.T)[:, None]
     strips = np.stack([a - edge * 0.02, b + edge * 0.02] * 2, axis=1)[:, [0, 1, 3, 2]]
-    top = scene.thickness + 3
+    top = scene.thickness + 3 + 2 * np.abs(scene.bend).sum()
     heights = np.array([-3, -3, top, top])
     heights = np.broadcast_to(heights[None, :, None], (*strips.shape[:2], 1))
     lit = scene.ambient + (1 - scene.ambient) * np.maximum(0, normals @ scene.light)

@@ -31,6 +31,7 @@ class Scene:
     table: np.ndarray  # (n, n, 3) uint8 at TABLE_SCALE, light and shadow included
     back: np.ndarray  # (h, w, 3) uint8 at BACK_SCALE
     offsets: np.ndarray  # (cards, 2) mm, how far each card has slipped from the middle
+    bend: tuple  # see `rise`
     edge_colours: np.ndarray  # (cards, 3) the long thin edges of the cards
     light: np.ndarray  # (2,) unit vector towards the light, along the table
     ambient: float  # how bright a side is that faces away from the light, 0 to 1
@@ -52,6 +53,28 @@ class Scene:
     def thickness(self):
         """Of the packet, in mm."""
         return self.cards * self.card[2]
+
+
+def rise(bend, card, x, y):
+    """How high a bent card lies above the lowest of its corners and edges, in mm.
+
+    Cards that are shuffled and dealt bend, and all of a deck alike: two corners that face each
+    other across the card rise and the others fall, and its middle rises or falls.
+
+    Args:
+        bend: mm by which the corners are twisted up and down, by which long edges are higher in
+            their middle than at their ends, and by which short ones are.
+        card: its width, length and thickness in mm.
+        x, y: places on the card in mm from its middle, arrays of one shape.
+    """
+
+    def surface(u, v):  # -1 to 1 from edge to edge
+        twist, along, across = bend
+        return twist * u * v + along * (1 - v * v) + across * (1 - u * u)
+
+    edge = np.linspace(-1, 1, 201)
+    lowest = [surface(a, b).min() for side in (-1, 1) for a, b in ((edge, side), (side, edge))]
+    return surface(2 * x / card[0], 2 * y / card[1]) - min(*lowest, surface(0, 0))
 
 
 def card_size(card):
@@ -87,17 +110,24 @@ def random_scene(
     deck_rng = np.random.default_rng([seed, 1, deck])
     paper = np.array([1.0, 1.0, 1.0]) * deck_rng.uniform(205, 245)
     paper -= [deck_rng.uniform(0, 40), 8, 0]
+    bend = _bend(np.random.default_rng([seed, 2, deck]), card)
     edges = paper * rng.uniform(0.75, 1.0)
     # Light catches some cards and not others; every few cards a gap shows as a dark line.
     shade = rng.normal(1, rng.uniform(0.02, 0.06), cards)
     shade[rng.random(cards) < 0.08] *= rng.uniform(0.75, 0.95)
+    # Near the table there is less light, and more of it has the table's colour.
+    level = np.arange(cards)[:, None] * card[2] / card_size(card)
+    near = rng.uniform(0, 0.6) * np.exp(-level / rng.uniform(0.3, 6))
+    foot = table[::16, ::16].mean(axis=(0, 1)) * rng.uniform(0.3, 1)
+    edges = edges * shade[:, None] * (1 - near) + foot * near
     return Scene(
         cards=cards,
         card=tuple(card),
         table=table,
         back=(back or draw_back)(deck_rng, paper, card),
         offsets=offsets,
-        edge_colours=np.clip(edges * shade[:, None], 30, 255),
+        bend=bend,
+        edge_colours=np.clip(edges, 30, 255),
         light=light,
         ambient=rng.uniform(0.5, 0.85),
         glare=rng.choice([0.0, rng.uniform(0.1, 0.8)]),
@@ -157,6 +187,15 @@ def _stacking(rng, cards):
     lean = rng.normal(0, 0.01, 2)  # mm a card: a packet pushed askew
     slip += lean * np.arange(cards)[:, None]
     return np.clip(slip - slip.mean(axis=0), -2, 2)
+
+
+def _bend(rng, card):
+    """What `rise` takes: some decks are new and flat, most are not."""
+    if rng.random() < 0.25:
+        return 0.0, 0.0, 0.0
+    # Real cards that were measured are twisted by 1 mm, their long edges bowed by a third of it.
+    bend = rng.normal([0, 0.2, 0], [0.8, 0.3, 0.15]) * card_size(card)
+    return tuple(bend.tolist())
 
 
 def _field(rng, size, cell):

@@ -47,6 +47,7 @@ def flat(scene, cards):
         table=np.zeros_like(scene.table),
         back=np.full_like(scene.back, 255),
         offsets=np.zeros((cards, 2)),
+        bend=(0, 0, 0),
         edge_colours=np.full((cards, 3), 255.0),
         ambient=1.0,
         glare=0.0,
@@ -74,9 +75,17 @@ def world_corners(scene, card=POKER):
     # From the centre of the rounding, 3 mm out along the diagonal.
     x, y = (side / 2 - 3 + 3 / np.sqrt(2) for side in card[:2])
     corners = np.array([[-x, y], [x, y], [-x, -y], [x, -y]])
-    face = np.column_stack([corners + scene.offsets[0], np.zeros(4)])
-    back = np.column_stack([corners + scene.offsets[-1], np.full(4, scene.cards * card[2])])
+    height = bent(scene.bend, *(2 * corners / card[:2]).T)
+    height = height - bent(scene.bend, *np.meshgrid(*[np.linspace(-1, 1, 201)] * 2)).min()
+    face = np.column_stack([corners + scene.offsets[0], height])
+    back = np.column_stack([corners + scene.offsets[-1], height + scene.cards * card[2]])
     return np.concatenate([face, back])
+
+
+def bent(bend, u, v):
+    """mm that a card rises at u along its width and v along its length, each -1 to 1."""
+    twist, along, across = bend
+    return twist * u * v + along * (1 - v**2) + across * (1 - u**2)
 
 
 def opencv_project(camera, points):
