@@ -115,9 +115,9 @@ def random_scene(
     # Light catches some cards and not others; every few cards a gap shows as a dark line.
     shade = rng.normal(1, rng.uniform(0.02, 0.06), cards)
     shade[rng.random(cards) < 0.08] *= rng.uniform(0.75, 0.95)
-    # Near the table there is less light, and more of it has the table's colour.
+    # Near the table there is less light, more of it has the table's colour, and felt is fuzzy.
     level = np.arange(cards)[:, None] * card[2] / card_size(card)
-    near = rng.uniform(0, 0.6) * np.exp(-level / rng.uniform(0.3, 6))
+    near = rng.uniform(0, 0.8) * np.exp(-level / np.exp(rng.uniform(-2, 1.5)))
     foot = table[::16, ::16].mean(axis=(0, 1)) * rng.uniform(0.3, 1)
     edges = edges * shade[:, None] * (1 - near) + foot * near
     return Scene(
