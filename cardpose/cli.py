@@ -5,13 +5,13 @@ import os
 import signal
 import sys
 import threading
-from contextlib import ExitStack, contextmanager, suppress
-from math import inf
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cardpose import label, serve
+from cardpose.arguments import positive
 from cardpose.counting import Run, complain
-from cardpose.errors import InputError, said, shown, silence_opencv
+from cardpose.errors import InputError, said, silence_opencv
 from cardpose.files import replacing
 from cardpose.inputs import sources
 from cardpose.predictor import load
@@ -63,9 +63,9 @@ def _parser():
     add("--csv", metavar="FILE", help="write a row a picture, frame and recording; - for stdout")
     add("--jsonl", metavar="FILE", help="the same as lines of JSON")
     add("--together", action="store_true", help="count one packet from all pictures")
-    add("--every", type=_positive(int), default=1, metavar="N", help="every N-th frame of videos")
-    add("--seconds", type=_positive(float), metavar="S", help="look so long through a camera")
-    add("--threads", type=_positive(int, 1024), metavar="N", help="use so many processor cores")
+    add("--every", type=positive(int), default=1, metavar="N", help="every N-th frame of videos")
+    add("--seconds", type=positive(float), metavar="S", help="look so long through a camera")
+    add("--threads", type=positive(int, 1024), metavar="N", help="use so many processor cores")
     predict.set_defaults(run=_predict, failed=1)
     check = commands.add_parser(
         "check",
@@ -200,19 +200,3 @@ def _protect(sources, targets):
                 f"{target}: is {taken[target.resolve()]}, and would be overwritten; name another"
             )
         taken[target.resolve()] = "written already"
-
-
-def _positive(kind, most=inf):
-    """An argument's type: an int, or a float, above 0 and at most so large."""
-
-    def number(text):
-        with suppress(ValueError):
-            if 0 < (value := kind(text)) <= most:
-                return value
-        whole = "whole " if kind is int else ""
-        limit = "" if most == inf else f", at most {most}"
-        raise argparse.ArgumentTypeError(
-            f"should be a {whole}number above 0{limit} (got {shown(text)})"
-        )
-
-    return number

@@ -1,9 +1,9 @@
 """The commands `cardpose label ...`: from fresh recordings to labels."""
 
-import argparse
 from pathlib import Path
 
-from cardpose.errors import InputError, shown
+from cardpose.arguments import positive
+from cardpose.errors import InputError
 
 MODEL = Path("models/pretrained.safetensors")  # it has seen the most looks
 
@@ -29,7 +29,7 @@ def add_arguments(parser):
         " there where the corners are: labelling/proposals.csv.",
     )
     add("--model", type=Path, default=MODEL, metavar="FILE", help=f"the network (default: {MODEL})")
-    add("--threads", type=_number, metavar="N", help="use so many processor cores")
+    add("--threads", type=positive(int, 1024), metavar="N", help="use so many processor cores")
     add = command(
         "next",
         _next,
@@ -38,7 +38,7 @@ def add_arguments(parser):
         " to labelling/next.csv. Recordings take turns, those with the fewest labels first; of"
         " their frames comes that which is least like those before it, and most doubtful.",
     )
-    add("-n", type=_number, default=40, metavar="N", help="so many (default: 40)")
+    add("-n", type=positive(int, 1_000_000), default=40, metavar="N", help="so many (default: 40)")
     add = command(
         "export",
         _export,
@@ -166,10 +166,3 @@ def _import(chosen):
     merged = merge(folder / "annotations.csv", labels, sizes, chosen.overwrite)
     proposed = exchange.as_proposed(folder, labels)
     print("\n".join(report(labels, merged, proposed, chosen.dataset)))
-
-
-def _number(text):
-    """An argument's type: a whole number above 0."""
-    if text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"should be a whole number above 0 (got {shown(text)})")

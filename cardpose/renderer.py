@@ -1,7 +1,8 @@
 """Pictures of a scene: what the camera sees of the packet, with every corner's exact place.
 
-The table is a textured plane seen through a homography; the back is one, too, but for its bend.
-The sides are drawn card by card from the bottom up, so that slipped cards stick out as real ones do.
+The table is a textured plane, seen through a homography; the back is one, too, but for its bend.
+The sides are drawn card by card from the bottom up, so that slipped cards stick out as real ones
+do.
 """
 
 import cv2

@@ -39,9 +39,11 @@ def main():
 
 def work(params, tensors, rows, path):
     """What each process does."""
-    trained = pretrain(read_tensors(tensors), rows, params, CHECKPOINTS)
+    weights, about = pretrain(read_tensors(tensors), rows, params, CHECKPOINTS)
     if rank() == 0:
-        save_network(path, *trained)
+        # In half the bytes, since they come with every clone.
+        halved = {k: w.half() if w.is_floating_point() else w for k, w in weights.items()}
+        save_network(path, halved, about)
 
 
 def write_rendered(params, pictures, tensors):

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -149,8 +150,9 @@ def outline(picture):
 
 
 @pytest.mark.parametrize("cards", [1, 52])
-def test_visible_corners_lie_on_the_outline_of_the_packet_in_the_picture(plain, cards):
-    packet = plain(cards)
+@pytest.mark.parametrize("bend", [(0, 0, 0), (1.0, 0.5, 0.2), (-1.5, -0.4, 0)])
+def test_visible_corners_lie_on_the_outline_of_the_packet_in_the_picture(plain, cards, bend):
+    packet = replace(plain(cards), bend=bend)
     renderer, world = Renderer(packet), world_corners(packet)
     checked = {"face": 0, "back": 0}
     for index in LOOKED_AT:
@@ -200,6 +202,28 @@ def test_the_packet_covers_what_lies_between_its_lower_and_its_upper_outline(pla
 def test_the_back_lies_on_top_of_the_packet(plain):
     packet = replace(plain(30), edge_colours=np.zeros((30, 3)))
     compare_with_outline(packet, (30 * THICKNESS,), slip=0.15, growth=0.3)
+
+
+@pytest.mark.parametrize("bend", [(0, 0, 0), (2.0, 1.0, 0.5), (-2.0, 0.5, -0.5)])
+def test_the_back_bends(plain, bend):
+    """The white back of a black packet against its outline, bent by hand and seen by OpenCV."""
+    packet = replace(plain(30), edge_colours=np.zeros((30, 3)), bend=bend)
+    renderer, checked = Renderer(packet), 0
+    sides = np.concatenate(
+        [a + (b - a) * np.linspace(0, 1, 50)[:, None] for a, b in pairwise(card_outline())]
+    )
+    grid = np.meshgrid(*[np.linspace(-1, 1, 201)] * 2)
+    height = bent(bend, *(2 * sides / POKER[:2]).T) - bent(bend, *grid).min()
+    rim = np.column_stack([sides, height + 30 * THICKNESS])
+    for index in LOOKED_AT:
+        contour, whole = outline(renderer.frame(index))
+        if not whole:
+            continue
+        at = opencv_project(packet.cameras[index], rim)
+        apart = [abs(cv2.pointPolygonTest(contour, (8 * x - 0.5).tolist(), True)) / 8 for x in at]
+        assert max(apart) < 1
+        checked += 1
+    assert checked >= 5
 
 
 def test_more_cards_cover_more_of_the_picture(plain):
