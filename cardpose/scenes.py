@@ -111,14 +111,15 @@ def random_scene(
     paper = np.array([1.0, 1.0, 1.0]) * deck_rng.uniform(205, 245)
     paper -= [deck_rng.uniform(0, 40), 8, 0]
     bend = _bend(np.random.default_rng([seed, 2, deck]), card)
+    near_rng = np.random.default_rng([seed, 3, cards])
     edges = paper * rng.uniform(0.75, 1.0)
     # Light catches some cards and not others; every few cards a gap shows as a dark line.
     shade = rng.normal(1, rng.uniform(0.02, 0.06), cards)
     shade[rng.random(cards) < 0.08] *= rng.uniform(0.75, 0.95)
     # Near the table there is less light, more of it has the table's colour, and felt is fuzzy.
     level = np.arange(cards)[:, None] * card[2] / card_size(card)
-    near = rng.uniform(0, 0.8) * np.exp(-level / np.exp(rng.uniform(-2, 1.5)))
-    foot = table[::16, ::16].mean(axis=(0, 1)) * rng.uniform(0.3, 1)
+    near = near_rng.uniform(0, 0.8) * np.exp(-level / np.exp(near_rng.uniform(-2, 1.5)))
+    foot = table[::16, ::16].mean(axis=(0, 1)) * near_rng.uniform(0.3, 1)
     edges = edges * shade[:, None] * (1 - near) + foot * near
     return Scene(
         cards=cards,

@@ -3,7 +3,9 @@
 import hashlib
 from pathlib import Path
 
+import torch
 import yaml
+from safetensors import safe_open
 
 from cardpose.params import load_params
 from cardpose.prediction import load_network
@@ -37,3 +39,13 @@ def test_it_fits_what_is_trained_from_it():
     assert (about["focal"], about["card"]) == (params.geometry.focal, params.geometry.card)
     assert about["margins"] is None  # no real recording has said how far off it is
     assert network.tracer.taught
+
+
+def test_it_is_stored_in_half_precision_and_counts_in_full():
+    with safe_open(ROOT / PATH, framework="pt") as file:
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert {w.dtype for w in stored.values() if w.is_floating_point()} == {torch.float16}
+    network, _ = load_network(ROOT / PATH)
+    assert {w.dtype for w in network.parameters()} == {torch.float32}
+    for name, weights in network.state_dict().items():
+        assert torch.equal(weights, stored[name].to(weights.dtype)), name
