@@ -223,7 +223,9 @@ def _explain(boxes, part, row, scatter, pixels):
         crossed=False,
     )
     worse = fit.worst[row] / scatter
-    fits = np.where(again.worst <= _STRAY * scatter, again.spread, np.inf)
+    # With the other two swapped as well, two swapped corners fit too, but under wrong names.
+    fits = (again.worst <= _STRAY * scatter) & _short_ends(again)
+    fits = np.where(fits, again.spread, np.inf)
     best = int(np.argmin(fits))
     if not np.isfinite(fits[best]):
         corner = KEYPOINTS[int(fit.strain[row].argmax())]
@@ -238,6 +240,12 @@ def _explain(boxes, part, row, scatter, pixels):
         off = np.hypot(*(points[corners[0]] - again.points[best, corners[0]])) * pixels
         what = "off its place"
     return Finding("", 0, what, corner, off, "px", worse=worse, box=again.points[best])
+
+
+def _short_ends(fit):
+    """(n,) whether what is called upper, or lower, are the box's short edges."""
+    upper = np.sort(fit.names[:, 2:4], axis=1)
+    return (upper == [2, 3]).all(axis=1) | (upper == [6, 7]).all(axis=1)
 
 
 def _names(points, visible, fit, scatter, pixels):
@@ -258,7 +266,7 @@ def _names(points, visible, fit, scatter, pixels):
     known = points
     if fit is not None and fit.freedom[0] > 0:
         known = np.where(visible[:, None], points, fit.points[0])
-        if set(fit.names[0, 2:4]) not in ({2, 3}, {6, 7}):
+        if not _short_ends(fit)[0]:
             return [Finding("", 0, "a long edge is called upper or lower", worse=worse)]
     elif not visible[BACK].all():
         return []
