@@ -21,7 +21,7 @@ PARAMS = ("image_size", "heatmap_stride", "geometry", "model", "pretrain")
 def main():
     params = load_params()
     number = host(params.train)
-    # Some GB: more than a /tmp in memory holds.
+    # 1.2 MB a picture: more than a /tmp in memory holds.
     with scratch(f"models/.pretrain.scratch{number}") as folder:
         tensors = folder / "tensors"
         rows = write_rendered(params, folder / "pictures", tensors)
