@@ -32,8 +32,9 @@ export class Counter {
   /**
    * Count the cards in an ImageBitmap, which is used up, at `longest` pixels a side at the most.
    *
-   * Returns {keypoints: [[x, y], ...] in the picture's pixels, visible: [bool, ...], cards, low,
-   * high, confidence, milliseconds}; low and high are NaN where the network has no interval.
+   * Returns {keypoints: [[x, y], ...] in the picture's pixels, visible: [bool, ...], corners: for
+   * each corner of the box that was fitted which of the keypoints it is, cards, low, high,
+   * confidence, milliseconds}; low and high are NaN where the network has no interval.
    */
   async count(picture, longest) {
     const [width, height] = fitted(picture.width, picture.height, longest);
@@ -45,8 +46,8 @@ export class Counter {
       answer.keypoints.slice(2 * i, 2 * i + 2).map((place) => place * scale),
     );
     const visible = answer.visibility.map((probability) => probability > 0.5);
-    const { cards, low, high, confidence } = answer;
-    return { keypoints, visible, cards, low, high, confidence, milliseconds };
+    const { corners, cards, low, high, confidence } = answer;
+    return { keypoints, visible, corners, cards, low, high, confidence, milliseconds };
   }
 
   #ask(picture, width, height) {

@@ -18,7 +18,7 @@ const counter = new Counter();
 let frames = null; // of the running camera or video
 let nextCamera = null; // what `openCamera` said
 let steady = new Steady();
-let last = null; // {keypoints, visible, width, height} of the newest picture with a packet in it
+let last = null; // {keypoints, visible, corners, width, height} of the newest picture with a packet in it
 let opened = 0; // goes up with everything opened, so that what comes late is dropped
 let retry = start;
 let awake = null; // keeps the screen lit
@@ -240,7 +240,7 @@ function paint() {
   context.clip();
   const places = last.keypoints.map(([x, y]) => [left + x * scale, top + y * scale]);
   const unit = ratio * Math.min(2.5, Math.max(1.3, (last.width * scale) / ratio / 400));
-  drawPacket(context, places, last.visible, unit);
+  drawPacket(context, places, last.visible, last.corners, unit);
 }
 
 // What the buttons do

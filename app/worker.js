@@ -4,7 +4,7 @@ import * as ort from "./ort/ort.wasm.min.mjs";
 import { rgb } from "./pixels.js";
 
 const MODEL = "cardpose.onnx";
-const ANSWERS = ["keypoints", "visibility", "cards", "low", "high", "confidence"];
+const ANSWERS = ["keypoints", "visibility", "cards", "low", "high", "confidence", "corners"];
 
 ort.env.logLevel = "error";
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
@@ -43,7 +43,8 @@ onmessage = async ({ data: { picture, pixels, width, height } }) => {
     picture?.close();
     const input = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
     const outputs = await (await session).run({ pictures: input }, ANSWERS);
-    const answer = Object.fromEntries(ANSWERS.map((name) => [name, Array.from(outputs[name].data)]));
+    const numbers = (name) => Array.from(outputs[name].data, Number);
+    const answer = Object.fromEntries(ANSWERS.map((name) => [name, numbers(name)]));
     for (const name of ["cards", "low", "high", "confidence"]) [answer[name]] = answer[name];
     postMessage({ answer, milliseconds: performance.now() - began });
   } catch (error) {

@@ -177,7 +177,8 @@ def drawn(picture, result):
         return picture
     between = interval(result)
     draw_count(picture, f"{result.cards:.1f} cards", between and f"90 %: {between}")
-    draw_packet(picture, result.keypoints, result.visible)  # on top of the text's ground
+    # On top of the text's ground.
+    draw_packet(picture, result.keypoints, result.visible, result.corners)
     return picture
 
 

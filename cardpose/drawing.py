@@ -8,21 +8,27 @@ from cardpose.keypoints import EDGES, KEYPOINTS
 BACK, FACE, EDGE = (80, 220, 80), (0, 190, 255), (255, 255, 255)  # BGR
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _SHIFT = 4
-_ACROSS = {4: 5, 5: 4, 6: 7, 7: 6}  # the lower edge's corners, left for right
+_AS_NAMED, _CROSSED = range(8), [0, 1, 2, 3, 5, 4, 7, 6]  # corners of a box by their names
 
 
-def draw_packet(picture, points, visible):
+def draw_packet(picture, points, visible, corners=None):
     """Draw the visible corners, and the edges between them, into a BGR picture.
 
-    Corners of the back are green, of the face yellow. `points` (8, 2) are pixels of the picture.
+    Corners of the back are green, of the face yellow.
+
+    Args:
+        points, visible: (8, 2) pixels of the picture, (8,) bool.
+        corners: (8,) for each corner of a box that was fitted, which of the points it is. Without
+            one, what is left of the upper short edge is joined to what is left of the lower one,
+            unless that crosses the back.
     """
     points, visible = np.asarray(points), np.asarray(visible)
     unit = max(1, round(picture.shape[1] / 400))
     places = np.round((points - 0.5) * (1 << _SHIFT)).astype(int)
-    crossed = _crossed(points, visible)
+    if corners is None:
+        corners = _CROSSED if _crossed(points, visible) else _AS_NAMED
     for a, b in EDGES:
-        if crossed and (a < 4) != (b < 4):  # from the upper short edge to the lower one
-            a, b = (_ACROSS.get(corner, corner) for corner in (a, b))
+        a, b = corners[a], corners[b]
         if visible[a] and visible[b]:
             cv2.line(picture, places[a], places[b], EDGE, unit, cv2.LINE_AA, _SHIFT)
     for name, place, shown in zip(KEYPOINTS, places, visible, strict=True):

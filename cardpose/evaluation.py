@@ -32,12 +32,14 @@ _FEW = 5  # held-out recordings, below which one more or less changes everything
 @dataclass(frozen=True)
 class Results:
     """The held-out frames: `frames` is a table with `cards_predicted` beside the truth; `rows`
-    says which of the tensors they are; `points` (n, 8, 2) are predicted, in original pixels."""
+    says which of the tensors they are; `points` (n, 8, 2) are predicted, in original pixels; of
+    `corners` (n, 8) see `model.Look`."""
 
     frames: pd.DataFrame
     rows: np.ndarray
     points: np.ndarray
     visible: np.ndarray
+    corners: np.ndarray
 
 
 def evaluate(network, about, tensors, role, count):
@@ -89,7 +91,7 @@ def evaluate(network, about, tensors, role, count):
     frames.insert(4, "low", low)
     frames.insert(5, "high", high)
     frames.insert(6, "error", cards - true_cards)
-    return _rounded(report), Results(frames, rows, points, visible)
+    return _rounded(report), Results(frames, rows, points, visible, predicted.corners)
 
 
 def doubts(report, tensors, role, split):
@@ -211,7 +213,7 @@ def _evenly(n, count):
 def _example(results, i, extracted):
     frame = results.frames.iloc[i]
     picture = read_picture(Path(extracted) / frame["file"])
-    draw_packet(picture, results.points[i], results.visible[i])
+    draw_packet(picture, results.points[i], results.visible[i], results.corners[i])
     text = f"{frame['cards_predicted']:.1f} cards, truly {frame['cards_counted']}: {frame['frame']}"
     return captioned(picture, text)
 

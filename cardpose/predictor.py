@@ -63,6 +63,11 @@ class Result:
         return self.visibility > SURE
 
     @property
+    def corners(self):
+        """(8,) for each corner of the box that was fitted, which of the keypoints it is."""
+        return self.pose[-1]
+
+    @property
     def packet(self):
         """Whether there is a packet at all; where there is none, the rest means nothing."""
         return self.confidence >= SURE

@@ -77,6 +77,17 @@ def test_long_edges_do_not_cross_where_the_names_of_one_short_edge_do():
     assert not patch(usual, middle).any()
 
 
+def test_edges_are_those_of_the_box_where_one_was_fitted():
+    """With a corner of the back out of sight, what crosses cannot be told from the places."""
+    swapped = [0, 1, 2, 3, 5, 4, 7, 6]
+    seen = np.arange(8) != 3
+    usual = drawn(POINTS, seen)
+    assert (drawn(POINTS[swapped], seen) != usual).any()
+    picture = np.zeros_like(usual)
+    draw_packet(picture, POINTS[swapped], seen, swapped)
+    assert (picture == usual).all()
+
+
 def test_a_picture_without_visible_corners_stays_as_it_is():
     assert not drawn(POINTS, np.zeros(8, bool)).any()
 
