@@ -69,7 +69,8 @@ def evaluate(network, about, tensors, role, count):
     true_points = to_original(tensors.points[rows], sizes, tensors.image_size)
     true_visible, known = tensors.visible[rows], tensors.known[rows]
     true_cards = frames["cards_counted"].to_numpy(float)
-    guess = tensors.frames["cards_counted"].to_numpy()[role == "train"].mean()
+    taught = tensors.frames["cards_counted"].to_numpy()[role == "train"]
+    guess = taught.mean() if len(taught) else np.nan
     ways = {
         way: count_metrics(
             values, true_cards, frames["recording"], guess, by_box if way == "both" else None
