@@ -23,7 +23,8 @@ def test_it_is_what_dvc_lock_says_that_code_and_parameters_made():
     `dvc commit -f pretrain` says so."""
     locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["pretrain"]
     (out,) = locked["outs"]
-    assert (out["path"], out["md5"]) == (PATH, md5(PATH))
+    assert (out["path"], out["size"]) == (PATH, (ROOT / PATH).stat().st_size)
+    assert out["md5"] == md5(PATH)
     assert {dep["path"]: dep["md5"] for dep in locked["deps"]} == {
         dep["path"]: md5(dep["path"]) for dep in locked["deps"]
     }
