@@ -139,8 +139,9 @@ class Packet(nn.Module):
         impossible = ((eye < 0) | (pose.numbers[:, 2] < 0)).unflatten(0, (n, ways))
         wrong = torch.where(impossible, torch.inf, wrong)
         best = torch.cat([wrong[:, :1], _RENAMED * wrong[:, 1:]], dim=1).argmin(dim=1)
-        # With less seen, a box can be turned to fit nearly any names.
-        best = torch.where(seen.sum(dim=1) < _NAMEABLE, 0, best)
+        # With less seen, a box can be turned to fit nearly any names that can be.
+        stay = (seen.sum(dim=1) < _NAMEABLE) & ~impossible[:, 0]
+        best = torch.where(stay, 0, best)
         row = torch.arange(n, device=points.device) * ways + best
         return Pose(pose.rotation[row], pose.numbers[row]), self.namings[best]
 

@@ -6,7 +6,7 @@ import torch
 from test_box import CARD, FOCAL, SIZE, seen
 
 from cardpose.geometry import CORNER_INSET, card_corners
-from cardpose.keypoints import EDGES, TURNED
+from cardpose.keypoints import EDGES, KEYPOINTS, TURNED
 from cardpose.pose import KINDS, Edges, Packet, Pose
 
 BACK_BY_SIDE, BACK_BY_NONE, FACE, OUTLINE, CORNER = range(KINDS)
@@ -73,13 +73,34 @@ def test_names_are_given_as_the_rule_for_labels_gives_them(packet):
 
 @pytest.mark.parametrize("few", [0, 1, 2, 3, 4])
 def test_names_stay_where_too_little_is_seen_to_tell(packet, few):
+    """Unless by them, the packet would be seen from below."""
     generator = torch.Generator().manual_seed(few)
     points, _ = tensors(range(-170, -10, 5), 9.0)
     points = points + 3 * torch.randn(points.shape, generator=generator)
     mixed = points[:, [1, 0, 6, 2, 5, 4, 3, 7]]
     visible = torch.rand(len(mixed), 8, generator=generator).argsort(dim=1) < few
-    _, names = packet.fit(mixed, visible)
-    assert (names == torch.arange(8)).all()
+    pose, names = packet.fit(mixed, visible)
+    stay = (names == torch.arange(8)).all(dim=1)
+    assert stay.all() if few < 2 else stay.any()
+    above = eye_height(packet, pose) > 0
+    assert above[~stay].all()
+    packet.namings = packet.namings[:1]
+    as_named, _ = packet.fit(mixed, visible)
+    assert torch.equal(stay & above, eye_height(packet, as_named) > 0)
+
+
+def test_a_mirrored_back_is_named_anew(packet):
+    """Its four corners would be too few to tell; but seen so, the packet would hang above."""
+    points, _ = tensors(range(-170, -110, 5), 9.0)
+    mirrored = points[:, [1, 0, 3, 2, 5, 4, 7, 6]]
+    back = torch.tensor(["back" in name for name in KEYPOINTS]).expand(len(points), 8)
+    pose, names = packet.fit(mirrored, back)
+    assert (packet.keypoints(pose) - points)[back].abs().max() < 1
+    assert (mirrored.gather(1, names[..., None].expand(-1, -1, 2)) == points).all()
+
+
+def eye_height(packet, pose):
+    return packet._eye(pose)[:, 2] - pose.numbers[:, 3]
 
 
 def test_a_card_of_another_size_and_another_lens_are_fitted_as_well():
