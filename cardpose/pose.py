@@ -115,7 +115,8 @@ class Packet(nn.Module):
 
         Seen straight from one side, either end of a packet may be the upper one, and a network
         that cannot tell mixes both namings: so all ways to name the corners are tried, and
-        another than the given one has to explain them clearly better.
+        another than the given one has to explain them clearly better. Where too little is seen to
+        tell, the given one stays, unless the packet would be seen from below.
 
         Args:
             points: (n, 8, 2) pixels; seen: (n, 8) bool, what counts, or how much, 0 to 1.
@@ -139,8 +140,8 @@ class Packet(nn.Module):
         impossible = ((eye < 0) | (pose.numbers[:, 2] < 0)).unflatten(0, (n, ways))
         wrong = torch.where(impossible, torch.inf, wrong)
         best = torch.cat([wrong[:, :1], _RENAMED * wrong[:, 1:]], dim=1).argmin(dim=1)
-        # With less seen, a box can be turned to fit nearly any names that can be.
-        stay = (seen.sum(dim=1) < _NAMEABLE) & ~impossible[:, 0]
+        # With less seen, a box can be turned to fit nearly any names.
+        stay = ((seen > 0).sum(dim=1) < _NAMEABLE) & ~impossible[:, 0]
         best = torch.where(stay, 0, best)
         row = torch.arange(n, device=points.device) * ways + best
         return Pose(pose.rotation[row], pose.numbers[row]), self.namings[best]

@@ -99,6 +99,17 @@ def test_a_mirrored_back_is_named_anew(packet):
     assert (mirrored.gather(1, names[..., None].expand(-1, -1, 2)) == points).all()
 
 
+def test_five_keypoints_are_enough_to_tell_however_little_each_is_believed(packet):
+    """Named as if the long edges were the short ones."""
+    points, visible = tensors(range(-170, -10, 5), 9.0)
+    across = [4, 0, 6, 2, 5, 1, 7, 3]
+    believed = torch.where(visible[:, across], 0.6, 0.0)
+    assert (visible.sum(dim=1) >= 5).all()
+    assert (believed.sum(dim=1) < 5).all()
+    _, names = packet.fit(points[:, across], believed)
+    assert (names != torch.arange(8)).any(dim=1).all()
+
+
 def eye_height(packet, pose):
     return packet._eye(pose)[:, 2] - pose.numbers[:, 3]
 
