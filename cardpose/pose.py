@@ -23,8 +23,8 @@ from cardpose.simulation import LEAN, LEAN_MORE, TWIST
 KINDS = 5  # of edges, see `Packet.edges`
 
 _BLUR = 1.5 / 640  # picture widths, how far off a keypoint is seen
-_STRAY = 2.0  # blurs; a keypoint further off counts less (Huber's pseudo-loss)
-_STRAY_EDGE = 1.0  # the same for a point of an edge
+_STRAY = 4.0  # blurs; a keypoint much further off counts next to nothing (`_cauchy`)
+_STRAY_EDGE = 1.0  # a point of an edge further off counts less (`_huber`)
 _UNEVEN, _UNEVEN_MORE = 0.03, 0.01  # mm, and mm a mm: how packets of a count differ
 _ZOOM = 0.03  # how much focal lengths differ
 _STEPS = 4  # of a fit
@@ -330,7 +330,7 @@ class Packet(nn.Module):
         )
 
     def _misfit(self, pose, points, seen, edges, usual):
-        """The sum of Huber's pseudo-losses and of the squares of what is unusual, (n,), half its
+        """The sum of what strays cost and of the squares of what is unusual, (n,), half its
         gradient (n, 11), and about half its second derivatives (n, 11, 11). How firmly a lean is
         held is taken as given in both."""
         unusual = pose.numbers - usual[0]
@@ -338,21 +338,21 @@ class Packet(nn.Module):
         misfit = (firm[:, 3:] * unusual.square()).sum(dim=1)
         gradient = firm * (unusual @ self.unit[3:])
         normal = firm[:, None] * self.unit
-        for off, slopes, stray in self._residuals(pose, points, seen, edges):
-            squares = off.square().sum(dim=2) / stray**2
-            bent = (1 + squares).sqrt()
-            misfit = misfit + 2 * stray**2 * (bent - 1).sum(dim=1)
-            heavy = (slopes / bent[..., None, None]).flatten(1, 2).transpose(1, 2)
+        for off, slopes, stray, loss in self._residuals(pose, points, seen, edges):
+            cost, weight = loss(off.square().sum(dim=2) / stray**2)
+            misfit = misfit + stray**2 * cost.sum(dim=1)
+            heavy = (slopes * weight[..., None, None]).flatten(1, 2).transpose(1, 2)
             normal = normal + heavy @ slopes.flatten(1, 2)
             gradient = gradient + (heavy @ off.flatten(1, 2)[..., None])[..., 0]
         return misfit, gradient, normal
 
     def _residuals(self, pose, points, seen, edges):
         """How far off keypoints and edges are, each in units of how far off they may be: residuals
-        (n, k, d) of d numbers each, their derivatives (n, k, d, 11), and when they are strays."""
+        (n, k, d) of d numbers each, their derivatives (n, k, d, 11), when they are strays, and what
+        these cost."""
         weight = seen.double()[..., None] / (_BLUR * self.size[0])
         at, by = self._project(pose, self._keypoints(pose), derivatives=True)
-        yield (at - points) * weight, by * weight[..., None], _STRAY
+        yield (at - points) * weight, by * weight[..., None], _STRAY, _cauchy
         if edges:
             at, by = self._project(pose, edges.lines, derivatives=True)
             across = edges.normal.repeat(1, 2, 1)
@@ -362,7 +362,20 @@ class Packet(nn.Module):
             off = (at[:, :12] * (1 - share) + at[:, 12:] * share - edges.place) * weight
             slopes = by[:, :12] * (1 - share)[:, None] + by[:, 12:] * share[:, None]
             slopes = slopes * weight[..., None]
-            yield off.flatten(1)[..., None], slopes.flatten(1, 2)[:, :, None], _STRAY_EDGE
+            yield off.flatten(1)[..., None], slopes.flatten(1, 2)[:, :, None], _STRAY_EDGE, _huber
+
+
+def _cauchy(squares):
+    """What strays cost, from squares of how far off they are, and the slope of that: minus the log
+    of A. L. Cauchy's density."""
+    return (1 + squares).log(), 1 / (1 + squares)
+
+
+def _huber(squares):
+    """The same, of a smooth form of P. J. Huber's loss ("Robust Estimation of a Location
+    Parameter", Annals of Mathematical Statistics 35, 1964)."""
+    bent = (1 + squares).sqrt()
+    return 2 * (bent - 1), 1 / bent
 
 
 def _turn(vector, cross):

@@ -137,6 +137,39 @@ def test_one_keypoint_far_off_does_little_harm(packet, monkeypatch):
     assert off.median() < worse.median() / 2
 
 
+def test_how_far_off_a_lost_keypoint_is_makes_no_difference(packet):
+    points, visible = tensors([-110.0], 9.0)
+    corner = int(visible[0].nonzero()[-1])
+    found = []
+    for far in (100, 400):
+        lost = points.clone()
+        lost[0, corner, 1] -= far
+        pose, _ = packet.fit(lost, visible)
+        found.append(packet.keypoints(pose)[0])
+    others = [k for k in range(8) if k != corner]
+    assert (found[0] - found[1]).norm(dim=1)[others].max() < 1
+    assert (found[1] - points[0]).norm(dim=1)[others].max() < 3
+
+
+@pytest.mark.parametrize("far", [0.5, 30.0])
+def test_the_gradient_is_half_the_slope_of_the_misfit(packet, far):
+    """Also where a keypoint strays."""
+    points, visible = tensors([-110.0], 9.0)
+    pose, _ = packet.fit(points, visible)
+    points[0, 6] += far
+    usual = packet._usual(visible)
+    _, gradient, _ = packet._misfit(pose, points, visible, None, usual)
+    # The place and the thickness; how firmly a lean is held goes with the thickness, and is given.
+    for i in (3, 4, 5, 9, 10):
+        step = torch.zeros(1, 8, dtype=torch.float64)
+        step[:, i - 3] = 1e-5
+        up, down = (
+            packet._misfit(pose._replace(numbers=pose.numbers + s), points, visible, None, usual)[0]
+            for s in (step, -step)
+        )
+        assert (up - down) / 2e-5 == pytest.approx(2 * gradient[:, i].numpy(), rel=1e-4, abs=1e-4)
+
+
 def test_a_keypoint_that_counts_less_does_less_harm(packet):
     points, visible = tensors([-110.0], 9.0)
     moved = points.clone()
