@@ -1,4 +1,5 @@
 # make repro: install, then run the pipeline.  make test: install, then check everything.
+# make pretrain: install, then train anew the network that comes with the repository; takes hours.
 # make app: install, then count in the browser, with the network that make repro trained.
 # make label-studio DATASET=mine: install, then correct proposed labels in the browser.
 PYTHON ?= python3
@@ -13,7 +14,7 @@ STUDIO_INSTALLED := $(STUDIO)/.installed-$(STUDIO_VERSION)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install repro app label-studio test soak test-label-studio browser lint format
+.PHONY: install repro pretrain app label-studio test soak test-label-studio browser lint format
 
 install: $(INSTALLED)
 
@@ -29,6 +30,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 repro: install
 	dvc repro
+
+pretrain: install
+	dvc repro --force --single-item pretrain
 
 app: install $(PACKAGES)
 	cardpose app
