@@ -28,7 +28,7 @@ import cv2
 import joblib
 import numpy as np
 import pandas as pd
-import yaml
+from dvc.utils.serialize import dump_yaml
 
 from cardpose.annotations import write_annotations
 from cardpose.evaluation import evaluate
@@ -40,6 +40,7 @@ from cardpose.scenes import BACK_SCALE, TABLE_SIZE, card_size, random_scene
 from cardpose.splits import split_frames
 from cardpose.synthetic import render_video
 from cardpose.tensors import read_tensors
+from cardpose.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[1]
 COUNTS = (7, 14, 23, 31, 40, 49)
@@ -118,10 +119,10 @@ def command(folder, module, *arguments):
 
 def write_params(folder, held_out):
     """The repository's params.yaml, of the data set mine, with the held-out recordings named."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml(ROOT / "params.yaml")
     params["dataset"] = "mine"
     params["split"]["test_videos"] = held_out
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    dump_yaml(folder / "params.yaml", params)
     return load_params(folder / "params.yaml")
 
 

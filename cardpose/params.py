@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -15,6 +14,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from cardpose.errors import InputError, one_line, shown
+from cardpose.yaml_files import read_yaml
 
 
 def _a_card(card):
@@ -111,9 +111,18 @@ class Train(Learning):
     hosts: Processes
 
 
+class Certificates(Section):
+    """Paths of PEM files."""
+
+    ca: str
+    certificate: str
+    key: str
+
+
 class Machine(Section):
     loader_workers: Annotated[int, Field(ge=0, le=64)]
     dask: str | None
+    dask_tls: Certificates | None
 
 
 class Evaluate(Section):
@@ -152,27 +161,13 @@ def load_params(path="params.yaml"):
         InputError: the file is missing or no YAML, or a parameter is unknown, missing, of the
             wrong type or impossible; the message names it and says what would be right.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: should be UTF-8 text") from None
-    try:
-        values = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        said = one_line(" ".join(str(error).split()))
-        raise InputError(f"{path}: no valid YAML: {said}") from None
-    except RecursionError:
-        raise InputError(f"{path}: no valid YAML: nested too deeply") from None
-    except Exception:  # PyYAML fails in a dozen ways on values that are wrongly tagged
-        raise InputError(f"{path}: no valid YAML: a tagged value cannot be understood") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: should hold `name: value` lines")
     try:
         params = Params.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{path}: {_first_problem(error)}") from None
+        raise InputError(f"{path}: {_first_problem(error, values, path)}") from None
     if params.split.fold >= params.split.folds:
         raise InputError(
             f"{path}: split.fold: should be below split.folds, {params.split.folds}"
@@ -190,24 +185,7 @@ def load_params(path="params.yaml"):
     return params
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a name that is there twice, of which YAML would take the last."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
-            if isinstance(name, str) and name != "<<" and name in seen:
-                problem = f"{one_line(name)!r} is there twice"
-                raise yaml.constructor.ConstructorError(
-                    problem=problem, problem_mark=key.start_mark
-                )
-            if isinstance(name, str):
-                seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
-def _first_problem(error):
+def _first_problem(error, values, path):
     problems = error.errors()
     if any(problem["type"] == "invalid_key" for problem in problems):
         return "the names of parameters should be text"
@@ -220,4 +198,46 @@ def _first_problem(error):
         return f"{name}: missing"
     if problem["type"] == "string_pattern_mismatch":
         return f"{name}: should be the name of a folder below data/ (got {value})"
+    if problem["type"] == "bool_type":
+        return f"{name}: should be a valid boolean, true or false (got {value})"
+    if problem["type"] == "string_type" and name.startswith(("dataset", "split.test_videos.")):
+        return f"{name}: should be a valid string (got {value}); {_quoted(problem, values, path)}"
     return f"{name}: {problem['msg'].removeprefix('Input ')} (got {value})"
+
+
+def _quoted(problem, values, path):
+    """Say how to quote a name of digits, which YAML and DVC's -S read as a number."""
+    number, data = problem["input"], Path(path).parent / "data"
+    if not isinstance(number, int | float) or abs(number) > 1e30:
+        return "name one"
+    if problem["loc"] == ("dataset",):
+        names = [folder.name for folder in _inside(data)]
+        setting = f"dataset={_quote(number, names)}"
+    else:
+        names = [file.stem for file in _inside(data / str(values.get("dataset")) / "videos")]
+        every = (_quote(each, names) for each in values["split"]["test_videos"])
+        setting = f"split.test_videos=[{','.join(every)}]"
+    return f'put the name in quotes, with DVC so: -S "{one_line(setting)}"'
+
+
+def _quote(value, names):
+    # DVC drops the underscores of 2026_01: look for the name that somebody typed.
+    meant = [name for name in names if not isinstance(value, str) and _as_number(name) == value]
+    return f"'{meant[0] if meant else value}'"
+
+
+def _as_number(name):
+    """Return the number that a name is to YAML or DVC, or None."""
+    for kind in (int, float):
+        try:
+            return kind(name)
+        except ValueError:
+            continue
+    return None
+
+
+def _inside(folder):
+    try:
+        return sorted(folder.iterdir())
+    except (OSError, ValueError):
+        return []

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -78,15 +78,15 @@ class Clone:
         """What dvc.lock says of every output: {path: MD5}, files that Git keeps included."""
         found = {}
         for lock in ("dvc.lock", "data/synthetic/dvc.lock"):
-            for stage in yaml.safe_load((self.folder / lock).read_text())["stages"].values():
+            for stage in loads_yaml((self.folder / lock).read_text())["stages"].values():
                 found.update((out["path"], out["md5"]) for out in stage["outs"])
         return found
 
     def params(self):
-        return yaml.safe_load((self.folder / "params.yaml").read_text())
+        return loads_yaml((self.folder / "params.yaml").read_text())
 
     def write_params(self, params):
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        (self.folder / "params.yaml").write_text(dumps_yaml(params))
 
 
 def ran(output):

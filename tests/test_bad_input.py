@@ -28,8 +28,8 @@ import onnx.parser
 import pandas as pd
 import pytest
 import torch
-import yaml
 from conftest import STAND_IN
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -114,12 +114,12 @@ def prepared(tmp_path_factory):
         (images / name).write_bytes(jpeg())
         rows.append(f"{name},1,7,52{SEEN}")
     (folder / POINTS).write_text("\n".join(rows) + "\n")
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values = loads_yaml((ROOT / "params.yaml").read_text())
     values |= {"dataset": "mine", "frame_step": 5, "image_size": [64, 48]}
     values["synthetic"] = {"videos": 1, "frames": 10}
     values["split"] |= {"folds": 2, "validation": 0}
     values["model"] = {name: ABOUT[name] for name in ("encoder", "widths", "hidden")}
-    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    (folder / "params.yaml").write_text(dumps_yaml(values))
     (folder / "metrics/plots").mkdir(parents=True)
     (folder / "metrics/plots/counts.png").write_bytes(b"old")
     (folder / "metrics/predictions.csv").write_text("old")
@@ -246,14 +246,14 @@ def params(**changes):
     """Parameters by their dotted names, with __ for each dot."""
 
     def damage(folder):
-        values = yaml.safe_load((folder / "params.yaml").read_text())
+        values = loads_yaml((folder / "params.yaml").read_text())
         for name, value in changes.items():
             *sections, last = name.split("__")
             section = values
             for part in sections:
                 section = section[part]
             section[last] = value
-        (folder / "params.yaml").write_text(yaml.safe_dump(values))
+        (folder / "params.yaml").write_text(dumps_yaml(values))
 
     return damage
 
@@ -984,8 +984,8 @@ def test_tables_may_come_from_any_program(repository, dialect):
 def test_what_is_not_sampled_is_left_out_and_what_is_not_labelled_if_so_wished(
     repository, unlabelled, taken
 ):
-    values = yaml.safe_load(Path("params.yaml").read_text()) | {"unlabelled": unlabelled}
-    Path("params.yaml").write_text(yaml.safe_dump(values))
+    values = loads_yaml(Path("params.yaml").read_text()) | {"unlabelled": unlabelled}
+    Path("params.yaml").write_text(dumps_yaml(values))
     stage("make_heatmaps")
     frames = pd.read_csv("data/tensors/frames.csv")["frame"].tolist()
     # Frame 7 is labelled and not sampled; 10, 15 and 20 are sampled and not labelled.
@@ -1179,7 +1179,7 @@ def test_annotations_come_back_as_they_were_written(fuzzed, names, seed):
     np.testing.assert_allclose(places, points, atol=5.1e-7)
 
 
-YAML = yaml.safe_load((ROOT / "params.yaml").read_text())
+YAML = loads_yaml((ROOT / "params.yaml").read_text())
 KEYS = [(name,) for name in YAML] + [
     (section, name)
     for section, values in YAML.items()
@@ -1204,12 +1204,12 @@ def accepted(path):
 @FUZZ
 @given(changes=st.lists(st.tuples(st.sampled_from(KEYS), VALUES), min_size=1, max_size=3))
 def test_any_value_of_a_parameter_is_taken_or_refused(fuzzed, changes):
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values = loads_yaml((ROOT / "params.yaml").read_text())
     for (*section, name), value in changes:
         target = values[section[0]] if section else values
         if isinstance(target, dict):
             target[name] = value
-    (fuzzed / "mine/params.yaml").write_text(yaml.dump(values))
+    (fuzzed / "mine/params.yaml").write_text(dumps_yaml(values))
     accepted(fuzzed / "mine/params.yaml")
 
 

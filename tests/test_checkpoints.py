@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import yaml
+from dvc.utils.serialize import loads_yaml
 from test_training import network_of, small  # noqa: F401
 
 from cardpose.callbacks import Watch
@@ -205,7 +205,7 @@ def leaves(values, *above):
 
 @pytest.mark.parametrize("stage", ["pretrain", "train"])
 def test_the_fingerprint_depends_on_the_parameters_of_the_stage_and_no_others(stage, params):
-    declared = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["params"]
+    declared = loads_yaml((ROOT / "dvc.yaml").read_text())["stages"][stage]["params"]
     names = importlib.import_module(f"stages.{stage}").PARAMS
     assert list(names) == declared
     usual = params.model_dump(by_alias=True)

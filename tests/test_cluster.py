@@ -9,8 +9,8 @@ from pathlib import Path
 
 import cv2
 import pytest
-import yaml
 from distributed import Client, LocalCluster
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from cardpose import cluster
 from cardpose.cluster import on_cluster
@@ -66,9 +66,9 @@ def test_workers_write_the_same_bytes(dataset, tmp_path, address):
 def test_the_stage_hands_its_relative_paths_to_workers_that_are_elsewhere(
     dataset, tmp_path, address
 ):
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = loads_yaml((ROOT / "params.yaml").read_text())
     params["dataset"], params["frame_step"], params["machine"]["dask"] = "small", 7, address
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "params.yaml").write_text(dumps_yaml(params))
     (tmp_path / "data").mkdir()
     dataset.rename(tmp_path / "data/small")
     done = subprocess.run(

@@ -11,8 +11,8 @@ from pathlib import Path
 import joblib
 import pandas as pd
 import pytest
-import yaml
 from clone import Clone
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from cardpose import cli
 from cardpose.annotations import read_annotations
@@ -65,14 +65,14 @@ def test_every_command_of_the_page_is_understood(tmp_path):
         elif program == "make":
             assert words[0] in targets
         elif program == "dvc":
-            params = yaml.safe_load((ROOT / "params.yaml").read_text())
+            params = loads_yaml((ROOT / "params.yaml").read_text())
             for setting in words[words.index("-S") + 1 :: 2] if "-S" in words else ():
                 name, _, value = setting.partition("=")
                 section, _, key = name.rpartition(".")
                 values = params[section] if section else params
                 assert key in values
-                values[key] = yaml.safe_load(value)
-            (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+                values[key] = loads_yaml(value)
+            (tmp_path / "params.yaml").write_text(dumps_yaml(params))
             load_params(tmp_path / "params.yaml")
         else:
             assert program == "mkdir"

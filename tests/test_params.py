@@ -1,19 +1,23 @@
 """params.yaml: what is accepted, and how each mistake is named."""
 
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
-import yaml
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from cardpose.errors import InputError
 from cardpose.params import load_params
+from cardpose.yaml_files import read_yaml
 
 ORIGINAL = Path(__file__).resolve().parents[1] / "params.yaml"
 
 
 def write(folder, changes):
     """The repository's params.yaml with {dotted name: value} changed; None removes the name."""
-    values = yaml.safe_load(ORIGINAL.read_text())
+    values = loads_yaml(ORIGINAL.read_text())
     for name, value in changes.items():
         *sections, last = name.split(".")
         section = values
@@ -24,12 +28,12 @@ def write(folder, changes):
         else:
             section[last] = value
     path = folder / "params.yaml"
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(dumps_yaml(values))
     return path
 
 
 def test_the_repositorys_own_file_is_valid():
-    params, values = load_params(ORIGINAL), yaml.safe_load(ORIGINAL.read_text())
+    params, values = load_params(ORIGINAL), loads_yaml(ORIGINAL.read_text())
     assert params.model_dump(by_alias=True) == values
 
 
@@ -59,8 +63,18 @@ BAD = [
     ("float for an integer", {"frame_step": 20.0}, "frame_step: should be a valid integer"),
     ("true for a number", {"sigma": True}, "sigma: should be a valid number (got True)"),
     ("true for an integer", {"seed": True}, "seed: should be a valid integer (got True)"),
-    ("number for yes or no", {"train.augment": 1}, "train.augment: "),
+    (
+        "number for yes or no",
+        {"train.augment": 1},
+        "boolean, true or false (got 1)",
+    ),
+    ("yes for true", {"train.augment": "yes"}, "true or false (got 'yes')"),
+    ("off for false", {"unlabelled": "off"}, "boolean, true or false (got 'off')"),
     ("number for text", {"dataset": 3}, "dataset: should be a valid string (got 3)"),
+    ("yes for text", {"dataset": True}, "dataset: should be a valid string (got True)"),
+    ("a number with underscores", {"seed": "1_000"}, "seed: should be a valid integer (got '1_0"),
+    ("certificates in a text", {"machine.dask_tls": "ca.pem"}, "machine.dask_tls: "),
+    ("a certificate left out", {"machine.dask_tls": {"ca": "a"}}, "dask_tls.certificate: missing"),
     ("text for a list", {"split.test_videos": "A"}, "split.test_videos: "),
     ("number for a video", {"split.test_videos": [7]}, "split.test_videos.0: "),
     ("sigma 0", {"sigma": 0}, "sigma: should be greater than or equal to 0.5 (got 0)"),
@@ -122,6 +136,17 @@ NOT_PARAMETERS = [
     ("zero byte", b"seed: 0\0\n", "no valid YAML"),
     ("a number as a name", b"1: 2\n", "names of parameters should be text"),
     ("impossible date", b"seed: 2020-13-45\n", "params.yaml: "),
+    ("a date by a tag", b"seed: !!timestamp 2020-13-45\n", "no valid YAML"),
+    ("a number by a tag", b"seed: !!int ''\n", "no valid YAML"),
+    ("a number without end", b"seed: " + b"9" * 5000, "no valid YAML"),
+    ("a hexadecimal one", b"seed: 0x" + b"f" * 5000, "no valid YAML"),
+    ("a name twice", b"seed: 0\nsigma: 1\nseed: 1\n", "line 3: 'seed' is there twice"),
+    ("a name twice in a list", b"a: [{b: 1, b: 2}]\n", "line 1: 'b' is there twice"),
+    ("a list in itself", b"a: &a [*a]\n", "params.yaml: "),
+    ("a name nobody gave", b"a: *b\n", "no valid YAML: line 1: "),
+    ("names taken from elsewhere", b"a: &a {seed: 1}\n<<: *a\n", "params.yaml: "),
+    ("another document", b"seed: 0\n...\nsigma: 1\n", "no valid YAML: line 3: "),
+    ("nested too deeply", b"a: " + b"[" * 9999, "nested too deeply"),
     ("no UTF-8", b"# caf\xe9\nseed: 0\n", "params.yaml: "),
 ]
 
@@ -141,3 +166,113 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path, complains):
         load_params(tmp_path / "nowhere.yaml")
     with complains(f"{tmp_path}: cannot be read"):
         load_params(tmp_path)
+
+
+# What follows a name in the file, and what YAML 1.2's core schema says of it.
+PLAIN = [
+    ("1e-5", 1e-5),
+    ("1E5", 1e5),
+    (".5", 0.5),
+    ("5.", 5.0),
+    ("-.5e+3", -500.0),
+    ("+7", 7),
+    ("017", 17),
+    ("0o17", 15),
+    ("0x1f", 31),
+    (".inf", float("inf")),
+    ("true", True),
+    ("FALSE", False),
+    ("~", None),
+    ("", None),
+    ("null", None),
+    ("'1'", "1"),
+    *((text, text) for text in ("yes", "no", "on", "off", "Y", "0b11", "-0x1f", "1_000", "1_0.5")),
+    *((text, text) for text in ("12:30", "12:30:45", "12:30:45.5", "2026-01-01", "=", "<<")),
+    *((text, text) for text in ("20260101_101112", "2026_01", "_1", "0x", ".", "e5", "inf", "nan")),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), PLAIN)
+def test_a_value_is_what_the_core_schema_says(tmp_path, text, value):
+    (tmp_path / "file.yaml").write_text(f"value: {text}\nlist: [{text}]\n")
+    found = read_yaml(tmp_path / "file.yaml")
+    assert found == {"value": value, "list": [value] if text else []}
+    assert type(found["value"]) is type(value)
+
+
+def test_a_name_may_stand_in_two_places(tmp_path):
+    (tmp_path / "file.yaml").write_text("a: {b: 1}\nc: {b: 2}\nd: &d {b: 3}\ne: *d\n")
+    found = read_yaml(tmp_path / "file.yaml")
+    assert found == {"a": {"b": 1}, "c": {"b": 2}, "d": {"b": 3}, "e": {"b": 3}}
+
+
+class Project:
+    """A folder with params.yaml, and with recordings in data/mine, data/2026_01 and data/2026."""
+
+    def __init__(self, folder):
+        self.path = folder / "params.yaml"
+        for name in ("mine", "2026_01", "2026"):
+            (folder / "data" / name / "videos").mkdir(parents=True)
+            for video in ("20260101_101112.mp4", "7.mov", "shots"):
+                (folder / "data" / name / "videos" / video).touch()
+
+    def set(self, *settings):
+        """Return the parameters after `dvc exp run -S ...` has written them."""
+        shutil.copy(ORIGINAL, self.path)
+        apply_overrides(self.path, list(settings))
+        return load_params(self.path)
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def test_numbers_that_dvc_writes_are_read(project):
+    assert project.set("train.weight_decay=1e-5").train.weight_decay == 1e-5
+    assert project.set("train.learning_rate=1E-4").train.learning_rate == 1e-4
+    assert project.set("pretrain.weight_decay=1_0.0e-6").pretrain.weight_decay == 1e-5
+    assert project.set("sigma=1e1", "seed=1_000").seed == 1000
+
+
+@pytest.mark.parametrize("name", ["2026_01", "20260101", "1e5", "0o17", "2026-01-01", "1_0.5"])
+def test_a_quoted_name_stays_a_name(project, name):
+    assert project.set(f"dataset='{name}'").dataset == name
+    assert project.set(f"split.test_videos=['{name}',b]").split.test_videos == [name, "b"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["dataset=2026_01"],
+        ["dataset=2026"],
+        ["dataset=mine", "split.test_videos=[20260101_101112]"],
+        ["dataset=mine", "split.test_videos=[7]"],
+        ["dataset=mine", "split.test_videos=[shots,20260101_101112,7]"],
+        ["dataset='2026_01'", "split.test_videos=['7',20260101_101112]"],
+    ],
+    ids=" ".join,
+)
+def test_what_the_line_says_of_quotes_works_when_typed(project, settings):
+    with pytest.raises(InputError) as caught:
+        project.set(*settings)
+    assert "should be a valid string" in str(caught.value)
+    advice = str(caught.value).partition("with DVC so: ")[2]
+    option, setting = shlex.split(advice)
+    assert option == "-S"
+    params = project.set(*settings[:-1], setting)
+    meant = settings[-1].partition("=")[2].replace("'", "").strip("[]").split(",")
+    assert meant in (params.split.test_videos, [params.dataset])
+
+
+def test_a_number_that_names_nothing_is_quoted_as_it_is(project, complains):
+    with complains("(got 12)", """-S "dataset='12'\""""):
+        project.set("dataset=12")
+    with complains("(got None)"):
+        project.set("dataset=null")
+
+
+def test_certificates_are_set_together(project):
+    setting = "machine.dask_tls={ca: a/ca.pem, certificate: b.pem, key: ./c}"
+    certificates = project.set(setting).machine.dask_tls
+    assert certificates.model_dump() == {"ca": "a/ca.pem", "certificate": "b.pem", "key": "./c"}

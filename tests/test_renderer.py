@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
+from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from cardpose.annotations import read_annotations
 from cardpose.box import fit_box
@@ -388,11 +388,11 @@ def test_a_data_set_of_another_seed_has_other_bytes(dataset, tmp_path):
 
 
 def test_the_stage_renders_the_deck_and_the_camera_of_params_yaml(tmp_path, monkeypatch):
-    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    params = loads_yaml((REPOSITORY / "params.yaml").read_text())
     params["synthetic"] = {"videos": 2, "frames": 3}
     params["geometry"].update(card=[57, 88, 0.28], focal=0.8)
     (tmp_path / "data/synthetic").mkdir(parents=True)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "params.yaml").write_text(dumps_yaml(params))
     monkeypatch.chdir(tmp_path)
     render_synthetic.main()
     _, points, visible, _ = read_annotations("data/synthetic/annotations.csv")
