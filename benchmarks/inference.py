@@ -14,9 +14,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import onnxruntime
 import torch
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
 from benchmarks.training import untrained
 from cardpose.counter import Counter
@@ -24,8 +22,12 @@ from cardpose.export import export_onnx
 from cardpose.params import load_params
 from cardpose.prediction import load_network
 from cardpose.recordings import read_picture
+from cardpose.runtime import import_onnxruntime
 from cardpose.splits import split_frames
 from cardpose.tensors import read_tensors
+
+onnxruntime = import_onnxruntime()
+quantization = import_onnxruntime("onnxruntime.quantization")
 
 _ROUNDS = 50
 _CALIBRATING = 64  # pictures
@@ -111,7 +113,7 @@ def onnx_runtime(file, threads):
     return lambda picture: float(session.run(["cards"], {"pictures": picture})[0][0])
 
 
-class Calibration(CalibrationDataReader):
+class Calibration(quantization.CalibrationDataReader):
     def __init__(self, pictures):
         self.pictures = pictures
 
@@ -122,14 +124,14 @@ class Calibration(CalibrationDataReader):
 
 def quantize(file, target, pictures):
     """Write a network with its convolutions in 8 bits; the fit of the box stays as it is."""
-    quantize_static(
+    quantization.quantize_static(
         file,
         target,
         Calibration(pictures),
         op_types_to_quantize=["Conv"],
         per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
     )
 
 

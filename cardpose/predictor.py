@@ -18,6 +18,7 @@ import numpy as np
 
 from cardpose.box import count_recording
 from cardpose.errors import InputError, some
+from cardpose.runtime import import_onnxruntime
 
 OUTPUTS = (
     *("keypoints", "visibility", "cards", "low", "high", "confidence"),
@@ -214,8 +215,7 @@ def _load_torch(path, threads):
 def _load_onnx(path, threads):
     import json
 
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3

@@ -14,7 +14,6 @@ from urllib.request import urlopen
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -27,6 +26,7 @@ from cardpose.export import export_onnx
 from cardpose.keypoints import EDGES, KEYPOINTS
 from cardpose.model import COUNTS, CardPose, network_shape
 from cardpose.renderer import Renderer
+from cardpose.runtime import import_onnxruntime
 from cardpose.scenes import random_scene
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -125,7 +125,7 @@ def stand_in(path):
 
 def answer(model, pictures):
     """What Python makes of (n, height, width, 3) BGR pictures: {output: array}."""
-    session = onnxruntime.InferenceSession(model)
+    session = import_onnxruntime().InferenceSession(model)
     values = session.run(None, {"pictures": np.ascontiguousarray(pictures[..., ::-1])})
     return dict(zip([output.name for output in session.get_outputs()], values, strict=True))
 

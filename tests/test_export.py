@@ -6,7 +6,6 @@ import json
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from test_model import ABOUT
@@ -19,7 +18,10 @@ from cardpose.keypoints import EDGES, KEYPOINTS
 from cardpose.model import CardPose, network_shape
 from cardpose.pictures import resize_to_fit, to_fitted
 from cardpose.renderer import Renderer
+from cardpose.runtime import import_onnxruntime
 from cardpose.scenes import random_scene
+
+onnxruntime = import_onnxruntime()
 
 ABOUT = {
     **ABOUT,

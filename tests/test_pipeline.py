@@ -8,10 +8,11 @@ from time import sleep
 
 import cv2
 import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 from clone import Clone, ran
+
+from cardpose.runtime import import_onnxruntime
 
 OUTPUTS = [
     *("models/cardpose.safetensors", "models/cardpose.onnx"),
@@ -75,7 +76,7 @@ def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
 
 
 def test_the_exported_network_counts_a_frame_and_knows_how_well_it_does(clone, done):
-    session = onnxruntime.InferenceSession(clone.folder / "models/cardpose.onnx")
+    session = import_onnxruntime().InferenceSession(clone.folder / "models/cardpose.onnx")
     about = json.loads(session.get_modelmeta().custom_metadata_map["cardpose"])
     assert about["metrics"] == json.loads((clone.folder / "metrics/evaluate.json").read_text())
     frames = pd.read_csv(clone.folder / "metrics/predictions.csv")
