@@ -11,14 +11,18 @@ from pathlib import Path
 from cardpose import label, serve
 from cardpose.arguments import positive
 from cardpose.counting import Run, complain
+from cardpose.devices import is_stdout
 from cardpose.errors import InputError, said, silence_opencv
-from cardpose.files import replacing
+from cardpose.files import WAIT, writing_text
 from cardpose.inputs import sources
+from cardpose.ours import check_drawing, check_free, has_header, has_records
 from cardpose.predictor import load
-from cardpose.reports import CsvWriter, JsonWriter, Table
+from cardpose.reports import COLUMNS, CsvWriter, JsonWriter, Table
 
 # What `make repro` makes, or else what comes with the repository.
 MODELS = (serve.MODEL, "models/cardpose.safetensors", "models/pretrained.safetensors")
+
+FORCE = "write over files that cardpose has not written, too"
 
 _INTERRUPTED = 130  # the exit status that shells expect after Ctrl-C
 
@@ -60,8 +64,10 @@ def _parser():
     usual = f"the network (default: {MODELS[0]}, or what else there is in models/)"
     add("--model", type=Path, metavar="FILE", help=usual)
     add("--output", type=Path, metavar="FOLDER", help="write the inputs there, drawn upon")
-    add("--csv", metavar="FILE", help="write a row a picture, frame and recording; - for stdout")
-    add("--jsonl", metavar="FILE", help="the same as lines of JSON")
+    help = "write a row a picture, frame and recording; - for stdout"
+    add("--csv", type=_output, metavar="FILE", help=help)
+    add("--jsonl", type=_output, metavar="FILE", help="the same as lines of JSON")
+    add("--force", action="store_true", help=FORCE)
     add("--together", action="store_true", help="count one packet from all pictures")
     add("--every", type=positive(int), default=1, metavar="N", help="every N-th frame of videos")
     add("--seconds", type=positive(float), metavar="S", help="look so long through a camera")
@@ -76,8 +82,9 @@ def _parser():
     )
     add = check.add_argument
     add("dataset", metavar="DATASET", help="a folder below data/, or the path of a folder")
-    add("--csv", metavar="FILE", help="write a row a finding; - for stdout")
+    add("--csv", type=_output, metavar="FILE", help="write a row a finding; - for stdout")
     add("--sheet", type=Path, metavar="FILE", help="draw the worst labels into this picture")
+    add("--force", action="store_true", help=FORCE)
     check.set_defaults(run=_check, failed=2)
     labels = commands.add_parser(
         "label",
@@ -101,10 +108,15 @@ def _predict(chosen):
     _protect([*(source.path for source in found), model], [*files, *targets.values()])
     if chosen.csv == chosen.jsonl == "-":
         raise InputError("--csv and --jsonl: only one of them can go to stdout")
+    for name, ours in ((chosen.csv, has_header(*COLUMNS)), (chosen.jsonl, has_records)):
+        if name not in (None, "-"):
+            check_free(name, ours, chosen.force)
+    for target in targets.values():
+        check_drawing(target, chosen.force, chosen.output)
     predictor = load(model, chosen.threads)
     with ExitStack() as stack:
         writers = [
-            writer(stack.enter_context(_text_file(name)))
+            writer(stack.enter_context(_text_file(name, wait=0)))  # another may take hours
             for writer, name in ((CsvWriter, chosen.csv), (JsonWriter, chosen.jsonl))
             if name
         ]
@@ -118,21 +130,31 @@ def _predict(chosen):
 
 
 def _check(chosen):
-    from cardpose.findings import report  # torch takes seconds, and who only counts has none
+    # torch takes seconds, and who only counts has none
+    from cardpose.findings import COLUMNS, report
 
     folder = label.dataset_folder(chosen.dataset)
     files = [Path(name) for name in (chosen.csv, chosen.sheet) if name not in (None, "-")]
     _protect([folder / name for name in ("videos.csv", "annotations.csv")], files)
+    if chosen.csv not in (None, "-"):
+        check_free(chosen.csv, has_header(*COLUMNS), chosen.force)
+    if chosen.sheet:
+        check_drawing(chosen.sheet, chosen.force)
     return report(folder, chosen.csv, chosen.sheet, complain, _text_file)
 
 
+def _output(name):
+    """A file's name, or "-" for stdout, whatever it is called."""
+    return "-" if is_stdout(name) else name
+
+
 @contextmanager
-def _text_file(name):
+def _text_file(name, wait=WAIT):
     if name == "-":
         sys.stdout.reconfigure(line_buffering=True)  # who reads it may be waiting
         yield sys.stdout
     else:
-        with replacing(name) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
+        with writing_text(name, wait) as file:
             yield file
 
 
@@ -191,12 +213,11 @@ def _targets(found, folder):
 
 def _protect(sources, targets):
     """Nothing is written over what is read, or over a folder, or twice."""
-    taken = {path.resolve(): "an input" for path in sources}
+    taken = {os.path.realpath(path): "an input" for path in sources}
     for target in targets:
         if target.is_dir():
             raise InputError(f"{target}: is a folder, and would be overwritten; name a file")
-        if target.resolve() in taken:
-            raise InputError(
-                f"{target}: is {taken[target.resolve()]}, and would be overwritten; name another"
-            )
-        taken[target.resolve()] = "written already"
+        real = os.path.realpath(target)
+        if real in taken:
+            raise InputError(f"{target}: is {taken[real]}, and would be overwritten; name another")
+        taken[real] = "written already"

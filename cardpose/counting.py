@@ -15,6 +15,7 @@ from cardpose import inputs
 from cardpose.drawing import draw_count, draw_packet
 from cardpose.errors import InputError
 from cardpose.files import replacing
+from cardpose.ours import mark_video, marked_jpeg
 from cardpose.predictor import Predictor
 from cardpose.recordings import check_written, read_picture
 from cardpose.reports import Table, interval, picture_record, recording_record
@@ -103,7 +104,7 @@ class Run:
             if source in self.targets:
                 with replacing(self.targets[source]) as scratch:
                     jpeg = cv2.imencode(".jpg", drawn(picture, result))[1]
-                    scratch.write_bytes(jpeg.tobytes())
+                    scratch.write_bytes(marked_jpeg(jpeg.tobytes()))
             if self.stop.is_set():
                 break
         return worked
@@ -217,3 +218,4 @@ def _film(path, rate):
             writer.release()
         if frames:
             check_written(scratch, frames, path)
+            mark_video(scratch)

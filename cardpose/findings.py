@@ -14,6 +14,7 @@ from cardpose.files import replacing
 from cardpose.geometry import CARD, FOCAL
 from cardpose.judging import COLUMNS, INFO, WRONG
 from cardpose.keypoints import KEYPOINTS
+from cardpose.ours import marked_png
 from cardpose.params import load_params
 from cardpose.recordings import frame_name, read_recordings
 
@@ -58,7 +59,7 @@ def report(dataset, table, drawn, complain, text_file):
             print(f"{drawn}: not written, as no label looks wrong")
         else:
             with replacing(drawn) as scratch:
-                scratch.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+                scratch.write_bytes(marked_png(cv2.imencode(".png", picture)[1].tobytes()))
     return 2 if unread else int(any(one.level == WRONG for one in found))
 
 

@@ -1,9 +1,11 @@
 """The commands `cardpose label ...`: from fresh recordings to labels."""
 
+import os
 from pathlib import Path
 
 from cardpose.arguments import positive
 from cardpose.errors import InputError
+from cardpose.ours import check_free, is_export
 
 MODEL = Path("models/pretrained.safetensors")  # it has seen the most looks
 
@@ -50,6 +52,7 @@ def add_arguments(parser):
     add("--next", action="store_true", help="only those of labelling/next.csv, in its order")
     add("--labelled", action="store_true", help="those that have a label, to be corrected")
     add("--output", type=Path, metavar="PATH", help="the file (default: one in labelling/)")
+    add("--force", action="store_true", help="write over a file that cardpose has not written, too")
     add = command(
         "studio",
         _studio,
@@ -70,6 +73,8 @@ def add_arguments(parser):
     what = "the tool's export, or the address of the Label Studio that `make label-studio` runs"
     add("file", metavar="FILE", help=what)
     add("--overwrite", action="store_true", help="replace labels that differ")
+    what = "also take labels that are exactly as proposed, where the file does not say who saw them"
+    add("--accept-proposals", action="store_true", help=what)
 
 
 def dataset_folder(name):
@@ -131,8 +136,12 @@ def _export(chosen):
     folder = dataset_folder(chosen.dataset)
     sheet = exchange.choose(folder, chosen.next, chosen.labelled)
     path = chosen.output or labelling(folder) / exchange.FORMATS[chosen.format]
-    if path.resolve() == (folder / "annotations.csv").resolve():
+    if os.path.realpath(path) == os.path.realpath(folder / "annotations.csv"):
         raise InputError(f"{path}: holds the labels, and would be overwritten; name another")
+    if chosen.output:  # what lies in labelling/ is ours
+        check_free(path, is_export, chosen.force)
+        if chosen.format == "label-studio":
+            check_free(path.parent / exchange.CONFIGURATION, _is_configuration, chosen.force)
     exchange.write(sheet, chosen.format, path, exchange.served(folder))
     proposed = int((~sheet.labelled & ~np.isnan(sheet.confidence).all(axis=1)).sum())
     what = "with their labels" if chosen.labelled else f"{proposed} with proposals"
@@ -141,6 +150,12 @@ def _export(chosen):
         print(f"{path.parent / exchange.CONFIGURATION}: the labelling configuration")
     if chosen.format == "csv" and not chosen.labelled:
         print("write 1 into the column `annotated` of each row that you have looked at")
+
+
+def _is_configuration(path):
+    from cardpose.label_studio import configuration
+
+    return path.read_bytes() == configuration().encode()
 
 
 def _studio(chosen):
@@ -152,17 +167,19 @@ def _studio(chosen):
 
 
 def _import(chosen):
-    from cardpose import exchange, label_server
+    from cardpose import addresses, exchange, label_server
     from cardpose.merging import merge, report
 
     folder = dataset_folder(chosen.dataset)
     index = exchange.sampled(folder)
-    if chosen.file.startswith("http://"):
+    if addresses.is_address(chosen.file):
         content = label_server.export(folder, chosen.file)
         labels = exchange.read_json(chosen.file, content, index)
     else:
         labels = exchange.read(chosen.file, index)
+    if not chosen.accept_proposals:
+        labels = exchange.without_untouched(chosen.file, folder, labels)
     sizes = exchange.sizes(labels.frames, index)
     merged = merge(folder / "annotations.csv", labels, sizes, chosen.overwrite)
-    proposed = exchange.as_proposed(folder, labels)
+    proposed = int(exchange.as_proposed(folder, labels).sum())
     print("\n".join(report(labels, merged, proposed, chosen.dataset)))

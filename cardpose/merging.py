@@ -13,13 +13,15 @@ import numpy as np
 
 from cardpose.annotations import read_annotations
 from cardpose.errors import some
-from cardpose.files import replacing
+from cardpose.files import locked, replacing
 from cardpose.keypoints import KEYPOINTS, rename
 
 COLUMNS = [f"{name}_{what}" for name in KEYPOINTS for what in ("visible", "x", "y")]
 
 # Pixels within which two labels are the same: formats round, and no hand is as exact.
 SAME = 0.01
+
+_WAIT = 60.0  # seconds for which a second merge waits; each takes a second or two
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Merged:
 def merge(path, labels, sizes, overwrite=False):
     """Merge labels into the annotations.csv at `path`, which may be missing.
 
+    A second process that merges into the same file, be it through a link, waits for its turn.
+
     Args:
         labels: of n frames, no two alike, as `annotations.read_annotations` has them: `frames`,
             `points`, `visible`, `known`.
@@ -54,9 +58,15 @@ def merge(path, labels, sizes, overwrite=False):
         a `Merged`.
 
     Raises:
-        InputError: the file is wrong.
+        InputError: the file is wrong, or other processes write it all the time.
     """
-    path, result, rows = Path(path), Merged(), {}
+    path = Path(path)
+    with locked(path, _WAIT):  # what is read stays true until it is written
+        return _merge(path, labels, sizes, overwrite)
+
+
+def _merge(path, labels, sizes, overwrite):
+    result, rows = Merged(), {}
     before = _read(path)
     for row, frame in enumerate(labels.frames):
         new = tuple(each[row] for each in (labels.points, labels.visible, labels.known))

@@ -96,22 +96,39 @@ def test_an_error_leaves_nothing_where_nothing_was(tmp_path, kind):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_behind_is_cleared_away(tmp_path, kind):
-    path = tmp_path / "it"
-    with replacing(path) as scratch:
-        left_behind = scratch
-        put(scratch, kind, "new")
-    put(left_behind, kind, "half")
+HALF = """
+import os, sys
+from pathlib import Path
+from cardpose.files import replacing
+
+with replacing(Path(sys.argv[1])) as scratch:
+    if sys.argv[2] == "folder":
+        scratch.mkdir()
+    (scratch / "a" if sys.argv[2] == "folder" else scratch).write_text("half")
+    os._exit(9)  # nothing is cleaned up
+"""
+
+
+@pytest.mark.parametrize("name", ["it", "it.csv", "[a-z]*", "ä" * 127])
+def test_what_a_killed_run_left_behind_is_cleared_away(tmp_path, kind, name):
+    path = tmp_path / name
+    (tmp_path / ".it.left alone.part").mkdir()
+    command = [sys.executable, "-c", HALF, str(path), kind]
+    assert subprocess.run(command, cwd=Path(__file__).parents[1]).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 3  # the scratch folder and the lock file
     with replacing(path) as scratch:
         assert not scratch.exists()
+        assert len(list(tmp_path.iterdir())) == 3  # new ones
         put(scratch, kind, "newer")
     assert texts(path) == ["newer"] * FULL[kind]
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == sorted([path, tmp_path / ".it.left alone.part"])
 
 
 def test_the_scratch_keeps_the_suffix_that_tells_writers_the_format(tmp_path):
     with replacing(tmp_path / "it.csv") as scratch:
-        assert (scratch.suffix, scratch.parent) == (".csv", tmp_path)
+        # On the same disk, and in a folder that belongs to this run alone.
+        assert (scratch.suffix, scratch.parent.parent) == (".csv", tmp_path)
+        assert scratch.parent.stat().st_mode & 0o777 == 0o700
         scratch.write_text("new")
 
 
@@ -127,7 +144,7 @@ def test_an_interruption_while_the_old_folder_is_removed_leaves_one_whole_folder
         calls.append(folder)
         if len(calls) > 1:
             return remove(folder, *args, **options)
-        next(folder.iterdir()).unlink()
+        next(folder.rglob("a")).unlink()
         raise KeyboardInterrupt
 
     def replace():
@@ -138,6 +155,11 @@ def test_an_interruption_while_the_old_folder_is_removed_leaves_one_whole_folder
     with pytest.raises(KeyboardInterrupt):
         replace()
     assert texts(path) in (["old"] * 2, ["new"] * 2)
+    remove(path)
+    with pytest.raises(ZeroDivisionError), replacing(path):
+        assert not path.exists()  # half an old folder does not come back
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
 
 
 KILLED = """
@@ -188,11 +210,14 @@ def test_a_run_killed_at_any_moment_leaves_the_old_or_the_new_to_the_next(tmp_pa
 
 
 def test_an_old_folder_that_a_killed_run_had_moved_away_comes_back_at_once(tmp_path):
-    put(tmp_path / ".it.old", "folder", "old")
-    with replacing(tmp_path / "it"):
+    (tmp_path / ".it.0123abcd.part").mkdir()
+    (tmp_path / ".it.part.lock").touch()
+    put(tmp_path / ".it.0123abcd.part" / "old folder", "folder", "old")
+    with replacing(tmp_path / "it") as scratch:
         assert texts(tmp_path / "it") == ["old", "old"]
-        put(tmp_path / ".it.part", "folder", "new")
+        put(scratch, "folder", "new")
     assert texts(tmp_path / "it") == ["new", "new"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "it"]
 
 
 def test_a_scratch_is_empty_at_first_whatever_a_killed_run_left_and_gone_in_the_end(tmp_path, kind):
