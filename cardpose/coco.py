@@ -9,8 +9,10 @@ programs add a half; what comes from CVAT has none to add.)
 A keypoint has v = 2 where it is visible; v = 1 where it is hidden, and its place a guess; v = 0
 where it is hidden or unknown, and nobody says where. When read, 0 and 1 are both "not visible":
 CVAT calls them outside and occluded. A picture without an annotation has no label; one with an
-annotation is labelled in all its keypoints. COCO cannot tell a proposal that somebody approved
-from one that nobody has looked at.
+annotation is labelled in all its keypoints, and one whose v are all 0 is not labelled at all: its
+`num_keypoints` is 0. COCO cannot tell a proposal that somebody approved from one that nobody has
+looked at (see `untouched`). Annotations that hold a proposal have its keypoints a second time, as
+`proposed`; most tools drop that.
 """
 
 import math
@@ -20,6 +22,7 @@ import numpy as np
 
 from cardpose.errors import InputError, shown, some
 from cardpose.keypoints import EDGES, KEYPOINTS
+from cardpose.untouched import Returned, step
 
 CATEGORY = {
     "id": 1,
@@ -50,16 +53,17 @@ def dataset(sheet):
             limit(places[v > 0], axis=0) if v.any() else np.zeros(2) for limit in (np.min, np.max)
         )
         sides = (high - low).round(3).tolist()
+        keypoints = [
+            value
+            for (x, y), seen in zip(places.tolist(), v.tolist(), strict=True)
+            for value in (x, y, seen)
+        ]
         annotations.append(
             {
                 "id": len(annotations) + 1,
                 "image_id": row + 1,
                 "category_id": 1,
-                "keypoints": [
-                    value
-                    for (x, y), seen in zip(places.tolist(), v.tolist(), strict=True)
-                    for value in (x, y, seen)
-                ],
+                "keypoints": keypoints,
                 "num_keypoints": int((v > 0).sum()),
                 "bbox": [*low.tolist(), *sides],
                 "area": round(sides[0] * sides[1], 3),
@@ -67,6 +71,7 @@ def dataset(sheet):
                 "iscrowd": 0,
                 "score": round(float(np.nanmean(confidence)), 4),
             }
+            | ({} if sheet.known[row].all() else {"proposed": keypoints})
         )
     return {"images": images, "annotations": annotations, "categories": [CATEGORY]}
 
@@ -79,14 +84,14 @@ def labels(path, found, frame_of):
         frame_of: is called with a picture's name and (width, height), gives its frame's name.
 
     Returns:
-        what `exchange.Labels` holds: frames, points, visible, known, left_out.
+        what `exchange.Labels` holds: frames, points, visible, known, left_out, notes, returned.
 
     Raises:
         InputError: something is missing, there twice, or no number.
     """
     categories = _by_id(path, found, "categories", {"id"})
     images = _by_id(path, found, "images", {"id", "file_name", "width", "height"})
-    marks, seen, left_out = {}, set(), Counter()
+    marks, scale, proposed, seen, left_out = {}, [], [], set(), Counter()
     for number, annotation in enumerate(_dicts(path, found, "annotations"), 1):
         where = f"{path}: annotation {annotation.get('id', number)}"
         if "keypoints" not in annotation:
@@ -107,17 +112,40 @@ def labels(path, found, frame_of):
         if not isinstance(image["file_name"], str):
             raise InputError(f"{path}: image {image['id']}: file_name should be text")
         frame = frame_of(image["file_name"], size)
+        order = _order(path, categories[annotation["category_id"]])
+        read = _marks(f"{path}: {frame}", annotation["keypoints"])
+        if not read[:, 2].any():
+            left_out["not labelled: all their v are 0"] += 1
+            continue
         if frame in marks:
             raise InputError(f"{path}: {frame}: should have one packet (got two annotations)")
-        order = _order(path, categories[annotation["category_id"]])
-        marks[frame] = _marks(f"{path}: {frame}", annotation["keypoints"])[order] / [*size, 1]
+        marks[frame] = read[order]
+        scale.append(size)
+        proposed.append(_as_sent(annotation))
     bare = len(images) - len(seen)
     if bare:
         left_out["without an annotation"] += bare
     marks_of = np.array(list(marks.values())).reshape(-1, 8, 3)
+    scale = np.array(scale, float).reshape(-1, 1, 2)
+    said = marks_of[..., 2] > 0
+    # Many tools write 0, 0 where nothing was marked.
+    said &= (marks_of[..., 2] == 2) | marks_of[..., :2].any(axis=2)
+    places = np.where(said[..., None], marks_of[..., :2], np.nan)
     visible = marks_of[..., 2] == 2
-    points = np.where(visible[..., None], marks_of[..., :2], np.nan)
-    return list(marks), points, visible, np.ones_like(visible), dict(left_out)
+    returned = Returned(
+        np.ones(len(marks), bool), np.array(proposed, bool), places / scale, step(places) / scale
+    )
+    points = np.where(visible[..., None], places / scale, np.nan)
+    return list(marks), points, visible, np.ones_like(visible), dict(left_out), (), returned
+
+
+def _as_sent(annotation):
+    """Whether the keypoints are still those that were proposed, as far as the file tells."""
+    sent = annotation.get("proposed")
+    if not isinstance(sent, list) or len(sent) != 24 or not all(map(is_number, sent)):
+        return False
+    off = np.array(annotation["keypoints"], float) - np.array(sent, float)
+    return bool((np.abs(off) <= 0.01).all())
 
 
 def _dicts(path, found, name):
@@ -152,7 +180,9 @@ def _order(path, category):
 
 
 def _marks(where, values):
-    """(8, 3) of x, y and v."""
+    """(8, 3) of x, y and v, all 0 where the list is empty."""
+    if values == []:
+        return np.zeros((8, 3))
     if not isinstance(values, list) or len(values) != 24 or not all(map(is_number, values)):
         raise InputError(f"{where}: keypoints should be 24 numbers (got {shown(values)})")
     marks = np.array(values, float).reshape(8, 3)
@@ -164,4 +194,9 @@ def _marks(where, values):
 
 def is_number(value):
     """Whether a value of a JSON file is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False

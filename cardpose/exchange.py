@@ -2,30 +2,33 @@
 
 Formats are Label Studio's JSON (`label_studio`), COCO keypoints (`coco`), and CSV: an
 annotations.csv whose column `annotated` is 0 in rows that are proposals, until somebody who has
-looked at them writes 1. What is read is told apart by its content.
+looked at them writes 1. What is read is told apart by its content. Where a format cannot tell,
+what comes back exactly as proposed is no label (see `untouched`).
 """
 
 import csv
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandera.pandas as pa
 
-from cardpose import coco, label_studio
+from cardpose import coco, label_studio, untouched
 from cardpose.annotations import read_annotations
 from cardpose.errors import InputError, shown, some
 from cardpose.files import replacing
 from cardpose.keypoints import KEYPOINTS
-from cardpose.merging import COLUMNS, SAME, as_text
+from cardpose.merging import COLUMNS, as_text
 from cardpose.proposals import labelling, read_proposals
 from cardpose.recordings import INDEX
 from cardpose.tables import names, read_own_table, read_table
 
 FORMATS = {"label-studio": "label-studio.json", "coco": "coco.json", "csv": "labels.csv"}
 CONFIGURATION = "label-studio.xml"
+UNTOUCHED = "exactly as proposed: nobody has corrected them; --accept-proposals takes them"
 
 
 class Sheet(NamedTuple):
@@ -46,7 +49,8 @@ class Sheet(NamedTuple):
 
 class Labels(NamedTuple):
     """Of n frames, as `annotations.read_annotations` has them; `left_out` says {why: how many} more
-    the file has that are no labels; `notes` are lines on what else was decided."""
+    the file has that are no labels; `notes` are lines on what else was decided; `returned` tells
+    which labels may be proposals that nobody has touched."""
 
     frames: list
     points: np.ndarray
@@ -54,6 +58,7 @@ class Labels(NamedTuple):
     known: np.ndarray
     left_out: dict
     notes: tuple = ()
+    returned: untouched.Returned | None = None
 
 
 def sampled(dataset):
@@ -201,13 +206,23 @@ def read_json(path, content, index):
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: no valid JSON: {shown(str(error))}") from None
 
+    cleaned = defaultdict(list)
+    for frame in index:
+        cleaned[_cleaned(frame)].append(frame)
+
     def frame_of(name, size):
-        frame = _frame_of(name, index)
-        if frame is None:
+        frames = _frames_of(name, index, cleaned)
+        if not frames:
             raise _stranger(path, name)
+        if len(frames) > 1:
+            raise InputError(
+                f"{path}: {shown(name)}: may be {' or '.join(map(shown, frames[:3]))}: give their"
+                " recordings names that differ in more than spaces and punctuation"
+            )
+        (frame,) = frames
         width, height = index[frame][1]
         # Rounded to whole pixels, a smaller copy has not quite the same shape.
-        if size is not None and abs(size[0] * height - size[1] * width) > width + height:
+        if size is not None and not (abs(size[0] * height - size[1] * width) <= width + height):
             raise InputError(
                 f"{path}: {frame}: should be of a picture shaped like {width} x {height}"
                 f" (got {size[0]:g} x {size[1]:g})"
@@ -233,8 +248,7 @@ def _checked(path, labels, index):
     if strange:
         raise _stranger(path, strange[0])
     if not labels.frames:
-        why = ", ".join(f"{count} {reason}" for reason, count in labels.left_out.items())
-        raise InputError(f"{path}: holds no label" + (f": {why}" if why else ""))
+        raise _empty(path, labels.left_out)
     place = {frame: number for number, frame in enumerate(index)}
     order = np.argsort([place[frame] for frame in labels.frames])
     frames = [labels.frames[row] for row in order]
@@ -243,6 +257,7 @@ def _checked(path, labels, index):
         points=labels.points[order],
         visible=labels.visible[order],
         known=labels.known[order],
+        returned=untouched.Returned(*(each[order] for each in labels.returned)),
     )
     return labels._replace(points=_inside(path, labels, sizes(frames, index)))
 
@@ -252,34 +267,85 @@ def sizes(frames, index):
     return np.array([index[frame][1] for frame in frames])
 
 
-def as_proposed(dataset, labels):
-    """How many of the labels are just what was proposed: well proposed, or not looked at."""
-    path = labelling(dataset) / "proposals.csv"
-    proposals = _proposals(path, labelled=True)
-    index, count = sampled(dataset), 0
-    for frame, points, visible in zip(*labels[:3], strict=True):
-        if frame in proposals:
-            places, shows, _ = proposals[frame]
-            off = (np.clip(places, 0, 1) - points)[visible] * index[frame][1]
-            count += (shows == visible).all() and (np.hypot(*off.T) <= SAME).all()
-    return int(count)
+def as_proposed(dataset, labels, before=None):
+    """Which of the labels are just what was proposed, (n,) bool: well proposed, or not looked at.
+
+    Args:
+        before: labels that are there already, see `_labels`. What they leave open was proposed.
+    """
+    proposals = _proposals(labelling(dataset) / "proposals.csv", labelled=True)
+    index, result = sampled(dataset), np.zeros(len(labels.frames), bool)
+    for row, frame in enumerate(labels.frames):
+        if frame not in proposals:
+            continue
+        places, shows, _ = proposals[frame]
+        sent = [(places, shows)]
+        if frame in (before or {}):
+            place, seen, said = before[frame]
+            sent.append((np.where(said[:, None], place, places), np.where(said, seen, shows)))
+        label = labels.known[row], labels.visible[row]
+        result[row] = any(
+            untouched.is_as(labels.returned, row, *label, each, index[frame][1]) for each in sent
+        )
+    return result
+
+
+def without_untouched(path, dataset, labels):
+    """The labels without those that are exactly as proposed, where the file leaves open whether
+    somebody has looked at them. Labels that are in annotations.csv already stay.
+
+    Raises:
+        InputError: no label is left.
+    """
+    before, index, returned = _labels(dataset), sampled(dataset), labels.returned
+    out = returned.untouched | (returned.unsure & as_proposed(dataset, labels, before))
+    for row in np.flatnonzero(out):
+        frame, known = labels.frames[row], labels.known[row]
+        if frame in before:
+            places, shows, said = before[frame]
+            label = returned, row, known, labels.visible[row], (places, shows), index[frame][1]
+            out[row] = not (said[known].all() and untouched.is_as(*label))
+    if not out.any():
+        return labels
+    left_out = labels.left_out | {UNTOUCHED: int(out.sum())}
+    kept = np.flatnonzero(~out)
+    if not len(kept):
+        raise _empty(path, left_out)
+    points, visible, known = (each[kept] for each in labels[1:4])
+    frames = [labels.frames[row] for row in kept]
+    rest = untouched.Returned(*(each[kept] for each in returned))
+    return Labels(frames, points, visible, known, left_out, labels.notes, rest)
+
+
+def _empty(path, left_out):
+    why = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    return InputError(f"{path}: holds no label" + (f": {why}" if why else ""))
 
 
 def _stranger(path, name):
     return InputError(f"{path}: {shown(name)}: the data set has no such frame in labelling/frames")
 
 
-def _frame_of(name, index):
-    """The frame that a picture's path or address belongs to, or None.
+def _frames_of(name, index, cleaned):
+    """The frames that a picture's path or address may belong to.
 
-    Files are named after their frames; Label Studio puts eight digits before the names of those
-    that were uploaded.
+    Files are named after their frames. Label Studio puts eight digits before the names of those
+    that were uploaded and cleans them.
+
+    Args:
+        cleaned: the frames by their cleaned names.
     """
     stem = re.sub(r"\.[A-Za-z]+$", "", re.split(r"[/\\]", name)[-1])
-    for frame in (stem, re.sub(r"^[0-9a-f]{8}-", "", stem)):
-        if frame in index:
-            return frame
-    return None
+    stems = stem, re.sub(r"^[0-9a-f]{8}-", "", stem)
+    exact = next((frame for frame in stems if frame in index), None)
+    if exact is not None:
+        return [exact]
+    return next((cleaned[each] for each in stems if each in cleaned), [])
+
+
+def _cleaned(name):
+    """A file's name as Label Studio, that is Django's get_valid_filename, makes it valid."""
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
 
 
 def _read_csv(path):
@@ -295,8 +361,13 @@ def _read_csv(path):
     left_out = {}
     if len(rows) < len(frames):
         left_out["whose `annotated` is not 1, or that are empty"] = len(frames) - len(rows)
-    kept = [frames[row] for row in rows]
-    return Labels(kept, points[rows], visible[rows], known[rows], left_out)
+    kept, points = [frames[row] for row in rows], points[rows]
+    returned = untouched.as_labels(points, "annotated" not in _names(header))
+    return Labels(kept, points, visible[rows], known[rows], left_out, (), returned)
+
+
+def _names(header):
+    return [name.strip() for name in next(csv.reader([header], skipinitialspace=True), [])]
 
 
 def _inside(path, labels, sizes):

@@ -13,15 +13,16 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Annotated
 
-from cardpose import label_studio
-from cardpose.errors import InputError, one_line
+from pydantic import BaseModel, Field, ValidationError
+
+from cardpose import addresses, label_client, label_studio
+from cardpose.errors import InputError
 from cardpose.exchange import served
-from cardpose.files import read_json, replacing
+from cardpose.files import replacing
 from cardpose.proposals import labelling
 
 PROGRAM = Path(".venv-label-studio/bin/label-studio")
@@ -34,10 +35,15 @@ HOW = (
 _USER = "labeller@localhost"
 _HOST = "127.0.0.1"
 _PATIENCE = 600  # seconds that its first start may take, which makes its database
-_HEALTH = 10  # seconds for a sign of life
-_ANSWER = 600  # seconds for an answer, which may be about thousands of frames
+_HEALTH = label_client.Limits(seconds=10, size=2**16)  # of a sign of life
+_PAUSE = 0.5  # seconds between two questions for it
 
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy in between
+
+class Access(BaseModel):
+    """What the user of Label Studio logs in with: printable ASCII without spaces."""
+
+    password: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
+    token: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
 
 
 def serve(dataset, sheet, port, say):
@@ -58,7 +64,7 @@ def serve(dataset, sheet, port, say):
     say("starting Label Studio; the first time takes a minute or two")
     with _stopped(), _running(program, dataset, port, access) as (process, address):
         fill(dataset, sheet, address)
-        say(f"label at {address}, as {_USER}, password {access['password']}")
+        say(f"label at {address}, as {_USER}, password {access.password}")
         say(f"there: {HOW}")
         say(f"take what is labelled: cardpose label import {dataset} {address}")
         say("or end Label Studio with Ctrl-C, which saves it first")
@@ -78,32 +84,32 @@ def fill(dataset, sheet, address):
 
     Frames that somebody has begun to label there stay as they are; all others are replaced.
     """
-    ask = _client(dataset, address)
-    project = _project(dataset, ask)
+    client = _client(dataset, address)
+    project = _project(dataset, client)
     if project is None:
-        project = ask(
-            "/api/projects",
-            {
-                "title": _title(dataset),
-                "label_config": label_studio.configuration(),
-                "expert_instruction": HOW,
-                "show_collab_predictions": True,
-                "enable_empty_annotation": True,
-                "sampling": "Sequential sampling",
-            },
-        )["id"]
+        content = {
+            "title": _title(dataset),
+            "label_config": label_studio.configuration(),
+            "expert_instruction": HOW,
+            "show_collab_predictions": True,
+            "enable_empty_annotation": True,
+            "sampling": "Sequential sampling",
+        }
+        made, _ = client.ask("/api/projects", content, kind=label_client.Created)
+        project = made.id
         frames = Path(dataset).resolve().parent / served(dataset)
-        ask("/api/storages/localfiles", {"project": project, "path": str(frames)})
+        client.ask("/api/storages/localfiles", {"project": project, "path": str(frames)})
     begun, rest = set(), []
-    for task in _tasks(ask, project):
-        if task.get("annotations") or task.get("drafts"):
-            begun.add(task["data"].get("frame"))
+    for task in _tasks(client, project)[0]:
+        if task.annotations or task.drafts:
+            begun.add(task.data.frame)
         else:
-            rest.append(task["id"])
+            rest.append(task.id)
     if rest:
-        ask(
+        client.ask(
             f"/api/dm/actions?id=delete_tasks&project={project}",
             {"selectedItems": {"all": False, "included": rest}},
+            long=True,
         )
     new = [
         task
@@ -111,32 +117,34 @@ def fill(dataset, sheet, address):
         if task["data"]["frame"] not in begun
     ]
     if new:
-        ask(f"/api/projects/{project}/import", new)
+        client.ask(f"/api/projects/{project}/import", new, long=True)
 
 
 def export(dataset, address):
     """What Label Studio, running at an address, exports of the data set's project as JSON: bytes.
 
     Raises:
-        InputError: it does not answer, or has no such project.
+        InputError: the address is wrong, it does not answer as Label Studio does, or it has no such
+            project.
     """
-    ask = _client(dataset, address)
-    project = _project(dataset, ask)
+    address = addresses.normalised(address)
+    client = _client(dataset, address)
+    project = _project(dataset, client)
     if project is None:
         raise InputError(f"{address}: has no project named {_title(dataset)}")
-    return json.dumps(_tasks(ask, project)).encode()
+    return _tasks(client, project)[1]
 
 
-def _tasks(ask, project):
-    return ask(f"/api/projects/{project}/export?exportType=JSON&download_all_tasks=true")
+def _tasks(client, project):
+    """The tasks of a project, checked, and as bytes."""
+    path = f"/api/projects/{project}/export?exportType=JSON&download_all_tasks=true"
+    return client.ask(path, kind=list[label_client.Task], long=True)
 
 
-def _project(dataset, ask):
+def _project(dataset, client):
     """The number of the data set's project, or None."""
-    for project in ask("/api/projects?page_size=1000")["results"]:
-        if project["title"] == _title(dataset):
-            return project["id"]
-    return None
+    title = _title(dataset)
+    return next((project.id for project in client.projects() if project.title == title), None)
 
 
 def _title(dataset):
@@ -151,39 +159,36 @@ def _log(dataset):
     return _folder(dataset) / "server.log"
 
 
+def _access_file(dataset):
+    return _folder(dataset) / "access.json"
+
+
 def _access(dataset):
-    """The password and the token of its user, made at the first call."""
-    path = _folder(dataset) / "access.json"
+    """The `Access` of its user, made at the first call.
+
+    Raises:
+        InputError: the file is damaged. The message tells nothing that is in it.
+    """
+    path = _access_file(dataset)
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         content = {"password": secrets.token_urlsafe(9), "token": secrets.token_hex(20)}
         with replacing(path) as new:
             new.touch(mode=0o600)
             new.write_text(json.dumps(content))
-    return read_json(path, ("password", "token"))
+    try:
+        return Access.model_validate_json(path.read_bytes(), strict=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValidationError:
+        raise InputError(
+            f"{path}: should hold a password and a token as text without spaces: delete it, and"
+            " `cardpose label studio` makes it again"
+        ) from None
 
 
 def _client(dataset, address):
-    """ask(path, content): what Label Studio answers, from JSON to JSON."""
-    token = _access(dataset)["token"]
-    headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
-
-    def ask(path, content=None):
-        data = None if content is None else json.dumps(content).encode()
-        url = address.rstrip("/") + path
-        request = urllib.request.Request(url, data, headers)
-        try:
-            with _DIRECT.open(request, timeout=_ANSWER) as response:
-                answer = response.read()
-            return json.loads(answer) if answer else None
-        except urllib.error.HTTPError as error:
-            said = one_line(error.read(300).decode(errors="replace"))
-            raise InputError(f"{url}: answers {error.code}: {said}") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise InputError(f"{address}: no Label Studio answers there ({reason})") from None
-
-    return ask
+    return label_client.Client(address, _access(dataset).token, _access_file(dataset))
 
 
 @contextmanager
@@ -235,8 +240,8 @@ def _running(program, dataset, port, access):
 def _environment(dataset, access):
     settings = {
         "LABEL_STUDIO_USERNAME": _USER,
-        "LABEL_STUDIO_PASSWORD": access["password"],
-        "LABEL_STUDIO_USER_TOKEN": access["token"],
+        "LABEL_STUDIO_PASSWORD": access.password,
+        "LABEL_STUDIO_USER_TOKEN": access.token,
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
         "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
@@ -257,9 +262,9 @@ def _wait(process, address, dataset):
     """Wait until Label Studio answers."""
     end = time.monotonic() + _PATIENCE
     while process.poll() is None and time.monotonic() < end:
-        try:
-            with _DIRECT.open(f"{address}/health", timeout=_HEALTH):
+        with suppress(InputError):  # nobody answers yet
+            status, _, _ = label_client.fetch(address, "/health", _HEALTH)
+            if 200 <= status < 300:
                 return
-        except OSError:
-            time.sleep(0.5)
+        time.sleep(_PAUSE)
     raise InputError(f"{_log(dataset)}: Label Studio does not start; the reason stands there")

@@ -5,7 +5,8 @@ what is a fraction here, times 100, is a percentage there.
 
 A visible keypoint has a mark, a hidden one has none. Proposals are predictions: they become labels
 by being submitted. Of a task with several submitted annotations the latest counts; skipped tasks
-and drafts are no labels.
+and drafts are no labels. An annotation that Label Studio made from a prediction, and that nobody
+has submitted, is a label only if it differs from the proposal.
 """
 
 from collections import Counter
@@ -17,6 +18,7 @@ import numpy as np
 from cardpose.coco import is_number
 from cardpose.errors import InputError, shown
 from cardpose.keypoints import KEYPOINTS
+from cardpose.untouched import as_labels
 
 # Greens for the back and yellows for the face, as drawing.py has them, but each one's own.
 COLOURS = {
@@ -113,14 +115,15 @@ def labels(path, found, frame_of):
             name.
 
     Returns:
-        what `exchange.Labels` holds: frames, points, visible, known, left_out, notes.
+        what `exchange.Labels` holds: frames, points, visible, known, left_out, notes, returned.
 
     Raises:
         InputError: it is no such list, or a mark is wrong.
     """
     submitted, left_out = {}, Counter()
     for number, task in enumerate(found, 1):
-        where = f"{path}: task {task.get('id', number) if isinstance(task, dict) else number}"
+        name = task.get("id", number) if isinstance(task, dict) else number
+        where = f"{path}: task {shown(name)}"
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise InputError(
                 f"{where}: should be as Label Studio exports it as JSON (not JSON-MIN)"
@@ -131,15 +134,18 @@ def labels(path, found, frame_of):
             submitted.setdefault(frame, []).extend(count)
         else:
             left_out[why] += 1
+    latest = {frame: max(annotations, key=_rank) for frame, annotations in submitted.items()}
     rows = [
-        _marks(f"{path}: {frame}", max(annotations, key=_age)["result"], frame, frame_of)
-        for frame, annotations in submitted.items()
+        _marks(f"{path}: {frame}", annotation["result"], frame, frame_of)
+        for frame, annotation in latest.items()
     ]
     points = np.array(rows, float).reshape(-1, 8, 2)
     visible = ~np.isnan(points[..., 0])
     several = sum(len(annotations) > 1 for annotations in submitted.values())
     notes = (f"{several} labelled several times: the latest counts",) if several else ()
-    return list(submitted), points, visible, np.ones_like(visible), dict(left_out), notes
+    returned = as_labels(points, [_by_no_person(each) for each in latest.values()])
+    frames, known = list(latest), np.ones_like(visible)
+    return frames, points, visible, known, dict(left_out), notes, returned
 
 
 def _picture(where, data):
@@ -148,8 +154,13 @@ def _picture(where, data):
         return data["frame"]
     if not isinstance(data.get("image"), str):
         raise InputError(f"{where}: data should have `frame` or `image` (got {shown(data)})")
-    address = urlsplit(data["image"])
-    served = parse_qs(address.query).get("d")
+    try:
+        address = urlsplit(data["image"])
+        served = parse_qs(address.query).get("d")
+    except ValueError:
+        raise InputError(
+            f"{where}: data: `image` should be an address (got {shown(data['image'])})"
+        ) from None
     return served[0] if served else unquote(address.path)
 
 
@@ -164,8 +175,26 @@ def _submitted(where, task):
     return submitted, "skipped" if annotations else "not submitted"
 
 
+def _by_no_person(annotation):
+    """Whether an annotation was made from a prediction and shows no sign that it was submitted.
+
+    "Create Annotations From Predictions" does so for all tasks at once. Who submits in the browser
+    leaves the time that it took.
+    """
+    action = annotation.get("last_action")
+    if isinstance(action, str) and action:
+        return action in ("prediction", "propagated_annotation", "imported")
+    made = annotation.get("parent_prediction") is not None
+    return made and annotation.get("lead_time") is None
+
+
+def _rank(annotation):
+    """Sort annotations by when they were submitted, after those that nobody has submitted; times
+    are all in UTC."""
+    return not _by_no_person(annotation), *_age(annotation)
+
+
 def _age(annotation):
-    """Sorts annotations by when they were submitted; times are all in UTC."""
     when = annotation.get("updated_at") or annotation.get("created_at") or ""
     number = annotation.get("id")
     return str(when), number if isinstance(number, int) else 0

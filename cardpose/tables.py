@@ -48,6 +48,9 @@ def read_table(path, schema):
 
 
 def _checked(path, table, schema):
+    whole = [name for name in table if str(schema.columns[name].dtype).lower() == "int64"]
+    # Spreadsheets and pandas write 1.0 for 1 where another row of the column is empty.
+    table[whole] = table[whole].replace(r"^([+-]?\d+)\.0*$", r"\1", regex=True)
     try:
         # A copy, as what pandera returns is in part a view of the text.
         checked = schema.validate(table, lazy=True).copy()

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from pycocotools import mask
 from pycocotools.coco import COCO
@@ -165,7 +166,9 @@ def off(mine, points, visible):
 def test_proposals_come_back_as_labels_to_a_hundredth_of_a_pixel(
     kind, mine, exported, taken, proposals
 ):
-    status, said = taken(BACK_AGAIN[kind](exported(kind)))
+    # COCO cannot tell that somebody has looked at them.
+    accept = ["--accept-proposals"] if kind == "coco" else []
+    status, said = taken(BACK_AGAIN[kind](exported(kind)), *accept)
     assert (status, said.splitlines()[0]) == (0, "5 labels: 5 added")
     assert said.splitlines()[1:] == [
         "5 of the 5 exactly as proposed",
@@ -376,7 +379,7 @@ def test_a_frame_without_a_proposal_goes_out_bare(mine, exported, taken):
     assert "predictions" not in tasks[4]
     assert [each["image_id"] for each in dataset["annotations"]] == [1, 2, 3, 4]
     assert exported("csv").splitlines()[5] == FRAMES[4] + ",0" + 24 * ","
-    said = taken(dataset)[1]
+    said = taken(dataset, "--accept-proposals")[1]
     assert said.splitlines()[:2] == ["4 labels: 4 added", "left out: 1 without an annotation"]
 
 
@@ -461,6 +464,63 @@ def test_pictures_that_were_uploaded_are_found_by_their_names(mine, exported, ta
     assert "5 the same as before" in taken(tasks)[1]
 
 
+def test_uploaded_pictures_are_found_by_the_names_that_label_studio_makes_valid(
+    mine, exported, taken, proposals
+):
+    tasks = submitted(exported("label-studio"))
+    for task, frame in zip(tasks, FRAMES, strict=True):
+        name = frame.replace(" ", "_").replace("%", "").replace("&", "")
+        task["data"] = {"image": f"/data/upload/1/0f3a99b2-{name}.png"}
+    assert taken(tasks)[0] == 0
+    assert off(mine, proposals.points, proposals.visible) <= NEAR
+
+
+def test_a_name_made_valid_that_may_be_two_frames_is_refused(mine, exported, taken):
+    tasks = submitted(exported("label-studio"))
+    path = mine / "labelling" / "frames" / "index.csv"
+    text = path.read_text()
+    row = next(line for line in text.splitlines() if line.startswith(FRAMES[0]))
+    path.write_text(f"{text}{row.replace('50% & more', '50 & more')}\n")
+    tasks[0]["data"] = {"image": "/data/upload/1/0f3a99b2-50__more_frame_0.png"}
+    status, said = taken(tasks)
+    assert (status, said.count("\n")) == (1, 1)
+    assert "may be '50% & more_frame_0' or '50 & more_frame_0'" in said
+    tasks[0]["data"] = {"image": "/data/upload/1/0f3a99b2-50 & more_frame_0.png"}  # as it is
+    assert taken(tasks)[0] == 0
+
+
+def test_an_annotation_that_nobody_has_submitted_is_no_label(mine, exported, taken):
+    """Label Studio can make annotations from all predictions at once."""
+    tasks = submitted(exported("label-studio"))
+    for task in tasks:
+        task["annotations"][0] |= {"parent_prediction": 5, "lead_time": None, "last_action": None}
+    tasks[1]["annotations"][0]["last_action"] = "prediction"
+    del tasks[2]["annotations"][0]["lead_time"]
+    before = (mine / "annotations.csv").exists()
+    status, said = taken(tasks)
+    assert (status, said.count("\n")) == (1, 1)
+    assert f"holds no label: 5 {exchange.UNTOUCHED}" in said
+    assert (mine / "annotations.csv").exists() == before
+    # Submitted, submitted again, moved: labels.
+    tasks[0]["annotations"][0]["lead_time"] = 3.5
+    tasks[1]["annotations"][0]["last_action"] = "submitted"
+    mark(tasks)["value"]["x"] += 0.01
+    status, said = taken(tasks)
+    assert said.splitlines()[:2] == ["3 labels: 3 added", f"left out: 2 {exchange.UNTOUCHED}"]
+    assert read_annotations(mine / "annotations.csv")[0] == [FRAMES[0], FRAMES[1], FRAMES[4]]
+    assert taken(tasks, "--accept-proposals")[1].startswith("5 labels: 2 added, 3 the same")
+
+
+def test_a_submitted_annotation_counts_before_one_that_nobody_has_submitted(mine, exported, taken):
+    tasks = submitted(exported("label-studio"))
+    made = copy.deepcopy(tasks[4]["annotations"][0])
+    made |= {"parent_prediction": 5, "lead_time": None, "updated_at": "2026-03-09T10:00:00Z"}
+    tasks[4]["annotations"].append(made)
+    tasks[4]["annotations"][0]["result"][0]["value"]["x"] = 70
+    assert taken(tasks)[0] == 0
+    assert read_annotations(mine / "annotations.csv")[1][4, 0, 0] == 0.7
+
+
 def mark(tasks, k=0):
     return tasks[4]["annotations"][0]["result"][k]
 
@@ -519,7 +579,7 @@ def test_coco_keypoints_may_stand_in_any_order(mine, exported, taken, proposals)
     category["keypoints"] = [KEYPOINTS[k] for k in order]
     for one in found["annotations"]:
         one["keypoints"] = np.array(one["keypoints"]).reshape(8, 3)[order].reshape(-1).tolist()
-    assert taken(found)[0] == 0
+    assert taken(found, "--accept-proposals")[0] == 0
     assert off(mine, proposals.points, proposals.visible) <= NEAR
 
 
@@ -530,7 +590,7 @@ def test_a_smaller_copy_of_the_pictures_is_as_good(mine, exported, taken, propos
         one["keypoints"] = [
             value / 2 if k % 3 < 2 else value for k, value in enumerate(one["keypoints"])
         ]
-    assert taken(found)[0] == 0
+    assert taken(found, "--accept-proposals")[0] == 0
     assert off(mine, proposals.points, proposals.visible) <= NEAR
 
 
@@ -575,7 +635,200 @@ def test_a_fault_in_a_coco_file_is_named(spoil, words, mine, exported, taken):
     assert not (mine / "annotations.csv").exists()
 
 
+def test_annotations_whose_v_are_all_0_are_no_labels(mine, exported, taken):
+    found = from_cvat(exported("coco"))
+    for one in found["annotations"][:2]:
+        one |= {"keypoints": 24 * [0], "num_keypoints": 0}
+    found["annotations"][2] |= {"keypoints": [], "num_keypoints": 0}
+    found["annotations"][3]["keypoints"][0] += 1
+    said = taken(found, "--accept-proposals")[1]
+    left_out = "left out: 3 not labelled: all their v are 0"
+    assert said.splitlines()[:2] == ["2 labels: 2 added", left_out]
+    assert read_annotations(mine / "annotations.csv")[0] == FRAMES[3:]
+    # Beside one that is none, the other annotation of a picture counts.
+    found["annotations"][0]["image_id"] = 4
+    assert "1 without an annotation" in taken(found, "--accept-proposals")[1]
+
+
+# Proposals that come back as they went out
+
+
+def rounded(digits, cut=False):
+    """A tool that rounds places to so many digits, or cuts off what follows the point."""
+
+    def change(found):
+        for one in found["annotations"]:
+            values = one["keypoints"]
+            one["keypoints"] = [int(v) if cut else round(v, digits) for v in values]
+
+    return change
+
+
+def halved(found):
+    """A tool that has pictures half as large, and rounds to two digits."""
+    for image in found["images"]:
+        image["width"], image["height"] = image["width"] // 2, image["height"] // 2
+    for one in found["annotations"]:
+        one["keypoints"] = [
+            round(v / 2, 2) if k % 3 < 2 else v for k, v in enumerate(one["keypoints"])
+        ]
+
+
+def only_visible(found):
+    """A tool that knows no hidden keypoints."""
+    for one in found["annotations"]:
+        marks = np.array(one["keypoints"]).reshape(8, 3)
+        one["keypoints"] = np.where(marks[:, 2:] == 2, marks, 0).reshape(-1).tolist()
+
+
+TOOLS = {
+    "as it is": lambda found: None,
+    "2 digits": rounded(2),
+    "1 digit": rounded(1),
+    "whole pixels": rounded(0),
+    "cut to whole pixels": rounded(0, cut=True),
+    "smaller pictures": halved,
+    "no hidden keypoints": only_visible,
+}
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["keeps all", "drops unknown fields"])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_proposals_that_come_back_untouched_are_no_labels(
+    tool, keeps, mine, exported, taken, proposals
+):
+    path = mine / "annotations.csv"
+    write_annotations(path, ["old_frame_1"], np.zeros((1, 8, 2)), np.ones((1, 8), bool))
+    before = path.read_bytes()
+    found = exported("coco")
+    assert all("proposed" in one for one in found["annotations"])
+    for one in found["annotations"]:
+        if not keeps:
+            del one["proposed"], one["score"]
+    TOOLS[tool](found)
+    status, said = taken(found)
+    assert (status, said.count("\n")) == (1, 1)
+    assert f"holds no label: 5 {exchange.UNTOUCHED}" in said
+    assert path.read_bytes() == before
+    # One corner is moved, one hidden, one shown: somebody has looked at these three.
+    moved = found["annotations"][0]["keypoints"]
+    moved[3 * 2] += 2
+    found["annotations"][1]["keypoints"][3 * 2 + 2] = 1
+    shown = found["annotations"][3]["keypoints"]
+    shown[3 * 5 : 3 * 6] = [*shown[3 * 4 : 3 * 4 + 2], 2]
+    status, said = taken(found)
+    assert said.splitlines()[:2] == ["3 labels: 3 added", f"left out: 2 {exchange.UNTOUCHED}"]
+    assert read_annotations(path)[0][1:] == [FRAMES[0], FRAMES[1], FRAMES[3]]
+    # Whoever wants the rest says so.
+    status, said = taken(found, "--accept-proposals")
+    assert said.splitlines()[:2] == [
+        "5 labels: 2 added, 3 the same as before",
+        "2 of the 5 exactly as proposed",
+    ]
+
+
+def test_a_hidden_corner_that_was_moved_was_looked_at(mine, exported, taken):
+    found = from_cvat(exported("coco"))
+    found["annotations"][1]["keypoints"][0] += 5  # which is hidden
+    assert taken(found)[1].startswith("1 labels: 1 added")
+    assert read_annotations(mine / "annotations.csv")[0] == FRAMES[1:2]
+
+
+def test_what_was_exported_before_the_proposals_changed_is_known_by_its_mark(
+    mine, exported, taken, proposals
+):
+    found = from_cvat(exported("coco"))
+    path = mine / "labelling" / "proposals.csv"
+    write_proposals(path, proposals._replace(points=proposals.points + 0.01))
+    assert f"5 {exchange.UNTOUCHED}" in taken(found)[1]
+    found["annotations"][2]["keypoints"][0] += 1
+    assert taken(found)[1].startswith("1 labels: 1 added")
+
+
+def test_a_proposal_does_not_replace_a_label(mine, exported, taken, proposals):
+    found = from_cvat(exported("coco"))
+    path = mine / "annotations.csv"
+    write_annotations(path, FRAMES, proposals.points + 0.01, proposals.visible)
+    before = path.read_bytes()
+    status, said = taken(found, "--overwrite")
+    assert (status, f"5 {exchange.UNTOUCHED}" in said) == (1, True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["keeps all", "drops unknown fields"])
+def test_proposals_that_fill_up_a_label_are_none(keeps, mine, exported, taken, proposals):
+    """Labels that leave corners open go out filled up with proposals."""
+    known = np.array([[True] * 4 + [False] * 4])
+    path = mine / "annotations.csv"
+    places = proposals.points[4:] + 0.01
+    write_annotations(path, FRAMES[4:], places, proposals.visible[4:] & known, known)
+    before = path.read_bytes()
+    found = from_cvat(exported("coco", "--labelled"))
+    if not keeps:
+        del found["annotations"][0]["proposed"]
+    status, said = taken(found)
+    assert (status, f"1 {exchange.UNTOUCHED}" in said) == (1, True)
+    assert path.read_bytes() == before
+    found["annotations"][0]["keypoints"][3 * 5] += 1  # one of the open corners
+    assert taken(found)[1].startswith("1 labels: 1 completed")
+    assert read_annotations(path)[3].all()
+
+
+def test_labels_that_are_as_proposed_come_back_the_same(mine, exported, taken, proposals):
+    path = mine / "annotations.csv"
+    write_annotations(path, FRAMES, proposals.points, proposals.visible)
+    found = exported("coco", "--labelled")
+    assert not any("proposed" in one for one in found["annotations"])
+    assert taken(from_cvat(found))[1].startswith("5 labels: 5 the same as before")
+    found["annotations"][0]["keypoints"][3 * 2] += 1
+    said = taken(from_cvat(found), "--overwrite")[1]
+    assert said.startswith("5 labels: 1 changed, 4 the same as before")
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_a_csv_file_that_does_not_say_what_was_looked_at_is_compared(
+    dropped, mine, exported, taken, tmp_path
+):
+    exported("csv")
+    table = pd.read_csv(mine / "labelling" / "labels.csv")
+    if dropped:
+        del table["annotated"]
+    else:
+        table["annotated"] = 1
+    table.loc[2, "upper_left_back_x"] += 0.002
+    said = taken(table.to_csv())[1]
+    left = f"left out: 4 {exchange.UNTOUCHED}"
+    assert (said.splitlines()[1] == left) == dropped
+    frames = read_annotations(mine / "annotations.csv")[0]
+    assert frames == (FRAMES[2:3] if dropped else FRAMES)
+
+
 # What CSV says, and files that are none of these
+
+
+def test_whole_numbers_may_have_a_point(mine, exported, taken, proposals):
+    """As pandas writes them as soon as another row of the column is empty."""
+    exported("csv")
+    table = pd.read_csv(mine / "labelling" / "labels.csv").astype({"annotated": float})
+    table["annotated"] = 1.0
+    for name in KEYPOINTS:
+        table[f"{name}_visible"] = table[f"{name}_visible"].astype(float)
+    assert ",1.0,1.0," in table.to_csv(index=False)
+    assert taken(table.to_csv(index=False))[0] == 0
+    assert off(mine, proposals.points, proposals.visible) <= NEAR
+
+
+@pytest.mark.parametrize(
+    "value", ["1.5", "1.0.0", "1e0", "2.0", "-1.0", "1.0x", ".0", "nan", "True"]
+)
+def test_other_numbers_are_refused(value, mine, exported, taken):
+    text = approved(exported("csv"))
+    for old in (",1,0,", ",1,1,"):
+        changed = text.replace(old, f"{old[:-2]}{value},", 1)
+        status, said = taken(changed)
+        assert (status, said.count("\n")) == (1, 1)
+        assert "line " in said
+    assert not (mine / "annotations.csv").exists()
 
 
 def test_a_row_counts_once_somebody_has_looked_at_it(mine, exported, taken):
