@@ -7,8 +7,10 @@ import uuid
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Literal
 
 import cv2
+from pydantic import ConfigDict, Field, TypeAdapter
 from tqdm import tqdm
 
 from cardpose.cluster import on_cluster
@@ -32,7 +34,7 @@ _JPEG = [
 ]
 
 
-def extract_frames(recordings, step, folder, jobs=-1, dask=None):
+def extract_frames(recordings, step, folder, jobs=-1, dask=None, dask_tls=None):
     """Write the sampled frames of all recordings, and what they are, into `folder`.
 
     `folder` gets a sub-folder of pictures a recording, and two tables: `index.csv` (`frame,
@@ -43,6 +45,7 @@ def extract_frames(recordings, step, folder, jobs=-1, dask=None):
         step: takes frames 0, step, 2 step, ... of a video; folders of frames are taken whole.
         jobs: recordings worked on side by side; -1 for one a core.
         dask: address of a Dask scheduler, whose workers do it instead; see `cluster.on_cluster`.
+        dask_tls: the certificates that encrypt the connection to it, or None.
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
@@ -56,7 +59,8 @@ def extract_frames(recordings, step, folder, jobs=-1, dask=None):
             # Workers have working directories of their own.
             queue = [replace(each, path=each.path.absolute()) for each in queue]
             target = stack.enter_context(_used_once(folder.absolute()))
-            work = on_cluster(dask, partial(_extract, step=step, folder=target), queue, target)
+            extract, accept = partial(_extract, step=step, folder=target), partial(_accept, step)
+            work = on_cluster(dask, extract, queue, target, dask_tls, accept)
         index, summary = (
             csv.writer(stack.enter_context(_text(folder / name)), lineterminator="\n")
             for name in ("index.csv", "recordings.csv")
@@ -104,6 +108,35 @@ def _used_once(folder):
     finally:
         # Under another name nobody can add to it while it is removed.
         shutil.rmtree(scratch.rename(scratch.with_suffix(".over")))
+
+
+# What `_extract` returns, to the letter: it names the files in index.csv.
+_FOUND = TypeAdapter(
+    tuple[
+        Literal["folder", "video"],
+        Annotated[int, Field(ge=1)],
+        Annotated[int, Field(ge=1)],
+        list[
+            tuple[
+                Annotated[int, Field(ge=0)],
+                Annotated[str, Field(pattern=r"^\.[a-z0-9]{1,5}$")],
+                Annotated[int, Field(ge=1)],
+                Annotated[int, Field(ge=1)],
+            ]
+        ],
+    ],
+    config=ConfigDict(strict=True),
+)
+
+
+def _accept(step, recording, found):
+    """Raise a ValueError where a worker's answer is nothing that `_extract` returns."""
+    kind, frames, step_taken, pictures = _FOUND.validate_python(found)
+    numbers = [number for number, *_ in pictures]
+    expected = ("folder", 1) if recording.is_folder else ("video", step)
+    known = recording.is_folder or all(n < frames and n % step == 0 for n in numbers)
+    if (kind, step_taken) != expected or numbers != sorted(set(numbers)) or not known:
+        raise ValueError("other frames than those of the recording")
 
 
 def _extract(recording, step, folder):

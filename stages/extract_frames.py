@@ -11,9 +11,16 @@ from cardpose.recordings import read_recordings
 
 def main():
     params = load_params()
+    machine = params.machine
     recordings = read_recordings(Path("data") / params.dataset)
     with replacing("data/frames") as folder:
-        extract_frames(recordings, params.frame_step, folder, dask=params.machine.dask)
+        extract_frames(
+            recordings,
+            params.frame_step,
+            folder,
+            dask=machine.dask,
+            dask_tls=machine.dask_tls,
+        )
 
 
 if __name__ == "__main__":

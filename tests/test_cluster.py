@@ -12,7 +12,7 @@ import pytest
 from distributed import Client, LocalCluster
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 
-from cardpose import cluster
+from cardpose import cluster, scheduler
 from cardpose.cluster import on_cluster
 from cardpose.extraction import extract_frames
 from cardpose.files import replacing
@@ -116,7 +116,12 @@ def test_a_recording_that_kills_every_worker_is_one_line(
 
 def test_a_scheduler_without_workers_is_not_waited_for(tmp_path, complains, monkeypatch):
     monkeypatch.setattr(cluster, "_PATIENCE", 1)
-    options = {"dashboard_address": ":0", "processes": False, "silence_logs": 50}
+    options = {
+        "dashboard_address": ":0",
+        "processes": False,
+        "protocol": "tcp://",
+        "silence_logs": 50,
+    }
     with LocalCluster(n_workers=0, **options) as none, complains("has no workers"):
         list(on_cluster(none.scheduler_address, time.sleep, [0], tmp_path))
     with LocalCluster(n_workers=1, **options) as one:
@@ -128,7 +133,12 @@ def test_a_scheduler_without_workers_is_not_waited_for(tmp_path, complains, monk
 
 
 def test_a_scheduler_that_goes_away_is_one_line(tmp_path, complains, capfd):
-    options = {"dashboard_address": ":0", "processes": False, "silence_logs": 50}
+    options = {
+        "dashboard_address": ":0",
+        "processes": False,
+        "protocol": "tcp://",
+        "silence_logs": 50,
+    }
     with LocalCluster(n_workers=1, **options) as one:
         work = on_cluster(one.scheduler_address, time.sleep, [0, 5], tmp_path)
         next(work)
@@ -139,7 +149,7 @@ def test_a_scheduler_that_goes_away_is_one_line(tmp_path, complains, capfd):
 
 
 def test_nobody_at_the_address_is_one_line_soon(dataset, tmp_path, complains, monkeypatch):
-    monkeypatch.setattr(cluster, "_ANSWER", 1)
+    monkeypatch.setattr(scheduler, "ANSWER", 1)
     for address in ("tcp://127.0.0.1:9", "tcp://127.0.0.1", "nonsense", "http://127.0.0.1:9"):
         with (
             complains(f"params.yaml: machine.dask: {address}: no Dask scheduler", "tcp://10.0.0.5"),
