@@ -10,9 +10,10 @@ A keypoint has v = 2 where it is visible; v = 1 where it is hidden, and its plac
 where it is hidden or unknown, and nobody says where. When read, 0 and 1 are both "not visible":
 CVAT calls them outside and occluded. A picture without an annotation has no label; one with an
 annotation is labelled in all its keypoints, and one whose v are all 0 is not labelled at all: its
-`num_keypoints` is 0. COCO cannot tell a proposal that somebody approved from one that nobody has
-looked at (see `untouched`). Annotations that hold a proposal have its keypoints a second time, as
-`proposed`; most tools drop that.
+`num_keypoints` is 0. A file that calls some annotations not labelled calls the others labelled. Any
+other file cannot tell a proposal that somebody approved from one that nobody has looked at (see
+`untouched`). Annotations that hold a proposal have its keypoints a second time, as `proposed`; most
+tools drop that.
 """
 
 import math
@@ -32,6 +33,8 @@ CATEGORY = {
     "skeleton": [[a + 1, b + 1] for a, b in EDGES],  # counted from 1
 }
 
+_NOT_LABELLED = "not labelled: all their v are 0"
+
 
 def dataset(sheet):
     """A dict in COCO's format, of an `exchange.Sheet`; `score` is the mean of the confidences."""
@@ -48,10 +51,10 @@ def dataset(sheet):
         with np.errstate(invalid="ignore"):
             inside = ((places >= 0) & (places <= (width, height))).all(axis=1)
         v = np.where(inside & ~np.isnan(confidence), 1 + sheet.visible[row], 0)
+        if not v.any():  # which would say that somebody calls it not labelled
+            continue
         places = np.where(v[:, None] > 0, places, 0).round(3)
-        low, high = (
-            limit(places[v > 0], axis=0) if v.any() else np.zeros(2) for limit in (np.min, np.max)
-        )
+        low, high = (limit(places[v > 0], axis=0) for limit in (np.min, np.max))
         sides = (high - low).round(3).tolist()
         keypoints = [
             value
@@ -115,7 +118,7 @@ def labels(path, found, frame_of):
         order = _order(path, categories[annotation["category_id"]])
         read = _marks(f"{path}: {frame}", annotation["keypoints"])
         if not read[:, 2].any():
-            left_out["not labelled: all their v are 0"] += 1
+            left_out[_NOT_LABELLED] += 1
             continue
         if frame in marks:
             raise InputError(f"{path}: {frame}: should have one packet (got two annotations)")
@@ -132,9 +135,9 @@ def labels(path, found, frame_of):
     said &= (marks_of[..., 2] == 2) | marks_of[..., :2].any(axis=2)
     places = np.where(said[..., None], marks_of[..., :2], np.nan)
     visible = marks_of[..., 2] == 2
-    returned = Returned(
-        np.ones(len(marks), bool), np.array(proposed, bool), places / scale, step(places) / scale
-    )
+    unsure = np.full(len(marks), _NOT_LABELLED not in left_out)
+    untouched = np.array(proposed, bool) & unsure
+    returned = Returned(unsure, untouched, places / scale, step(places) / scale)
     points = np.where(visible[..., None], places / scale, np.nan)
     return list(marks), points, visible, np.ones_like(visible), dict(left_out), (), returned
 

@@ -640,14 +640,32 @@ def test_annotations_whose_v_are_all_0_are_no_labels(mine, exported, taken):
     for one in found["annotations"][:2]:
         one |= {"keypoints": 24 * [0], "num_keypoints": 0}
     found["annotations"][2] |= {"keypoints": [], "num_keypoints": 0}
-    found["annotations"][3]["keypoints"][0] += 1
-    said = taken(found, "--accept-proposals")[1]
+    # A file that tells which are not labelled tells that the others are, as proposed or not.
+    said = taken(found)[1]
     left_out = "left out: 3 not labelled: all their v are 0"
     assert said.splitlines()[:2] == ["2 labels: 2 added", left_out]
     assert read_annotations(mine / "annotations.csv")[0] == FRAMES[3:]
     # Beside one that is none, the other annotation of a picture counts.
     found["annotations"][0]["image_id"] = 4
-    assert "1 without an annotation" in taken(found, "--accept-proposals")[1]
+    assert "left out: 1 without an annotation" in taken(found)[1]
+    del found["annotations"][:3]
+    assert f"2 {exchange.UNTOUCHED}" not in taken(found)[1]  # they are in annotations.csv by now
+    (mine / "annotations.csv").unlink()
+    assert f"2 {exchange.UNTOUCHED}" in taken(found)[1]
+
+
+def test_a_frame_without_a_corner_to_be_seen_goes_out_without_an_annotation(
+    mine, exported, taken, proposals
+):
+    """All v would be 0, which says that somebody calls it not labelled."""
+    points, visible = proposals.points.copy(), proposals.visible.copy()
+    points[2], visible[2] = 1.5, False
+    write_proposals(
+        mine / "labelling" / "proposals.csv", proposals._replace(points=points, visible=visible)
+    )
+    found = exported("coco")
+    assert [one["image_id"] for one in found["annotations"]] == [1, 2, 4, 5]
+    assert f"4 {exchange.UNTOUCHED}" in taken(found)[1]
 
 
 # Proposals that come back as they went out
