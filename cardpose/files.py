@@ -63,7 +63,7 @@ def replacing(path, wait=WAIT):
     real = _followed(path)
     folder = _beside(real, f"{secrets.token_hex(4)}.part")
     new, old = folder / real.name, folder / _OLD
-    with _naming(path, new, folder, _lock_file(real)), _parents(real), locked(path, wait):
+    with _naming(path, new, folder), _parents(real), locked(path, wait):
         # As root, nothing is forbidden.
         if real.exists() and not os.access(real, os.W_OK, effective_ids=_EFFECTIVE):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -121,6 +121,9 @@ def locked(path, wait=WAIT):
         raise InputError(
             f"{path}: is being written by another process; wait for its end, or name another"
         ) from None
+    except OSError as error:  # a disk that is read-only, for instance
+        error.filename = str(path)
+        raise
     clean = True
     try:
         if killed and lock.lock_counter == 1:

@@ -379,6 +379,25 @@ def test_nothing_is_written_over_the_data_set(run, single):
     assert (single / "annotations.csv").read_bytes() == before
 
 
+NOT_OURS = "is there already and not written by cardpose; name another, or add --force"
+
+
+@pytest.mark.parametrize(("option", "name"), [("--csv", "o.csv"), ("--sheet", "o.png")])
+def test_check_keeps_what_another_program_wrote(run, single, spoil, monkeypatch, option, name):
+    spoil(lambda points, visible: (points[list(FLIP)], visible[list(FLIP)]))
+    monkeypatch.chdir(single.parent)
+    content = cv2.imencode(".png", np.zeros((9, 9, 3)))[1].tobytes()
+    (single.parent / name).write_bytes(content)
+    status, out, err = run(single, option, name)
+    assert (status, out, err) == (2, "", f"error: {name}: {NOT_OURS}\n")
+    assert (single.parent / name).read_bytes() == content
+    assert run(single, option, name, "--force")[0] == 1
+    assert (single.parent / name).read_bytes() != content
+    assert run(single, option, name)[::2] == (1, "")
+    if option == "--sheet":
+        assert cv2.imread(name).shape[1] == 480
+
+
 # The box.
 
 
