@@ -20,7 +20,7 @@ import lightning
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from cardpose.files import remove, replacing
+from cardpose.files import locked, remove, replacing
 
 # What computes: another version may round differently.
 _LIBRARIES = ("lightning", "numpy", "opencv-python-headless", "torch")
@@ -29,18 +29,24 @@ _LIBRARIES = ("lightning", "numpy", "opencv-python-headless", "torch")
 @contextlib.contextmanager
 def resumable(folder, fingerprint):
     """Give the folder of the checkpoints of a run, a Path; it is emptied first where another
-    run's are in there, and removed where the block ends without an error."""
+    run's are in there, and removed where the block ends without an error.
+
+    Raises:
+        InputError: another process uses the folder, which a second run would empty.
+    """
     folder = Path(folder)
     mark = folder / "fingerprint"
-    if not (mark.is_file() and mark.read_text(errors="replace") == fingerprint):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        if not (mark.is_file() and mark.read_text(errors="replace") == fingerprint):
+            remove(folder)
+            folder.mkdir(parents=True)
+            mark.write_text(fingerprint)
+        try:
+            yield folder
+        except KeyboardInterrupt as interrupt:
+            raise type(interrupt)("run it again to go on after the last whole epoch") from None
         remove(folder)
-        folder.mkdir(parents=True)
-        mark.write_text(fingerprint)
-    try:
-        yield folder
-    except KeyboardInterrupt as interrupt:
-        raise type(interrupt)("run it again to go on after the last whole epoch") from None
-    remove(folder)
 
 
 def fingerprint(params, names, files, rows, computing):
