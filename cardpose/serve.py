@@ -1,36 +1,30 @@
 """The page that counts in the browser: served on this machine, or written out for any host."""
 
-import contextlib
 import hashlib
 import json
+import os
 import re
 import webbrowser
-from functools import partial
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from cardpose.errors import InputError
 from cardpose.files import replacing
+from cardpose.ours import check_free
+from cardpose.page_server import ADDRESS, Server, host_names
 from cardpose.predictor import load
 
 APP = Path(__file__).resolve().parents[1] / "app"
-HOST, PORT = "127.0.0.1", 5252
+HOST, PORT = ADDRESS, 5252
 MODEL = "models/cardpose.onnx"
 
 _PAGE = ("index.html", "style.css", "manifest.webmanifest", "*.js", "icons/*.svg", "icons/*.png")
 _RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".onnx": "application/octet-stream",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".wasm": "application/wasm",
-    ".webmanifest": "application/manifest+json",
-}
+
+# How sw.js begins, and names of files inside a folder.
+_LIST = re.compile(rb'const VERSION = "[0-9a-f]{16}";\r?\nconst FILES = (\[.*\]);\r?\n')
+_LIST_BYTES = 2**20
+_NAME = re.compile(r"(?!\.)[\w.-]+(?:/(?!\.)[\w.-]+)*", re.ASCII)
 
 
 def site(model, app=APP):
@@ -41,9 +35,11 @@ def site(model, app=APP):
         app: this repository's folder app/, its node packages installed.
 
     Raises:
-        InputError: the model, or a package, is not there.
+        InputError: the model, or a package, is not there, or the model is no ONNX file.
     """
     model, runtime = Path(model), app / "node_modules/onnxruntime-web/dist"
+    if model.suffix != ".onnx":
+        raise InputError(f"{model}: should be a .onnx file, which is what browsers can run")
     if not model.is_file():
         raise InputError(f"{model}: there is no such file; `make repro` makes it")
     if not (app / "index.html").is_file():
@@ -66,53 +62,96 @@ def site(model, app=APP):
     return files
 
 
-def build(folder, files):
+def build(folder, files, force=False):
     """Write the files of the page into a folder, ready for any web server.
 
-    What an earlier build wrote there is replaced; whatever else lies beside it stays.
+    What an earlier build wrote there is replaced or removed; whatever else lies beside it stays.
+    Links in the folder are never followed; the folder itself may be a link.
+
+    Args:
+        force: also replace files that no earlier build wrote.
 
     Raises:
-        InputError: it is no folder, or one that holds something else and no page.
+        InputError: the folder holds something else, or a link where a file belongs; then nothing
+            is written.
     """
     folder = Path(folder)
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"{folder}: is a link to nothing; name a folder")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is no folder; name a new or an empty one")
+    if folder.resolve().is_relative_to(APP):
+        raise InputError(f"{folder}: holds the page's source; name another folder")
     before = _built(folder)
-    if folder.exists() and not before and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: holds something else already; name a new or an empty folder")
-    for path, content in files.items():
+    if not before and not force and folder.exists() and any(folder.iterdir()):
+        raise InputError(
+            f"{folder}: holds something else already; name a new or an empty folder, or add --force"
+        )
+    for path in sorted(before | files.keys()):
+        _check_place(folder, path)
+        check_free(folder / path, lambda _, ours=path in before: ours, force)
+    for path in sorted(files, key="sw.js".__eq__):  # last, as browsers take a new version by it
         with replacing(folder / path) as scratch:
-            scratch.write_bytes(content)
+            scratch.write_bytes(files[path])
     for path in before - files.keys():
         (folder / path).unlink(missing_ok=True)
 
 
+def _check_place(folder, path):
+    """Refuse a path inside a folder that leads through a link, or to anything but a file."""
+    place, parts = folder, path.split("/")
+    for depth, part in enumerate(parts, 1):
+        place = place / part
+        try:
+            mode = os.lstat(place).st_mode
+        except FileNotFoundError:
+            return
+        except NotADirectoryError:
+            mode = 0
+        wanted, name = (S_ISREG, "a file") if depth == len(parts) else (S_ISDIR, "a folder")
+        if not wanted(mode):
+            what = "a link, which is not followed" if S_ISLNK(mode) else f"not {name}"
+            raise InputError(f"{place}: is {what}; remove it, or name another folder")
+
+
 def _built(folder):
-    """The files that an earlier build wrote into a folder, but for index.html and sw.js."""
-    if not (folder / "cardpose.onnx").is_file() or not (folder / "sw.js").is_file():
-        return set()
-    kept = re.search(r"^const FILES = (\[.*\]);$", (folder / "sw.js").read_text(), re.MULTILINE)
+    """The files that an earlier build wrote into a folder; none where the list is not a build's."""
     try:
-        known = set(json.loads(kept[1])) - {"./"} if kept else set()
-    except (ValueError, TypeError):
+        with open(folder / "sw.js", "rb", opener=_without_links) as file:
+            kept = _LIST.match(file.read(_LIST_BYTES))
+        listed = json.loads(kept[1]) if kept else None
+    except (OSError, ValueError, RecursionError):
         return set()
-    # Whatever that file says: what lies outside the folder is nobody's to remove.
-    inside = folder.resolve()
-    names = (path for path in known if isinstance(path, str))
-    return {path for path in names if (folder / path).resolve().is_relative_to(inside)}
+    if not isinstance(listed, list) or "cardpose.onnx" not in listed:
+        return set()
+    # Anybody could have written that list: such a name leads nowhere but into the folder.
+    if not all(
+        isinstance(path, str) and (path == "./" or _NAME.fullmatch(path)) for path in listed
+    ):
+        return set()
+    return {"index.html", "sw.js", *listed} - {"./"}
 
 
-def server(files, port=PORT):
+def _without_links(path, flags):
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def server(files, port=PORT, hosts=()):
     """A server of these files on this machine alone, bound to its port but not started.
 
     Args:
-        files: {path: content}; port: 0 for any that is free.
+        files: {path: content}.
+        port: 0 for any that is free.
+        hosts: names to answer to beside those of this machine.
 
     Raises:
-        InputError: the port is taken, or not allowed.
+        InputError: the port is taken, or not allowed, or a host is no name.
     """
     policy = re.search(rb'Content-Security-Policy"\s+content="([^"]+)"', files["index.html"])
     headers = {
-        # A worker obeys the policy that it came with, not its page's.
-        "Content-Security-Policy": policy[1].decode(),
+        # A worker obeys the policy that it came with, not its page's; and no page can forbid by
+        # itself that others show it in a frame.
+        "Content-Security-Policy": f"{policy[1].decode()}; frame-ancestors 'none'",
         # Shared memory, and with it threads, needs these two.
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Embedder-Policy": "require-corp",
@@ -121,43 +160,12 @@ def server(files, port=PORT):
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }
+    names = host_names(hosts)
     try:
-        return ThreadingHTTPServer((HOST, port), partial(_Handler, files, headers))
+        return Server(files, headers, port, names)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or "there is no such port"
         raise InputError(f"port {port}: {why}; choose another with --port") from None
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, files, headers, *connection):
-        self.files, self.fixed = files, headers
-        super().__init__(*connection)
-
-    def handle(self):
-        with contextlib.suppress(ConnectionError):  # the browser has left
-            super().handle()
-
-    def do_GET(self):
-        path = self.path.partition("?")[0].removeprefix("/") or "index.html"
-        if path not in self.files:
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        content = self.files[path]
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", _TYPES[Path(path).suffix])
-        self.send_header("Content-Length", str(len(content)))
-        for name, value in self.fixed.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-        """Requests are nobody's news."""
 
 
 def add_arguments(parser):
@@ -165,8 +173,16 @@ def add_arguments(parser):
     add = parser.add_argument
     add("--model", type=Path, default=Path(MODEL), metavar="FILE", help="the network, as ONNX")
     add("--port", type=int, default=PORT, help="serve at this port, 0 for any that is free")
+    add(
+        "--host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="also answer to this name, where a proxy or a tunnel leads here (may be repeated)",
+    )
     add("--no-browser", action="store_true", help="do not open a browser")
     add("--build", type=Path, metavar="FOLDER", help="write the page there instead, to be uploaded")
+    add("--force", action="store_true", help="let --build replace files that it did not write")
 
 
 def main(chosen):
@@ -174,10 +190,10 @@ def main(chosen):
     files = site(chosen.model)
     load(chosen.model)  # says so if it is no network, before a browser has to
     if chosen.build:
-        build(chosen.build, files)
+        build(chosen.build, files, chosen.force)
         print(f"{chosen.build}: upload this folder to any web server")
         return
-    with server(files, chosen.port) as running:
+    with server(files, chosen.port, chosen.host) as running:
         url = f"http://{HOST}:{running.server_port}/"
         print(f"{url} (Ctrl+C stops)", flush=True)
         if not chosen.no_browser:

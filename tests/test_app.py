@@ -39,6 +39,7 @@ ARGUMENTS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -666,6 +667,13 @@ def test_the_page_may_fetch_from_nowhere_else(visit, url):
     page.errors.clear()
 
 
+def test_a_host_name_that_is_let_point_to_this_machine_gets_nothing(browser, url):
+    port = url.rstrip("/").rpartition(":")[2]
+    with browser.new_page() as page:
+        assert page.goto(f"http://localhost:{port}/").status == 200
+        assert page.goto(f"http://evil.example:{port}/cardpose.onnx").status == 421
+
+
 def test_the_server_sends_what_threads_and_policies_need(files):
     with running(serve.server(files, 0)) as url:
         for path, kind in [
@@ -698,7 +706,7 @@ def test_the_command_serves_until_it_is_interrupted(monkeypatch, model, files, c
         opened.append(server.server_port)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(serve.ThreadingHTTPServer, "serve_forever", interrupted)
+    monkeypatch.setattr(serve.Server, "serve_forever", interrupted)
     monkeypatch.setattr(serve.webbrowser, "open", opened.append)
     serve.main(arguments("--model", str(model), "--port", "0"))
     url, port = opened
