@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import queue
 import socket
 import stat
 import subprocess
@@ -240,6 +241,22 @@ def test_who_reads_a_pipe_gets_it_all(tmp_path, how, cardpose):  # noqa: F811
         assert got == ["all of it"]
     else:
         assert [row["input"] for row in csv.DictReader(got[0].splitlines())] == ["a.png"]
+
+
+def test_who_reads_a_pipe_gets_each_line_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    lines = queue.Queue()
+
+    def read():
+        with (tmp_path / "pipe").open() as pipe:
+            for line in pipe:
+                lines.put(line)
+
+    threading.Thread(target=read, daemon=True).start()
+    with writing_text(tmp_path / "pipe") as file:
+        for line in ("one\n", "two\n"):
+            file.write(line)
+            assert lines.get(timeout=60) == line
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "v.mp4", "worst.png"])
