@@ -21,7 +21,7 @@ from cardpose.counter import Counter
 from cardpose.export import export_onnx
 from cardpose.params import load_params
 from cardpose.prediction import load_network
-from cardpose.recordings import read_picture
+from cardpose.reading import read_picture
 from cardpose.runtime import import_onnxruntime
 from cardpose.splits import split_frames
 from cardpose.tensors import read_tensors

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from cardpose.annotations import write_annotations
 from cardpose.errors import InputError, some
 from cardpose.keypoints import KEYPOINTS
-from cardpose.recordings import check_name, read_picture, split_frame_name
+from cardpose.reading import read_picture
+from cardpose.recordings import check_name, split_frame_name
 from cardpose.tables import between, names, number, read_table
 
 

@@ -28,13 +28,9 @@ from cardpose.judging import (
 from cardpose.keypoints import EDGES, FLIP
 from cardpose.lookalikes import look, lookalikes
 from cardpose.misfit import UNIT, Boxes
-from cardpose.recordings import (
-    numbered_pictures,
-    read_picture,
-    read_recordings,
-    sampled_frames,
-    split_frame_name,
-)
+from cardpose.reading import read_picture
+from cardpose.recordings import numbered_pictures, read_recordings, split_frame_name
+from cardpose.videos import sampled_frames
 
 # Standard deviations by which a count may contradict its box; a deck's cards are as thick as the
 # other recordings say, or, where there are few, as `card` says to within a tenth.

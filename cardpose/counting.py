@@ -17,8 +17,9 @@ from cardpose.errors import InputError
 from cardpose.files import replacing
 from cardpose.ours import mark_video, marked_jpeg
 from cardpose.predictor import Predictor
-from cardpose.recordings import check_written, read_picture
+from cardpose.reading import read_picture
 from cardpose.reports import Table, interval, picture_record, recording_record
+from cardpose.videos import check_written, timing
 
 _CODEC = cv2.VideoWriter_fourcc(*"mp4v")
 _KEPT = 1000  # at most twice as many results of a recording are kept, evenly spread
@@ -119,7 +120,7 @@ class Run:
     def _video(self, source):
         """Its frames in batches; of their results only some are kept, so that memory stays flat."""
         name, target = str(source.path), self.targets.get(source)
-        rate, promised = inputs.timing(source.path)
+        rate, promised = timing(source.path)
         kept, step, seen, shown, broken = [], 1, 0, 0, None
         total = -(-promised // self.every) or None
         bar = tqdm(desc=name, total=total, unit="frame", leave=False, disable=None)

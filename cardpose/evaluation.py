@@ -23,7 +23,7 @@ from cardpose.model import COUNTS
 from cardpose.pictures import fit, to_original
 from cardpose.plots import plot_counts, plot_losses
 from cardpose.prediction import interval, predict
-from cardpose.recordings import read_picture
+from cardpose.reading import read_picture
 
 _BATCH = 32
 _FEW = 5  # held-out recordings, below which one more or less changes everything

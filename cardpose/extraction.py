@@ -16,14 +16,14 @@ from tqdm import tqdm
 from cardpose.cluster import on_cluster
 from cardpose.errors import InputError
 from cardpose.parallel import side_by_side
+from cardpose.reading import read_marked_picture
 from cardpose.recordings import (
     INDEX,
     SUMMARY,
     frame_name,
     numbered_pictures,
-    read_picture,
-    sampled_frames,
 )
+from cardpose.videos import sampled_frames
 
 # Quality 98 with full-resolution colour: differs from the decoded frame by less than its noise.
 _JPEG = [
@@ -153,16 +153,25 @@ def _extract(recording, step, folder):
     if recording.is_folder:
         pictures = numbered_pictures(recording.path)
         for index, source in pictures.items():
-            height, width = read_picture(source).shape[:2]
-            suffix = source.suffix.lower()
-            shutil.copyfile(source, target / f"{frame_name(recording.name, index)}{suffix}")
-            found.append((index, suffix, width, height))
+            picture, square = read_marked_picture(source)
+            # Nobody else heeds the shape of pixels: browsers and tools for labels do not.
+            suffix = source.suffix.lower() if square else ".jpg"
+            file = target / f"{frame_name(recording.name, index)}{suffix}"
+            if square:
+                shutil.copyfile(source, file)
+            else:
+                _write(file, picture)
+            found.append((index, suffix, *picture.shape[1::-1]))
         return "folder", len(pictures), 1, found
     for index, picture in sampled_frames(recording.path, step):
         if picture is None:
             break
         file = target / f"{frame_name(recording.name, index)}.jpg"
-        if not cv2.imwrite(str(file), picture, _JPEG):
-            raise InputError(f"{file}: cannot be written; is the disk full?")
+        _write(file, picture)
         found.append((index, ".jpg", *picture.shape[1::-1]))
     return "video", index, step, found
+
+
+def _write(file, picture):
+    if not cv2.imwrite(str(file), picture, _JPEG):
+        raise InputError(f"{file}: cannot be written; is the disk full?")

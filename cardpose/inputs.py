@@ -10,7 +10,9 @@ import cv2
 
 from cardpose.errors import InputError
 from cardpose.predictor import PIXELS, TOGETHER
-from cardpose.recordings import PICTURE_SUFFIXES, sampled_frames
+from cardpose.reading import is_picture
+from cardpose.recordings import PICTURE_SUFFIXES
+from cardpose.videos import sampled_frames
 
 PICTURES = PICTURE_SUFFIXES | {".avif", ".heic", ".heif"}
 VIDEOS = {
@@ -49,14 +51,6 @@ def sources(name):
             return [Source("camera", path)]
         raise InputError(f"{path}: there is no such file or folder")
     return [Source(_kind(path), path)]
-
-
-def timing(path):
-    """A video's frames a second, and how many frames its header promises (0 where it does not)."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    capture.release()
-    return (rate if 1 <= rate <= 1000 else 25.0), max(0, int(count))
 
 
 def frames(path, every):
@@ -119,10 +113,10 @@ def ahead(items):
 
 
 def _kind(path):
-    is_picture = path.suffix.lower() in PICTURES
-    if path.suffix.lower() not in PICTURES | VIDEOS:
-        is_picture = cv2.haveImageReader(str(path))
-    return "picture" if is_picture else "video"
+    suffix = path.suffix.lower()
+    if suffix in PICTURES or (suffix not in VIDEOS and is_picture(path)):
+        return "picture"
+    return "video"
 
 
 def _natural(path):

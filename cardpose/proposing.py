@@ -30,7 +30,8 @@ from cardpose.pictures import DETAIL, fit, resize_to_fit, to_original
 from cardpose.pose import Packet
 from cardpose.prediction import load_network
 from cardpose.proposals import Proposals, labelling, write_proposals
-from cardpose.recordings import INDEX, read_picture, read_recordings
+from cardpose.reading import read_picture
+from cardpose.recordings import INDEX, read_recordings
 from cardpose.tables import read_own_table
 
 CLOSE = 5.0  # pixels: a proposal that near needs no correction

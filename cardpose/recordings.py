@@ -1,32 +1,21 @@
 """videos.csv and the recordings it lists: videos, or folders of frames already sampled."""
 
-import os
 import re
-import warnings
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-import cv2
-import numpy as np
 import pandera.pandas as pa
-from PIL import Image
 
 from cardpose.errors import InputError, shown
+from cardpose.reading import read_picture as read_picture
 from cardpose.tables import between, names, number, read_table
+from cardpose.videos import sampled_frames as sampled_frames
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
-MOST_PIXELS = 2**28  # of a picture: more than any camera has, and 800 MB when decoded
-
-_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _INDEX = re.compile("0|[1-9][0-9]{0,14}", re.ASCII)
-_SIDE = 2**16  # as in a JPEG
 _RESERVED = ("index.csv", "recordings.csv")  # what `extract_frames` writes beside the recordings
 _LONGEST = 200  # bytes of a name: file systems take 255, and "_frame_123456.jpg" goes behind
-
-# Pillow warns of a third of what MOST_PIXELS allows, and of what OpenCV has to judge.
-warnings.filterwarnings("ignore", module="PIL")
 
 
 # The columns of what `extraction.extract_frames` writes, index.csv and recordings.csv.
@@ -135,121 +124,6 @@ def numbered_pictures(folder):
     if not pictures:
         raise InputError(f"{folder}: holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
     return dict(sorted(pictures.items()))
-
-
-def read_picture(path):
-    """(height, width, 3) uint8 BGR picture from a file, turned upright as its EXIF data says.
-
-    Grey pictures get three channels, 16 bits become 8, transparency is left out, and of an
-    animation the first picture is taken.
-
-    Raises:
-        InputError: the file is no picture that can be read, not the whole of one, or one of more
-            than MOST_PIXELS, which is not decoded.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if content[4:8] == b"ftyp" and content[8:12] in _HEIC:
-        raise InputError(f"{path}: is a HEIC picture: convert it to JPEG first")
-    if content[:2] == b"\xff\xd8" and _is_cut_off(content):
-        raise InputError(f"{path}: ends early: a part of the picture is missing")
-    _check_header(path, content)
-    try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # nothing at all in the file, or a format that Pillow does not know
-        picture = None
-    if picture is None:
-        raise InputError(f"{path}: cannot be read as a picture")
-    return picture
-
-
-def _check_header(path, content):
-    """Refuse a picture that is too large to be decoded, or a PNG that is damaged."""
-    try:
-        picture = Image.open(BytesIO(content))
-        small = picture.width * picture.height <= MOST_PIXELS and max(picture.size) < _SIDE
-    except Image.DecompressionBombError:
-        small = False
-    except Exception:  # in a dozen ways: Pillow does not know it, and OpenCV may
-        if content.startswith(b"\x89PNG"):  # here OpenCV would take any length for true: 4 GB
-            raise InputError(f"{path}: cannot be read as a picture: it is damaged") from None
-        return
-    if not small:
-        raise InputError(
-            f"{path}: is too large a picture: it may have {MOST_PIXELS:,} pixels, and less than"
-            f" {_SIDE:,} a side"
-        )
-    try:
-        picture.verify()
-    except Exception:
-        raise InputError(f"{path}: cannot be read as a picture: it is damaged") from None
-
-
-def _is_cut_off(jpeg):
-    """Whether a JPEG file's end is missing: OpenCV would make up the rest of the picture.
-
-    Its segments begin with two bytes, of which the first is 0xff, and their length, in two more;
-    the picture itself, from 0xff 0xda on, holds no 0xff 0xd9, which ends it.
-    """
-    at = 2
-    while jpeg[at : at + 1] == b"\xff" and jpeg[at : at + 2] != b"\xff\xda":
-        filled = jpeg[at : at + 2] == b"\xff\xff"  # before a segment any number may stand
-        at += 1 if filled else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
-    return b"\xff\xd9" not in jpeg[at:]
-
-
-def sampled_frames(path, step):
-    """Every `step`-th frame of a video, from the first, upright; the others are not converted.
-
-    Yields:
-        (index, picture): picture is (height, width, 3) uint8 BGR. After the last, (count, None)
-        tells how many frames the video has.
-
-    Raises:
-        InputError: the video cannot be opened, is a picture, has no frames, or ends before its
-            header says.
-    """
-    readable = os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
-    if Path(path).exists() and not readable:
-        raise InputError(f"{path}: cannot be read (Permission denied)")
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    try:
-        if not capture.isOpened():
-            raise InputError(f"{path}: cannot be opened as a video")
-        promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        index = 0
-        while capture.grab():
-            if index % step == 0:
-                decoded, picture = capture.retrieve()
-                if not decoded:
-                    break
-                yield index, picture
-            index += 1
-    finally:
-        capture.release()
-    if index == 0:
-        raise InputError(f"{path}: holds no frame that can be decoded")
-    if index == 1 and cv2.haveImageReader(str(path)):  # FFmpeg calls that a video of one frame
-        raise InputError(f"{path}: is a picture, not a video; name a folder of pictures")
-    # Containers round: a frame or two, or 1 %, may be missing from what the header promises.
-    if index < promised - max(2, promised // 100):
-        raise InputError(f"{path}: ends early: {index} frames of {promised} can be decoded")
-    yield index, None
-
-
-def check_written(path, frames, name):
-    """Refuse a video of which OpenCV, which says nothing, could not write all frames.
-
-    Raises:
-        InputError: the file at `path` holds fewer; it is called `name`.
-    """
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    capture.release()
-    if count < frames:
-        raise InputError(f"{name}: cannot be written; is the disk full?")
 
 
 def frame_name(recording, index):

@@ -12,9 +12,10 @@ from cardpose.annotations import write_annotations
 from cardpose.errors import InputError
 from cardpose.geometry import CARD, FOCAL
 from cardpose.parallel import side_by_side
-from cardpose.recordings import check_written, frame_name
+from cardpose.recordings import frame_name
 from cardpose.renderer import Renderer
 from cardpose.scenes import random_scene
+from cardpose.videos import check_written
 
 DECK = 52
 WIDTH, HEIGHT = 640, 480

@@ -31,7 +31,8 @@ from cardpose.errors import InputError, some
 from cardpose.files import read_json
 from cardpose.heatmaps import encode
 from cardpose.pictures import DETAIL, fit, resize_to_fit, to_fitted
-from cardpose.recordings import INDEX, SUMMARY, read_picture, split_frame_name
+from cardpose.reading import read_picture
+from cardpose.recordings import INDEX, SUMMARY, split_frame_name
 from cardpose.tables import read_own_table
 
 _PIECE = 16  # frames in memory at a time

@@ -45,8 +45,10 @@ from cardpose.keypoints import KEYPOINTS
 from cardpose.model import CardPose, network_shape
 from cardpose.params import Params, load_params
 from cardpose.prediction import save_network
-from cardpose.recordings import read_picture, read_recordings, sampled_frames, split_frame_name
+from cardpose.reading import read_picture
+from cardpose.recordings import read_recordings, split_frame_name
 from cardpose.splits import split_frames
+from cardpose.videos import sampled_frames
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ROOT / "tests" / "files"
@@ -790,7 +792,7 @@ MODELS = [
 )
 def test_predict_names_a_network_that_is_none(repository, capfd, name, damage):
     damage(repository)
-    arguments = ["predict", SHOT, "--model", name, "--csv", "old.csv", "--output", "drawn"]
+    arguments = f"predict {SHOT} --model {name} --csv old.csv --force --output drawn".split()
     (repository / "old.csv").write_text("old")
     fails(repository, capfd, lambda: cli.main(arguments), [name])
 
@@ -819,7 +821,7 @@ def test_predict_names_what_cannot_be_read(repository, stand_in, capfd, damage, 
 
 def test_predict_says_that_the_disk_is_full(repository, stand_in, capsys):
     (repository / "old.csv").write_text("old")
-    arguments = ["predict", SHOT, "--model", str(stand_in), "--csv", "old.csv"]
+    arguments = ["predict", SHOT, "--model", str(stand_in), "--csv", "old.csv", "--force"]
     fails(repository, capsys, lambda: cramped(10, lambda: cli.main(arguments)), ["File too large"])
 
 

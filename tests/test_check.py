@@ -19,8 +19,8 @@ from cardpose.judging import INFO, WRONG
 from cardpose.keypoints import FLIP, KEYPOINTS
 from cardpose.lookalikes import BITS, NEAR, look, lookalikes
 from cardpose.misfit import Boxes, thickness_error
-from cardpose.recordings import sampled_frames
 from cardpose.synthetic import render_dataset
+from cardpose.videos import sampled_frames
 
 STEP = 10
 UL_FACE, UR_FACE, UL_BACK, UR_BACK, LL_FACE, LR_FACE, LL_BACK, LR_BACK = range(8)

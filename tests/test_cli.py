@@ -20,7 +20,7 @@ from test_recordings import fast_start
 from cardpose import cli, counting, inputs
 from cardpose.keypoints import KEYPOINTS
 from cardpose.predictor import load
-from cardpose.recordings import sampled_frames
+from cardpose.videos import sampled_frames, timing
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_a_video_is_one_line_and_its_drawing_has_all_its_frames(cardpose, tmp_pa
     assert words(out)[1][0] == "v.mp4"
     # The first two are too dark for a packet.
     assert words(out)[1][-5:] == ["from", "23", "of", "25", "pictures"]
-    assert inputs.timing(tmp_path / "out" / "v.mp4") == (25, 25)
+    assert timing(tmp_path / "out" / "v.mp4") == (25, 25)
     *frames, _ = sampled_frames(tmp_path / "out" / "v.mp4", 1)
     assert len(frames) == 25
     for index, frame in frames:
@@ -248,7 +248,7 @@ def test_every_nth_frame_plays_as_fast_as_before(cardpose, tmp_path, write_video
     write_video(tmp_path / "v.mp4")
     _, out, _ = cardpose("predict", "v.mp4", "--output", "out", "--every", 5)
     assert words(out)[1][-3:] == ["of", "5", "pictures"]
-    assert inputs.timing(tmp_path / "out" / "v.mp4") == (5, 5)
+    assert timing(tmp_path / "out" / "v.mp4") == (5, 5)
 
 
 def test_a_phones_video_is_looked_at_upright(cardpose, tmp_path, write_video):
@@ -282,7 +282,7 @@ def test_of_a_video_that_was_cut_off_the_first_part_counts(cardpose, tmp_path, w
     assert 0 < seen < 25
     assert float(words(out)[1][1]) == pytest.approx(8, abs=0.4)
     assert len(pd.read_csv(tmp_path / "o.csv")) == seen + 1
-    assert inputs.timing(tmp_path / "out" / "v.mp4")[1] == seen
+    assert timing(tmp_path / "out" / "v.mp4")[1] == seen
 
 
 def test_of_a_long_video_only_so_many_results_are_kept(

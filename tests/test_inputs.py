@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from cardpose import inputs
-from cardpose.inputs import ahead, batches, camera_frames, sources, timing
-from cardpose.recordings import read_picture
+from cardpose.inputs import ahead, batches, camera_frames, sources
+from cardpose.reading import read_picture
+from cardpose.videos import timing
 
 
 @pytest.fixture
