@@ -17,6 +17,7 @@ from cardpose.errors import InputError, one_line, shown
 
 ANSWER = 5  # seconds in which a scheduler has to answer
 _LONGEST = 2**20  # bytes of an answer; a scheduler's are a few hundred
+_LIKE_IT = "no Dask scheduler answers there, but something like it"
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>[a-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})/?"
 )
@@ -59,7 +60,8 @@ def check_scheduler(address, certificates=None):
     except TimeoutError:
         reason = f"nothing in {ANSWER} seconds"
     except (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
-        reason = "it closes the connection"
+        hint = f"know {certificates.certificate}?" if certificates else "want tls://?"
+        reason = f"it closes the connection; does it {hint}"
     except ssl.SSLCertVerificationError as error:
         raise InputError(
             f"{where}: its certificate is not one of {certificates.ca} ({error.verify_message})"
@@ -87,14 +89,19 @@ async def _greet(host, port, context):
         _send(writer, {"compression": None, "python": sys.version_info[:3], "pickle-protocol": 5})
         greeting = await _receive(reader)
         if not {"compression", "python", "pickle-protocol"} <= greeting.keys():
-            raise _Stranger("no Dask scheduler answers there, but something like it")
+            raise _Stranger(_LIKE_IT)
         _send(writer, {"op": "versions", "reply": True})
         theirs = (await _receive(reader)).get("packages")
         _send(writer, {"op": "identity", "n_workers": 0, "reply": True})
         kind = (await _receive(reader)).get("type")
+        if kind is None:  # a worker refuses n_workers, which keeps a scheduler's answer short
+            _send(writer, {"op": "identity", "reply": True})
+            kind = (await _receive(reader)).get("type")
     finally:
         writer.transport.abort()
-    if not isinstance(kind, str) or not kind.endswith("Scheduler"):
+    if not isinstance(kind, str):
+        raise _Stranger(_LIKE_IT)
+    if not kind.endswith("Scheduler"):
         raise _Stranger(f"no Dask scheduler answers there, but a {shown(kind)}")
     ours = get_versions()["packages"]
     for name, parts in (("distributed", 3), ("python", 2), ("msgpack", 1)):
@@ -121,8 +128,6 @@ async def _receive(reader):
     start = await reader.readexactly(8)
     (length,) = struct.unpack("Q", start)
     if length > _LONGEST:
-        if start.startswith(b"\x15\x03"):
-            raise _Stranger("whoever answers there wants an encrypted connection, tls://")
         raise _Stranger(f"no Dask scheduler answers there, but something that says {start!r}")
     frames = await reader.readexactly(length)
     try:
@@ -133,7 +138,7 @@ async def _receive(reader):
     except Exception:  # msgpack fails in several ways
         message = None
     if not isinstance(message, dict):
-        raise _Stranger("no Dask scheduler answers there, but something like it")
+        raise _Stranger(_LIKE_IT)
     return message
 
 
