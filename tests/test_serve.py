@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cardpose import page_server, serve
+from cardpose.files import replacing
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30  # seconds; other programs may keep the processor busy
@@ -310,6 +311,7 @@ def test_a_client_that_takes_no_answer_is_dropped(monkeypatch, files):
 
 def test_the_page_is_served_beside_more_silent_connections_than_are_kept(monkeypatch, port):
     monkeypatch.setattr(page_server, "CONNECTIONS", 5)
+    monkeypatch.setattr(page_server, "HEAD_SECONDS", 10 * PATIENCE)
     with contextlib.ExitStack() as stack:
         silent = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(12)
@@ -339,7 +341,8 @@ def test_an_answer_on_its_way_is_dropped_last(monkeypatch, files):
 
 
 SERVED = """
-from cardpose import serve
+from cardpose import page_server, serve
+page_server.HEAD_SECONDS = 600
 server = serve.server({"index.html": %r, "sw.js": b""}, 0)
 print(server.server_port, flush=True)
 server.serve_forever()
@@ -445,6 +448,19 @@ def test_a_build_again_replaces_its_own_files_and_no_other(built, files):
     (built / "CNAME").write_bytes(b"cards.example")
     serve.build(built, {**files, "page.js": b"// new"})
     assert content(built) == {**files, "page.js": b"// new", "CNAME": b"cards.example"}
+
+
+def test_the_worker_by_which_browsers_know_a_version_is_written_last(monkeypatch, built, files):
+    written = []
+
+    def noted(path):
+        written.append(path.name)
+        return replacing(path)
+
+    monkeypatch.setattr(serve, "replacing", noted)
+    serve.build(built, files)
+    assert len(written) == len(files)
+    assert written[-1] == "sw.js"
 
 
 def test_a_build_into_a_folder_of_somebody_else_wants_force(complains, files, tmp_path):
