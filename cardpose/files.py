@@ -222,6 +222,9 @@ def _left_behind(real):
 
 def _clear(folder, real):
     """Remove a scratch folder; an old folder in it goes back where no new one has replaced it."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # all that was in it is in its place
+        return
     over = folder.with_name(folder.name.removesuffix(".over") + ".over")
     if folder != over:
         if (folder / _OLD).exists() and not real.exists():

@@ -1,5 +1,6 @@
 """An interrupted training goes on to the same bytes, and never from another one's checkpoint."""
 
+import contextlib
 import importlib
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from dvc.utils.serialize import loads_yaml
 from test_training import network_of, small  # noqa: F401
+from test_two_writers import WRITTEN, another, told_at_once  # noqa: F401
 
 from cardpose.callbacks import Watch
 from cardpose.checkpoints import Save, fingerprint, read, resumable, write
@@ -23,6 +25,21 @@ ROLE = np.array(["train"] * 8 + ["validation"] * 4)
 
 class Cut(Exception):
     """In place of kill -9."""
+
+
+def test_a_second_training_leaves_the_checkpoints_of_the_first_alone(
+    tmp_path,
+    told_at_once,  # noqa: F811
+    complains,
+):
+    folder = tmp_path / "checkpoints"
+    with contextlib.suppress(Cut), resumable(folder, "first"):
+        (folder / "whole").write_text("an epoch")
+        raise Cut
+    with another("locked", folder):
+        with complains(f"{folder}: {WRITTEN}"), resumable(folder, "second"):
+            pytest.fail("the first one's are in there")
+        assert (folder / "whole").read_text() == "an epoch"
 
 
 @pytest.fixture

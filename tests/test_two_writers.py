@@ -13,7 +13,7 @@ import pytest
 from conftest import REPOSITORY
 from test_cli import cardpose, grey  # noqa: F401
 
-from cardpose import files, merging
+from cardpose import merging
 from cardpose.annotations import read_annotations
 from cardpose.errors import InputError
 from cardpose.exchange import Labels
@@ -96,14 +96,19 @@ def another(how, path, kill=False):
             assert process.returncode == 0
 
 
+@pytest.fixture
+def told_at_once(monkeypatch):
+    """Who finds that another process writes a file does not wait for it."""
+    for function in (locked, replacing):
+        monkeypatch.setattr(function.__wrapped__, "__defaults__", (0.0,))
+
+
 @pytest.mark.parametrize("how", ["replacing", "locked", "scratch"])
 @pytest.mark.parametrize("mine", [replacing, locked, scratch])
 def test_the_second_writer_is_told_and_the_first_is_not_disturbed(
-    tmp_path, how, mine, monkeypatch, complains
+    tmp_path, how, mine, told_at_once, complains
 ):
     path = tmp_path / "it.csv"
-    monkeypatch.setattr(files.locked.__wrapped__, "__defaults__", (0.0,))
-    monkeypatch.setattr(files.replacing.__wrapped__, "__defaults__", (0.0,))
     with another(how, path):
         before = sorted(os.listdir(tmp_path))
         with complains(f"{path}: {WRITTEN}"), mine(path):
@@ -207,11 +212,13 @@ def test_a_thread_may_write_what_it_holds_and_a_second_thread_waits(tmp_path, co
             pytest.fail("nobody else may write now")
         said.append(True)
 
-    with locked(path):
-        with replacing(path, wait=0) as new:
-            new.write_text("new")
+    with locked(path), replacing(path, wait=0) as outer:
+        outer.write_text("outer")
+        with replacing(path, wait=0) as inner:
+            inner.write_text("inner")
+        assert path.read_text() == "inner"
         thread = threading.Thread(target=second)
         thread.start()
         thread.join()
     assert said == [True]
-    assert (path.read_text(), os.listdir(tmp_path)) == ("new", ["it.csv"])
+    assert (path.read_text(), os.listdir(tmp_path)) == ("outer", ["it.csv"])
