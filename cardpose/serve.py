@@ -107,7 +107,7 @@ def _check_place(folder, path):
         except FileNotFoundError:
             return
         except NotADirectoryError:
-            mode = 0
+            raise InputError(f"{folder}: lies in a file; name another folder") from None
         wanted, name = (S_ISREG, "a file") if depth == len(parts) else (S_ISDIR, "a folder")
         if not wanted(mode):
             what = "a link, which is not followed" if S_ISLNK(mode) else f"not {name}"

@@ -543,6 +543,8 @@ def test_a_folder_that_cannot_be_one_is_named(complains, files, tmp_path):
     (tmp_path / "file").write_bytes(b"mine")
     with complains("file: is no folder"):
         serve.build(tmp_path / "file", files)
+    with complains("file/page: lies in a file"):
+        serve.build(tmp_path / "file/page", files)
     with complains("holds the page's source"):
         serve.build(serve.APP, files, force=True)
 
