@@ -37,7 +37,6 @@ _SAID = 300  # bytes of an error's text that are read
 _FAULTS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
     OSError,
     ValueError,
 )

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import re
 import socket
 import threading
 import time
@@ -180,7 +181,7 @@ ODD = {
         "its answer breaks off",
     ),
     "chunks of no length": (
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n[]",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\x1b" + 5000 * b"z" + b"\r\n[]",
         "its answer breaks off",
     ),
     "no gzip": (reply(b"[]", "200 OK", "Content-Encoding: gzip"), "its answer breaks off"),
@@ -395,7 +396,7 @@ def test_a_long_answer_is_one_line_and_takes_little_memory(answer, serve, datase
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda: slow(HEAD + b"Content-Length: 99999\r\n\r\n[", b" "),
+        lambda: slow(HEAD + b"Content-Length: 151\r\n\r\n[", b" "),
         lambda: slow(HEAD + b"X: ", b"x"),
         lambda: slow(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
         lambda: slow(b"", b""),
@@ -407,15 +408,24 @@ def test_a_long_answer_is_one_line_and_takes_little_memory(answer, serve, datase
 def test_an_answer_that_drips_is_one_line(answer, serve, dataset, monkeypatch):
     monkeypatch.setattr(label_client, "SHORT", Limits(seconds=0.3, size=2**20))
     server = serve(lambda head: answer())
-    with complaint(server.address, ""):
+    with complaint(server.address) as caught:
         label_server.export(dataset, server.address)
+    # Of two time-outs that are as long, either may be the first.
+    assert re.search(r"no whole answer within 0\.3 seconds|timed out", str(caught.value))
 
 
 def slow(start, piece):
+    """An answer of a few seconds, each piece of which comes soon."""
     yield start
-    while True:
+    for _ in range(150):
         time.sleep(0.02)
         yield piece
+
+
+def test_the_beginning_of_an_error_is_enough(serve, dataset):
+    server = serve(lambda head: endless(b"HTTP/1.1 500 Oh\r\n\r\n", b"x" * 65536))
+    with complaint("answers 500: xxx"):
+        label_server.export(dataset, server.address)
 
 
 def test_all_questions_together_have_an_end(serve, dataset, monkeypatch):

@@ -699,6 +699,13 @@ def only_visible(found):
         one["keypoints"] = np.where(marks[:, 2:] == 2, marks, 0).reshape(-1).tolist()
 
 
+def hidden_in_the_corner(found):
+    """A tool that calls hidden keypoints occluded, but forgets where they are."""
+    for one in found["annotations"]:
+        marks = np.array(one["keypoints"]).reshape(8, 3)
+        one["keypoints"] = np.where(marks[:, 2:] == 2, marks, (0, 0, 1)).reshape(-1).tolist()
+
+
 TOOLS = {
     "as it is": lambda found: None,
     "2 digits": rounded(2),
@@ -707,6 +714,7 @@ TOOLS = {
     "cut to whole pixels": rounded(0, cut=True),
     "smaller pictures": halved,
     "no hidden keypoints": only_visible,
+    "hidden keypoints at 0, 0": hidden_in_the_corner,
 }
 
 
