@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 
 import cv2
+from tqdm import tqdm
 
 from cardpose.errors import InputError, one_line
 from cardpose.scheduler import ANSWER, check_scheduler
@@ -55,7 +56,7 @@ def on_cluster(address, function, recordings, folder, certificates=None, accept=
     where = f"params.yaml: machine.dask: {address}"
     if not here and not certificates:
         # No error: on a network of one's own it is in order, and the address is the user's.
-        print(
+        tqdm.write(
             f"warning: {where}: the connection is not encrypted; whoever can reach into this"
             " network can run commands on this computer, unless machine.dask_tls is set",
             file=sys.stderr,
@@ -171,7 +172,7 @@ def _error(client, where, future):
             busy = now
         if now > alive + _PATIENCE:
             raise InputError(f"{where}: all workers are gone; start some")
-        if now > busy + _PATIENCE:
+        if now > busy + 3 * _PATIENCE:  # longer, as workers short of memory pause
             raise InputError(f"{where}: no worker works any more; restart the cluster")
         if now > begun + _LONGEST:
             raise InputError(f"{where}: no recording was done in {_LONGEST // 3600} hours")

@@ -4,11 +4,15 @@ import contextlib
 import datetime
 import os
 import pickle
+import signal
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import msgpack
 import pytest
@@ -25,6 +29,7 @@ from cardpose.params import Certificates
 from cardpose.recordings import read_recordings
 from cardpose.scheduler import check_scheduler
 
+ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = {"dashboard_address": ":0", "processes": False, "silence_logs": 50}
 GREETING = {"compression": None, "python": [3, 11, 7], "pickle-protocol": 5}
 
@@ -244,15 +249,19 @@ class Fake:
             begin = 8 * (1 + count)
             said = msgpack.unpackb(frames[begin : begin + size], strict_map_key=False)
             for each in said if isinstance(said, list) else [said]:
-                answer = self.answers.get(each.get("op"))
+                answer = self.answer(each.get("op"))
                 if answer is not None:
                     peer.sendall(message(answer))
+
+    def answer(self, operation):
+        return self.answers.get(operation)
 
 
 WORKERS = {"type": "Scheduler", "workers": {"tcp://127.0.0.1:1": {"status": "running"}}}
 WORKERS["n_workers"] = 1
 READY = {"identity": WORKERS, "register-client": [{"op": "stream-start"}]}
 SAME = {"tcp://127.0.0.1:1": {"status": "OK", "result": [state("/")[0], True]}}
+BROKEN = {"a": {"status": "error", "exception": b"no pickle", "traceback": b"none"}}
 FAKES = [
     # what, its answers, words of the line
     ("says nothing to a client", {}, "does not answer any more"),
@@ -260,6 +269,8 @@ FAKES = [
     ("has no workers", READY | {"identity": Fake().answers["identity"]}, "has no workers"),
     ("lists workers wrongly", READY | {"identity": WORKERS | {"workers": [7]}}, ""),
     ("has silent workers", READY, "its workers do not answer"),
+    ("sends what is no msgpack", READY | {"broadcast": b"\xc1"}, "cannot go on"),
+    ("sends a broken pickle", READY | {"broadcast": BROKEN}, "cannot go on"),
     ("has workers of numbers", READY | {"broadcast": {"a": 5}}, "cannot go on"),
     (
         "has workers that are odd",
@@ -294,6 +305,40 @@ def test_half_a_scheduler_is_one_line_soon(
         list(on_cluster(address, time.sleep, [0], "/"))
     assert time.monotonic() < begun + 30
     assert capfd.readouterr().err == ""
+
+
+def in_a_process(address):
+    """Start a process that works as stages do, with a scheduler."""
+    code = "import time; from cardpose.cluster import on_cluster; from cardpose.errors import run\n"
+    code += f"run(lambda: list(on_cluster({address!r}, time.sleep, [0], '/')))"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
+
+
+def test_dask_itself_prints_nothing(listen):
+    address = listen(Fake(**READY | {"broadcast": b"\xc1"}))
+    started = in_a_process(address)
+    error = started.communicate(timeout=60)[1].decode()
+    assert started.returncode == 1
+    assert error.startswith(f"error: params.yaml: machine.dask: {address}: the scheduler cannot go")
+    assert error.count("\n") == 1
+
+
+def test_ctrl_c_ends_a_wait_for_work(listen):
+    busy = READY | {"broadcast": SAME, "processing": {"a": ["sleep-1"]}}
+    asked = threading.Event()
+
+    class Watched(Fake):
+        def answer(self, operation):
+            if operation == "processing":
+                asked.set()
+            return super().answer(operation)
+
+    waiting = in_a_process(listen(Watched(**busy)))
+    assert asked.wait(60)
+    waiting.send_signal(signal.SIGINT)
+    error = waiting.communicate(timeout=60)[1].decode()
+    assert waiting.returncode == 130
+    assert error == "\ninterrupted; run it again to start over\n"
 
 
 @pytest.fixture(scope="module")
@@ -340,8 +385,8 @@ def test_another_computer_without_encryption_gets_a_warning(local, monkeypatch, 
 
 
 def test_which_addresses_are_of_this_computer():
-    monkey = [(host, scheduler._is_here(host)) for host in ("localhost", "127.1.2.3", "::1")]
-    assert all(here for _, here in monkey), monkey
+    for host in ("localhost", "127.1.2.3", "::1"):
+        assert scheduler._is_here(host), host
     for host in ("10.0.0.5", "localhost.example.org", "127.0.0.1.example.org", "0.0.0.0", "::2"):
         assert not scheduler._is_here(host), host
 
@@ -365,8 +410,6 @@ def fail(how):
         raise Strange
     if how == "lambda":
         raise ValueError(lambda: 0)
-    if how == "exit":
-        raise SystemExit(0)
     raise ValueError("\x1b[2J\n" + "x" * 1000)
 
 
