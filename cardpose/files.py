@@ -211,7 +211,7 @@ def _lock_file(real):
 def _left_behind(real):
     """The scratch folders of `real`; whose process is dead if the caller holds the lock."""
     pattern = re.compile(re.escape(_beside(real, "").name) + r"[0-9a-f]{8}\.part(\.over)?")
-    with contextlib.suppress(FileNotFoundError), os.scandir(real.parent) as entries:
+    with contextlib.suppress(OSError), os.scandir(real.parent) as entries:
         return [
             Path(entry.path)
             for entry in entries

@@ -300,17 +300,38 @@ print("after", flush=True)
 
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/proc/self/fd/1", "/dev/fd/1", "link"])
-def test_a_file_that_is_open_already_is_written_on(tmp_path, name):
+@pytest.mark.parametrize("mode", ["a", "w"])
+def test_a_file_that_is_open_already_is_written_on(tmp_path, name, mode):
     (tmp_path / "link").symlink_to("/dev/stdout")
     log = tmp_path / "log"
     log.write_text("kept\n")
     number = log.stat().st_ino
-    with log.open("a") as file:
+    with log.open(mode) as file:
         command = [sys.executable, "-c", WRITES, name]
         subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, stdout=file, check=True)
-    assert log.read_text() == "kept\nbefore\ncopied\nwritten\nafter\n"
+    kept = "kept\n" if mode == "a" else ""
+    assert log.read_text() == f"{kept}before\ncopied\nwritten\nafter\n"
     assert log.stat().st_ino == number
     assert sorted(os.listdir(tmp_path)) == ["link", "log"]
+
+
+def test_a_socket_that_is_open_already_is_written_to(tmp_path):
+    near, far = socket.socketpair()
+    with near, far:
+        command = [sys.executable, "-c", WRITES, "/dev/stdout"]
+        subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, stdout=far, check=True)
+        assert near.recv(1000) == b"before\ncopied\nwritten\nafter\n"
+
+
+def test_a_file_that_another_process_has_open_is_added_to(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("kept\n")
+    with log.open() as file:
+        name = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+        command = [sys.executable, "-c", WRITES, name]
+        subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=True)
+    assert log.read_text() == "kept\ncopied\nwritten\n"
+    assert os.listdir(tmp_path) == ["log"]
 
 
 def test_records_to_the_standard_output_by_its_name_are_alone_there(stand_in, tmp_path):
