@@ -1102,6 +1102,23 @@ def test_a_label_studio_that_does_not_answer_is_said_in_one_line(mine, label):
     assert "http://127.0.0.1:9: no Label Studio answers there" in said
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:9", "http://127.0.0.1:9: no Label Studio answers there"),
+        ("https://127.0.0.1:9/", "https://127.0.0.1:9: no Label Studio answers there"),
+        ("ftp://127.0.0.1:9", "should begin with http:// or https://"),
+        ("http://me:pass-word@127.0.0.1:9", "should hold no user name and no password"),
+        ("labels.json", "labels.json: cannot be read (No such file or directory)"),
+    ],
+)
+def test_what_is_no_file_may_be_an_address(address, words, mine, label):
+    status, said = label("import", "mine", address)
+    assert (status, said.count("\n")) == (1, 1)
+    assert words in said
+    assert "pass-word" not in said
+
+
 def test_label_studio_that_is_not_installed_is_said_in_one_line(mine, label, monkeypatch):
     monkeypatch.setenv("PATH", "")
     status, said = label("studio", "mine")
