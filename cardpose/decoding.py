@@ -17,6 +17,7 @@ _STREAMS = {"mpegts", "mpeg", "mpegvideo", "h264", "hevc", "vvc", "m4v", "vc1"}
 # What FFmpeg only says where a Matroska or WebM file is cut off or its contents are lost.
 _ENDED = "File ended prematurely"
 _LOST = re.compile(rf"{_ENDED}|invalid as first byte|exceeds max length")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _NEAR = 4  # packets from a gap on in which time may jump
 
 
@@ -156,9 +157,20 @@ def _missing(container, stream, count):
     """What shows, after `count` packets, that a file with a table of contents was cut off."""
     if "mov" in container.format.name and count < len(stream.index_entries):
         return _ENDED
-    if container.format.name == "avi" and count < stream.frames:
-        with open(container.name.removeprefix("file:"), "rb") as file:
-            declared = int.from_bytes(file.read(8)[4:], "little")
-        if declared + 8 > container.size:
-            return _ENDED
-    return None
+    size, frames = _declared(container), promised_frames(container, stream)
+    return _ENDED if size > container.size and (count < frames or not frames) else None
+
+
+def _declared(container):
+    """How many bytes a file's header says that it has, of the formats that nothing else gives away.
+
+    A RIFF says it behind its four letters, an ASF behind the GUID of its file properties.
+    """
+    if container.format.name not in ("avi", "asf"):
+        return 0
+    with open(container.name.removeprefix("file:"), "rb") as file:
+        head = file.read(4096)
+    if container.format.name == "avi":
+        return 8 + int.from_bytes(head[4:8], "little")
+    at = head.find(_ASF_PROPERTIES)
+    return int.from_bytes(head[at + 40 : at + 48], "little") if at >= 0 else 0

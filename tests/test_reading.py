@@ -188,7 +188,7 @@ def with_property(avif, box):
     for kind in (b"meta", b"iprp", b"ipco"):
         at = content.index(kind) - 4
         struct.pack_into(">I", content, at, struct.unpack_from(">I", content, at)[0] + len(box))
-    pointer = content.index(struct.pack(">I", data))
+    pointer = content.index(struct.pack(">I", data), content.index(b"iloc"))
     struct.pack_into(">I", content, pointer, data + len(box))
     start = content.index(b"ipco") - 4
     end = start + struct.unpack_from(">I", content, start)[0] - len(box)
