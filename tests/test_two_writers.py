@@ -13,11 +13,11 @@ import pytest
 from conftest import REPOSITORY
 from test_cli import cardpose, grey  # noqa: F401
 
-from cardpose import merging
+from cardpose import cli, merging
 from cardpose.annotations import read_annotations
 from cardpose.errors import InputError
 from cardpose.exchange import Labels
-from cardpose.files import locked, replacing, scratch
+from cardpose.files import locked, replacing, scratch, writing_text
 from cardpose.merging import merge
 
 PAIRS, FRAMES = 20, 25
@@ -163,7 +163,7 @@ def test_a_forked_worker_that_outlives_a_killed_process_holds_nobody_up(tmp_path
         "import os, sys, time\nfrom cardpose.files import replacing\n"
         "with replacing(sys.argv[1]):\n"
         "    worker = os.fork()\n"
-        "    if not worker: time.sleep(60)\n"
+        "    if not worker: time.sleep(600)\n"
         "    print(worker, flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
     )
@@ -174,7 +174,8 @@ def test_a_forked_worker_that_outlives_a_killed_process_holds_nobody_up(tmp_path
         worker = int(process.stdout.readline())
         process.wait()
         try:
-            with replacing(tmp_path / "it.csv", wait=0) as new:
+            # It closes what it got from its parent as soon as it runs.
+            with replacing(tmp_path / "it.csv", wait=60) as new:
                 new.write_text("second")
         finally:
             os.kill(worker, signal.SIGKILL)
@@ -197,9 +198,17 @@ def test_the_second_prediction_into_one_file_is_told_before_it_begins(
     monkeypatch,
 ):
     grey(tmp_path / "a.png", 50)
+    waits = []
+
+    def recorded(name, wait):
+        waits.append(wait)
+        return writing_text(name, wait)
+
+    monkeypatch.setattr(cli, "writing_text", recorded)
     with another("replacing", tmp_path / "o.csv"):
         status, out, err = cardpose("predict", "a.png", option, "o.csv")
         assert (status, out, err) == (1, "", f"error: o.csv: {WRITTEN}\n")
+    assert waits == [0]  # it does not wait for what may take hours
     assert (tmp_path / "o.csv").read_text() == "first"
 
 
