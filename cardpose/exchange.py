@@ -28,6 +28,7 @@ from cardpose.tables import names, read_own_table, read_table
 
 FORMATS = {"label-studio": "label-studio.json", "coco": "coco.json", "csv": "labels.csv"}
 CONFIGURATION = "label-studio.xml"
+ACCEPTED = "exactly as proposed: taken, as annotations.csv holds such labels of this file already"
 UNTOUCHED = "exactly as proposed: nobody has corrected them; --accept-proposals takes them"
 
 
@@ -292,13 +293,15 @@ def as_proposed(dataset, labels, before=None):
 
 def without_untouched(path, dataset, labels):
     """The labels without those that are exactly as proposed, where the file leaves open whether
-    somebody has looked at them. Labels that are in annotations.csv already stay.
+    somebody has looked at them. Labels that are in annotations.csv already stay; where these are
+    exactly as proposed, too, proposals of this file were accepted before, and the others count.
 
     Raises:
         InputError: no label is left.
     """
     before, index, returned = _labels(dataset), sampled(dataset), labels.returned
-    out = returned.untouched | (returned.unsure & as_proposed(dataset, labels, before))
+    proposed = returned.untouched | (returned.unsure & as_proposed(dataset, labels, before))
+    out = proposed.copy()
     for row in np.flatnonzero(out):
         frame, known = labels.frames[row], labels.known[row]
         if frame in before:
@@ -307,6 +310,8 @@ def without_untouched(path, dataset, labels):
             out[row] = not (said[known].all() and untouched.is_as(*label))
     if not out.any():
         return labels
+    if (proposed & ~out).any():
+        return labels._replace(notes=(*labels.notes, f"{out.sum()} {ACCEPTED}"))
     left_out = labels.left_out | {UNTOUCHED: int(out.sum())}
     kept = np.flatnonzero(~out)
     if not len(kept):

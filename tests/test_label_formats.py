@@ -753,6 +753,18 @@ def test_proposals_that_come_back_untouched_are_no_labels(
     ]
 
 
+def test_a_file_whose_proposals_were_accepted_before_is_taken_whole(
+    mine, exported, taken, proposals
+):
+    found = from_cvat(exported("coco"))
+    path = mine / "annotations.csv"
+    write_annotations(path, FRAMES[2:3], proposals.points[2:3], proposals.visible[2:3])
+    said = taken(found)[1].splitlines()
+    assert said[0] == "5 labels: 4 added, 1 the same as before"
+    assert said[1] == f"4 {exchange.ACCEPTED}"
+    assert read_annotations(path)[0] == [FRAMES[2], *FRAMES[:2], *FRAMES[3:]]
+
+
 def test_a_hidden_corner_that_was_moved_was_looked_at(mine, exported, taken):
     found = from_cvat(exported("coco"))
     found["annotations"][1]["keypoints"][0] += 5  # which is hidden
