@@ -1,9 +1,7 @@
 """videos.csv, folders of frames, and videos whole, broken and turned."""
 
 import struct
-from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -309,29 +307,3 @@ def test_a_damaged_frame_does_not_shift_the_numbers_of_those_after_it(
     path.write_bytes(content)
     with complains(f"{path}: ends early: 4 frames of 25 "):
         list(sampled_frames(path, 1))
-
-
-@pytest.mark.parametrize(("promised", "enough"), [(25, True), (27, True), (28, False), (0, True)])
-def test_two_frames_less_than_the_header_promises_are_forgiven(
-    tmp_path, write_video, complains, monkeypatch, promised, enough
-):
-    path, capture = tmp_path / "a.mp4", cv2.VideoCapture
-    write_video(path)
-
-    def promising(*arguments):
-        real = capture(*arguments)
-        get = {cv2.CAP_PROP_FRAME_COUNT: promised}.get
-        return SimpleNamespace(
-            isOpened=real.isOpened,
-            get=get,
-            grab=real.grab,
-            retrieve=real.retrieve,
-            release=real.release,
-        )
-
-    monkeypatch.setattr(cv2, "VideoCapture", promising)
-    if enough:
-        assert seen(path, 20) == ([(0, 0), (20, 20)], 25)
-    else:
-        with complains(f"{path}: ends early: 25 frames of 28 "):
-            list(sampled_frames(path, 20))
