@@ -59,7 +59,7 @@ soak: install
 
 # Label Studio itself, in a browser; takes minutes.
 test-label-studio: install browser $(STUDIO_INSTALLED)
-	pytest -m soak tests/test_label_studio.py
+	pytest -m soak tests/labelling/test_label_studio.py
 
 # What the page's tests need. Where it cannot be had, they are skipped and say what is missing.
 browser:

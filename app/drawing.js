@@ -1,6 +1,6 @@
 // The packet's corners and edges, drawn over the picture.
 
-// As in cardpose/keypoints.py.
+// As in cardpose/geometry/keypoints.py.
 export const KEYPOINTS = [
   "upper_left_face",
   "upper_right_face",

@@ -1,5 +1,5 @@
 // Keeps the page's files, so that it works without a network. VERSION and FILES stand above: they
-// are written by cardpose/serve.py, and a file that changes changes VERSION.
+// are written by cardpose/cli/app.py, and a file that changes changes VERSION.
 
 const PREFIX = `cardpose ${registration.scope} `; // other pages of the same host have caches, too
 const CACHE = PREFIX + VERSION;

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cardpose.evaluation import evaluate
-from cardpose.extraction import extract_frames
+from cardpose.dataset.extraction import extract_frames
+from cardpose.dataset.recordings import read_recordings
+from cardpose.dataset.tensors import read_tensors
+from cardpose.evaluation.evaluate import evaluate
+from cardpose.network.weights import load_network
 from cardpose.params import load_params
-from cardpose.prediction import load_network
-from cardpose.recordings import read_recordings
-from cardpose.tensors import read_tensors
 from stages.make_heatmaps import write_labelled
 
 REAL = Path("data/cardcut")

@@ -20,15 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cardpose.choosing import Candidates, choose, read_candidates
-from cardpose.evaluation import evaluate
-from cardpose.model import CardPose, network_shape
+from cardpose.dataset.recordings import labelling_folder
+from cardpose.dataset.splits import split_frames
+from cardpose.dataset.tensors import read_tensors
+from cardpose.evaluation.evaluate import evaluate
+from cardpose.labelling.rank import Candidates, choose, read_candidates
+from cardpose.network.model import CardPose, network_shape
+from cardpose.network.weights import load_network
 from cardpose.params import load_params
-from cardpose.prediction import load_network
-from cardpose.proposals import labelling
-from cardpose.splits import split_frames
-from cardpose.tensors import read_tensors
-from cardpose.training import train
+from cardpose.training.recipes import train
 from stages.make_heatmaps import write_labelled
 
 START = "models/pretrained.safetensors"
@@ -91,7 +91,7 @@ def with_train(params, **changes):
 def labelled_tensors(dataset, params, folder):
     """The tensors of all labelled frames."""
     size = params.image_size, params.heatmap_stride, params.sigma
-    write_labelled(folder, labelling(dataset) / "frames", dataset / "annotations.csv", size)
+    write_labelled(folder, labelling_folder(dataset) / "frames", dataset / "annotations.csv", size)
     return read_tensors(folder)
 
 

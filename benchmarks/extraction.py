@@ -26,10 +26,10 @@ from time import perf_counter
 import numpy as np
 import psutil
 
-from cardpose.errors import InputError, run
-from cardpose.extraction import extract_frames
+from cardpose.common.errors import InputError, run
+from cardpose.dataset.extraction import extract_frames
+from cardpose.dataset.recordings import Recording
 from cardpose.params import load_params
-from cardpose.recordings import Recording
 
 _RENDERED = Path("data/synthetic/videos")
 

@@ -30,17 +30,18 @@ import numpy as np
 import pandas as pd
 from dvc.utils.serialize import dump_yaml
 
-from cardpose.annotations import write_annotations
-from cardpose.evaluation import evaluate
+from cardpose.common.yaml_files import read_yaml
+from cardpose.dataset.annotations import write_annotations
+from cardpose.dataset.recordings import frame_name, labelling_folder, split_frame_name
+from cardpose.dataset.splits import split_frames
+from cardpose.dataset.tensors import read_tensors
+from cardpose.evaluation.evaluate import evaluate
+from cardpose.labelling.proposals import read_proposals
+from cardpose.network.weights import load_network
 from cardpose.params import load_params
-from cardpose.prediction import load_network
-from cardpose.proposals import labelling, read_proposals
-from cardpose.recordings import frame_name, split_frame_name
-from cardpose.scenes import BACK_SCALE, TABLE_SIZE, card_size, random_scene
-from cardpose.splits import split_frames
-from cardpose.synthetic import render_video
-from cardpose.tensors import read_tensors
-from cardpose.yaml_files import read_yaml
+from cardpose.rendering.scenes import random_scene
+from cardpose.rendering.textures import BACK_SCALE, TABLE_SIZE, card_size
+from cardpose.rendering.videos import render_video
 
 ROOT = Path(__file__).parents[1]
 COUNTS = (7, 14, 23, 31, 40, 49)
@@ -232,7 +233,7 @@ LOOKS = {
 
 def correct(mine, truth):
     """What somebody makes of the proposals: frames, points, visible, and what there was to do."""
-    proposals = read_proposals(labelling(mine) / "proposals.csv")
+    proposals = read_proposals(labelling_folder(mine) / "proposals.csv")
     frames, points, visible = proposals.frames, proposals.points.copy(), proposals.visible.copy()
     exact, shown = (np.array([truth[frame][k] for frame in frames]) for k in (0, 1))
     unit = np.array(SIZE) * UNIT / max(SIZE)

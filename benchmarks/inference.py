@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from benchmarks.training import untrained
-from cardpose.counter import Counter
-from cardpose.export import export_onnx
+from cardpose.common.onnx_runtime import import_onnxruntime
+from cardpose.dataset.splits import split_frames
+from cardpose.dataset.tensors import read_tensors
+from cardpose.inference.end_to_end import EndToEnd
+from cardpose.inference.export import export_onnx
+from cardpose.network.weights import load_network
 from cardpose.params import load_params
-from cardpose.prediction import load_network
-from cardpose.reading import read_picture
-from cardpose.runtime import import_onnxruntime
-from cardpose.splits import split_frames
-from cardpose.tensors import read_tensors
+from cardpose.pictures.reading import read_picture
 
 onnxruntime = import_onnxruntime()
 quantization = import_onnxruntime("onnxruntime.quantization")
@@ -43,7 +43,7 @@ def main():
         network, about = trained(params)
         export_onnx(files["ONNX"], network, about, params.count.source, {})
         quantize(*files.values(), pictures("train", _CALIBRATING))
-        counter = Counter(network, about, params.count.source).eval()
+        counter = EndToEnd(network, about, params.count.source).eval()
         engines = {("PyTorch", n): pytorch(counter, n) for n in _THREADS}
         engines |= {
             (name, n): onnx_runtime(file, n) for name, file in files.items() for n in _THREADS

@@ -22,16 +22,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cardpose.evaluation import evaluate
-from cardpose.extraction import extract_frames
-from cardpose.files import scratch
-from cardpose.model import CardPose, network_shape
+from cardpose.common.files import scratch_folder
+from cardpose.dataset.extraction import extract_frames
+from cardpose.dataset.recordings import read_recordings
+from cardpose.dataset.splits import split_frames
+from cardpose.dataset.tensors import read_tensors
+from cardpose.evaluation.evaluate import evaluate
+from cardpose.network.model import CardPose, network_shape
+from cardpose.network.weights import load_network
 from cardpose.params import load_params
-from cardpose.prediction import load_network
-from cardpose.recordings import read_recordings
-from cardpose.splits import split_frames
-from cardpose.tensors import read_tensors
-from cardpose.training import train
+from cardpose.training.recipes import train
 from stages.make_heatmaps import write_labelled
 
 _SET, _START = Path("data/cardcut"), "models/pretrained.safetensors"
@@ -53,7 +53,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side, a core each")
     args = parser.parse_args()
     params = load_params()
-    with scratch("models/.known_counts") as folder:
+    with scratch_folder("models/.known_counts") as folder:
         write_set(params, folder)
         plan = [
             (fold, share, used)

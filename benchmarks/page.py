@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from cardpose import serve
-from cardpose.renderer import Renderer
-from cardpose.scenes import random_scene
+from cardpose.cli import app
+from cardpose.rendering.renderer import Renderer
+from cardpose.rendering.scenes import random_scene
 
 _FRAMES = 60  # of the recording, over and over
 _WARM, _SECONDS = 5, 10
@@ -38,11 +38,11 @@ _FLAGS = (
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cores", default="0", help="processor cores, like 0 or 0,1")
-    parser.add_argument("--model", type=Path, default=Path(serve.MODEL))
+    parser.add_argument("--model", type=Path, default=Path(app.MODEL))
     chosen = parser.parse_args()
-    served = serve.server(serve.site(chosen.model), 0)
+    served = app.site_server(app.site(chosen.model), 0)
     threading.Thread(target=served.serve_forever, daemon=True).start()
-    url = f"http://{serve.HOST}:{served.server_port}/"
+    url = f"http://{app.HOST}:{served.server_port}/"
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "camera.y4m"
         record(film)

@@ -13,7 +13,7 @@ many corners, what it says on average, and how many are right. Recordings named 
 somebody looked at while making this, are left out and reported apart.
 
 With --calibrate it renders 52 other recordings from that seed, fits the confidence's weights to
-them, and prints them for cardpose/proposing.py.
+them, and prints them for cardpose/labelling/evidence.py.
 """
 
 import argparse
@@ -26,17 +26,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from cardpose.annotations import read_annotations
-from cardpose.check import sampled_pictures
-from cardpose.label import MODEL
-from cardpose.misfit import UNIT
+from cardpose.cli.label import MODEL
+from cardpose.dataset.annotations import read_annotations
+from cardpose.dataset.recordings import frame_name, read_recordings, sampled_pictures
+from cardpose.dataset.splits import split_frames
+from cardpose.labelling.evidence import weigh
+from cardpose.labelling.propose import CLOSE
+from cardpose.labelling.views import view_recording
+from cardpose.network.weights import load_network
 from cardpose.params import load_params
-from cardpose.pictures import to_original
-from cardpose.prediction import load_network
-from cardpose.proposing import CLOSE, look, to_fractions, weigh
-from cardpose.recordings import frame_name, read_recordings
-from cardpose.splits import split_frames
-from cardpose.synthetic import render_dataset
+from cardpose.pictures.letterbox import UNIT, to_fractions, to_original
+from cardpose.rendering.videos import render_dataset
 
 RENDERED, REAL = Path("data/synthetic"), Path("data/cardcut")
 RANGES = (0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -90,7 +90,7 @@ def measured(dataset, model, params, step, only):
                 rows.append(label[name])
         sizes = np.array([picture.shape[1::-1] for picture in pictures])
         thickness = recording.cards * card[2]
-        view = look(network, pictures, len(pictures), thickness)
+        view = view_recording(network, pictures, len(pictures), thickness)
         weighed = weigh(view, sizes, size, thickness, focal, card)
         scale = sizes[:, None] * (UNIT[0] / sizes.max(axis=1))[:, None, None]
         raw = to_original(view.points.astype(float), sizes, size) / sizes[:, None] * scale

@@ -171,8 +171,8 @@ def settings():
 
 
 def extract(folder):
-    from cardpose.extraction import extract_frames
-    from cardpose.recordings import read_recordings
+    from cardpose.dataset.extraction import extract_frames
+    from cardpose.dataset.recordings import read_recordings
 
     params = settings()
 
@@ -199,9 +199,9 @@ def heatmaps(folder):
 def train(folder):
     import torch
 
-    from cardpose import training
-    from cardpose.prediction import save_network
-    from cardpose.tensors import read_tensors
+    from cardpose.dataset.tensors import read_tensors
+    from cardpose.network.weights import save_network
+    from cardpose.training import recipes
 
     params = settings()
     plan = {"half_size_epochs": 0, "epochs": 1, "closeup_epochs": 0, "edge_epochs": 0}
@@ -215,7 +215,7 @@ def train(folder):
 
     def work():
         tensors = read_tensors(folder / "tensors")
-        trained = training.pretrain(tensors, np.arange(len(tensors)), params)
+        trained = recipes.pretrain(tensors, np.arange(len(tensors)), params)
         save_network(folder / "network.safetensors", *trained)
 
     return work
@@ -224,9 +224,9 @@ def train(folder):
 def evaluate(folder):
     import torch
 
-    from cardpose import evaluation
-    from cardpose.prediction import load_network
-    from cardpose.tensors import read_tensors
+    from cardpose.dataset.tensors import read_tensors
+    from cardpose.evaluation import evaluate
+    from cardpose.network.weights import load_network
 
     torch.set_num_threads(1)
 
@@ -235,7 +235,7 @@ def evaluate(folder):
         role = np.array(["test"] * len(tensors), object)
         role[0] = "train"
         network, about = load_network(folder / "network.safetensors")
-        evaluation.evaluate(network, about, tensors, role, "both")
+        evaluate.evaluate(network, about, tensors, role, "both")
 
     return work
 

@@ -14,15 +14,15 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from cardpose.batches import closeups, loader, strips
-from cardpose.closeups import SIDE
-from cardpose.loss import closer_loss, losses, tracer_loss
-from cardpose.model import CardPose
+from cardpose.geometry.pose import KINDS
+from cardpose.network.closeups import SIDE
+from cardpose.network.model import CardPose
+from cardpose.network.strips import LENGTH, REACH
 from cardpose.params import load_params
-from cardpose.pictures import DETAIL
-from cardpose.pose import KINDS
-from cardpose.strips import LENGTH, REACH
-from cardpose.training import best_precision
+from cardpose.pictures.letterbox import DETAIL
+from cardpose.training.batches import closeup_loader, frame_loader, strip_loader
+from cardpose.training.fit import best_precision
+from cardpose.training.losses import closer_loss, losses, tracer_loss
 
 _STEPS = 6  # measured, in each round
 _ROUNDS = 3
@@ -84,7 +84,7 @@ def first_look(params, encoder, small):
     options = params.train
     tensors = noise(params, 4 * options.batch_size)
     network = untrained(params, encoder)
-    batches = loader(
+    batches = frame_loader(
         tensors,
         np.arange(len(tensors.cards)),
         options.batch_size,
@@ -106,7 +106,7 @@ def second_look(params):
     tensors = noise(params, 4 * batch_size)
     rows = np.arange(len(tensors.cards))
     closer = untrained(params, "plain").closer
-    batches = closeups(tensors, tensors.points.astype(float), rows, batch_size, 0, 0)
+    batches = closeup_loader(tensors, tensors.points.astype(float), rows, batch_size, 0, 0)
 
     def loss(batch, steps):
         points = batch["starts"] + steps.float()
@@ -127,7 +127,7 @@ def tracing(params):
         "kinds": rng.random((n, 12, KINDS)) < 0.2,
         "heights": rng.random(n) * 50,
     }
-    batches = strips(
+    batches = strip_loader(
         tensors, edges, np.arange(n), options.batch_size, 0, params.machine.loader_workers
     )
 

@@ -18,12 +18,12 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from cardpose.annotations import read_annotations, write_annotations
-from cardpose.check import check
-from cardpose.judging import WRONG
-from cardpose.keypoints import FLIP
+from cardpose.checking.check import check
+from cardpose.checking.findings import WRONG
+from cardpose.dataset.annotations import read_annotations, write_annotations
+from cardpose.dataset.recordings import split_frame_name
+from cardpose.geometry.keypoints import FLIP
 from cardpose.params import load_params
-from cardpose.recordings import split_frame_name
 
 SOURCE = Path("data/synthetic")
 KINDS = ("swapped", "shifted", "exchanged", "mirrored")

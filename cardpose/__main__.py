@@ -1,5 +1,5 @@
 """`python -m cardpose` is `cardpose`."""
 
-from cardpose.cli import main
+from cardpose.cli.main import main
 
 main()

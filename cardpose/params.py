@@ -13,8 +13,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from cardpose.errors import InputError, one_line, shown
-from cardpose.yaml_files import read_yaml
+from cardpose.common.errors import InputError, one_line, short_repr
+from cardpose.common.yaml_files import read_yaml
 
 
 def _a_card(card):
@@ -191,7 +191,7 @@ def _first_problem(error, values, path):
         return "the names of parameters should be text"
     problem = problems[0]
     name = one_line(".".join(str(part) for part in problem["loc"]))[:100]
-    value = shown(problem["input"])  # short, whatever it is
+    value = short_repr(problem["input"])  # short, whatever it is
     if problem["type"] == "extra_forbidden":
         return f"{name}: no such parameter"
     if problem["type"] == "missing":

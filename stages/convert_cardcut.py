@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from cardpose.cardcut import convert_cardcut
-from cardpose.errors import run
-from cardpose.files import replacing
+from cardpose.common.errors import run
+from cardpose.common.files import atomic_output
+from cardpose.dataset.cardcut import convert_cardcut
 
 FOLDER = Path("data/cardcut")
 
 
 def main():
     with (
-        replacing(FOLDER / "videos.csv") as table,
-        replacing(FOLDER / "annotations.csv") as annotations,
-        replacing(FOLDER / "videos") as videos,
+        atomic_output(FOLDER / "videos.csv") as table,
+        atomic_output(FOLDER / "annotations.csv") as annotations,
+        atomic_output(FOLDER / "videos") as videos,
     ):
         convert_cardcut(FOLDER / "original", videos, annotations, table)
 

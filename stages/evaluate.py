@@ -3,13 +3,14 @@
 import json
 import sys
 
-from cardpose.errors import run
-from cardpose.evaluation import doubts, evaluate, write_report
-from cardpose.files import replacing
+from cardpose.common.errors import run
+from cardpose.common.files import atomic_output
+from cardpose.dataset.splits import split_frames
+from cardpose.dataset.tensors import read_tensors
+from cardpose.evaluation.evaluate import doubts, evaluate
+from cardpose.evaluation.report import write_report
+from cardpose.network.weights import check_network, load_network
 from cardpose.params import load_params
-from cardpose.prediction import check_network, load_network
-from cardpose.splits import split_frames
-from cardpose.tensors import read_tensors
 
 
 def main():
@@ -25,9 +26,9 @@ def main():
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     with (
-        replacing("metrics/evaluate.json") as metrics,
-        replacing("metrics/predictions.csv") as predictions,
-        replacing("metrics/plots") as plots,
+        atomic_output("metrics/evaluate.json") as metrics,
+        atomic_output("metrics/predictions.csv") as predictions,
+        atomic_output("metrics/plots") as plots,
     ):
         metrics.write_text(json.dumps(report, indent=2) + "\n")
         write_report(

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from cardpose.errors import run
-from cardpose.extraction import extract_frames
-from cardpose.files import replacing
+from cardpose.common.errors import run
+from cardpose.common.files import atomic_output
+from cardpose.dataset.extraction import extract_frames
+from cardpose.dataset.recordings import read_recordings
 from cardpose.params import load_params
-from cardpose.recordings import read_recordings
 
 
 def main():
     params = load_params()
     machine = params.machine
     recordings = read_recordings(Path("data") / params.dataset)
-    with replacing("data/frames") as folder:
+    with atomic_output("data/frames") as folder:
         extract_frames(
             recordings,
             params.frame_step,

@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
-from cardpose.annotations import read_annotations
-from cardpose.errors import run
-from cardpose.files import replacing
+from cardpose.common.errors import run
+from cardpose.common.files import atomic_output
+from cardpose.dataset.annotations import read_annotations
+from cardpose.dataset.labelled_frames import match_labels
+from cardpose.dataset.tensors import write_tensors
 from cardpose.params import load_params
-from cardpose.tensors import match_labels, write_tensors
 
 
 def main():
     params = load_params()
     path = Path("data") / params.dataset / "annotations.csv"
     size = params.image_size, params.heatmap_stride, params.sigma
-    with replacing("data/tensors") as folder:
+    with atomic_output("data/tensors") as folder:
         labelled, missing = write_labelled(folder, "data/frames", path, size, params.unlabelled)
     then = "train the count" if params.unlabelled else "are left out"
     print(f"{labelled} labelled frames; {missing} without a label {then}")

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cardpose.checkpoints import fingerprint, resumable
-from cardpose.errors import run
-from cardpose.files import replacing, scratch
+from cardpose.common.errors import run
+from cardpose.common.files import atomic_output, scratch_folder
+from cardpose.dataset.tensors import read_tensors, write_tensors
+from cardpose.network.weights import save_network
 from cardpose.params import load_params
-from cardpose.prediction import save_network
-from cardpose.processes import host, rank, together
-from cardpose.shots import render_shots
-from cardpose.tensors import read_tensors, write_tensors
-from cardpose.training import computing, pretrain
+from cardpose.rendering.shots import render_shots
+from cardpose.training.checkpoints import fingerprint, resumable
+from cardpose.training.distributed import host_rank, rank, run_processes
+from cardpose.training.fit import compute_settings
+from cardpose.training.recipes import pretrain
 
 CHECKPOINTS = Path("models/.pretrain.checkpoints")
 PARAMS = ("image_size", "heatmap_stride", "geometry", "model", "pretrain")
@@ -20,21 +21,21 @@ PARAMS = ("image_size", "heatmap_stride", "geometry", "model", "pretrain")
 
 def main():
     params = load_params()
-    number = host(params.train)
+    number = host_rank(params.train)
     # 1.2 MB a picture: more than a /tmp in memory holds.
-    with scratch(f"models/.pretrain.scratch{number}") as folder:
+    with scratch_folder(f"models/.pretrain.scratch{number}") as folder:
         tensors = folder / "tensors"
         rows = write_rendered(params, folder / "pictures", tensors)
         if number > 0:  # the first host writes
-            together(work, (params, tensors, rows, None), params, "pretrain")
+            run_processes(work, (params, tensors, rows, None), params, "pretrain")
             return
-        how = *computing(params), params.train.devices, params.train.hosts
+        how = *compute_settings(params), params.train.devices, params.train.hosts
         same = fingerprint(params, PARAMS, [tensors], rows, how)
         with (
             resumable(CHECKPOINTS, same),
-            replacing("models/pretrained.safetensors") as path,
+            atomic_output("models/pretrained.safetensors") as path,
         ):
-            together(work, (params, tensors, rows, path), params, "pretrain")
+            run_processes(work, (params, tensors, rows, path), params, "pretrain")
 
 
 def work(params, tensors, rows, path):

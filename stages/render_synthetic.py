@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from cardpose.errors import run
-from cardpose.files import replacing
+from cardpose.common.errors import run
+from cardpose.common.files import atomic_output
 from cardpose.params import load_params
-from cardpose.synthetic import render_dataset
+from cardpose.rendering.videos import render_dataset
 
 FOLDER = Path("data/synthetic")
 
@@ -13,9 +13,9 @@ FOLDER = Path("data/synthetic")
 def main():
     params = load_params()
     with (
-        replacing(FOLDER / "videos.csv") as table,
-        replacing(FOLDER / "annotations.csv") as annotations,
-        replacing(FOLDER / "videos") as videos,
+        atomic_output(FOLDER / "videos.csv") as table,
+        atomic_output(FOLDER / "annotations.csv") as annotations,
+        atomic_output(FOLDER / "videos") as videos,
     ):
         count, frames = params.synthetic.videos, params.synthetic.frames
         card, focal = params.geometry.card, params.geometry.focal

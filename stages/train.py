@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from cardpose.checkpoints import fingerprint, resumable
-from cardpose.errors import run
-from cardpose.files import replacing
+from cardpose.common.errors import run
+from cardpose.common.files import atomic_output
+from cardpose.dataset.splits import split_frames
+from cardpose.dataset.tensors import read_tensors
+from cardpose.network.weights import check_network, load_network, save_network
 from cardpose.params import load_params
-from cardpose.prediction import check_network, load_network, save_network
-from cardpose.processes import host, rank, together
-from cardpose.splits import split_frames
-from cardpose.tensors import read_tensors
-from cardpose.training import computing, train
+from cardpose.training.checkpoints import fingerprint, resumable
+from cardpose.training.distributed import host_rank, rank, run_processes
+from cardpose.training.fit import compute_settings
+from cardpose.training.recipes import train
 
 TENSORS, START = "data/tensors", "models/pretrained.safetensors"
 CHECKPOINTS = Path("models/.train.checkpoints")
@@ -20,16 +21,16 @@ PARAMS = ("seed", "split", "geometry", "model", "loss", "train")
 def main():
     params = load_params()
     _, role, *_ = read(params)
-    if host(params.train) > 0:  # the first host writes
-        together(work, (params, None, None), params, "train")
+    if host_rank(params.train) > 0:  # the first host writes
+        run_processes(work, (params, None, None), params, "train")
         return
-    same = fingerprint(params, PARAMS, [TENSORS, START], role, computing(params))
+    same = fingerprint(params, PARAMS, [TENSORS, START], role, compute_settings(params))
     with (
         resumable(CHECKPOINTS, same),
-        replacing("models/cardpose.safetensors") as path,
-        replacing("metrics/train") as log,
+        atomic_output("models/cardpose.safetensors") as path,
+        atomic_output("metrics/train") as log,
     ):
-        together(work, (params, path, log), params, "train")
+        run_processes(work, (params, path, log), params, "train")
 
 
 def read(params):

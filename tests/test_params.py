@@ -8,9 +8,9 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 
-from cardpose.errors import InputError
+from cardpose.common.errors import InputError
+from cardpose.common.yaml_files import read_yaml
 from cardpose.params import load_params
-from cardpose.yaml_files import read_yaml
 
 ORIGINAL = Path(__file__).resolve().parents[1] / "params.yaml"
 

@@ -1,0 +1,93 @@
+"""YAML files, read by the core schema of YAML 1.2, as DVC writes them."""
+
+import re
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.resolver import BaseResolver
+
+from cardpose.common.errors import InputError, one_line
+
+
+def read_yaml(path):
+    """Return what a YAML file holds: dicts, lists, text, numbers, true, false and None.
+
+    Numbers are what YAML 1.2's core schema calls so: `1e-5`, `.5`, `0x1f` and `0o17` are numbers;
+    `1_000`, `12:30`, `2026-01-01`, `yes` and `off` are text.
+
+    Raises:
+        InputError: the file cannot be read, or holds no YAML, or more than one document, or a name
+            twice in one place.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: should be UTF-8 text") from None
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Resolver, yaml.Constructor = _CoreSchema, _Constructor
+    try:
+        return yaml.load(text)
+    except (YAMLError, ValueError) as error:
+        raise InputError(f"{path}: no valid YAML: {_problem(error)}") from None
+    except RecursionError:
+        raise InputError(f"{path}: no valid YAML: nested too deeply") from None
+    except Exception:  # the library fails in a dozen ways on values that are wrongly tagged
+        raise InputError(f"{path}: no valid YAML: a tagged value cannot be understood") from None
+
+
+class _CoreSchema(BaseResolver):
+    """Tell what a plain value is: the library's own rules also take `1_000` for a number."""
+
+    processing_version = (1, 2)
+
+    def __init__(self, version=None, loader=None, loadumper=None):
+        super().__init__(loadumper if loader is None else loader)
+
+
+# https://yaml.org/spec/1.2.2/#1032-tag-resolution
+for _tag, _pattern, _first in (
+    ("null", r"null|Null|NULL|~|", ["n", "N", "~", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+):
+    _CoreSchema.add_implicit_resolver_base(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first
+    )
+
+
+class _Constructor(SafeConstructor):
+    """Refuse names that are there twice, and numbers so long that Python does not print them."""
+
+    def check_mapping_key(self, node, key_node, mapping, key, value):
+        if key in mapping:
+            raise ConstructorError(
+                problem=f"{one_line(key)!r} is there twice", problem_mark=key_node.start_mark
+            )
+        return True
+
+    def construct_yaml_int(self, node):
+        number = super().construct_yaml_int(node)
+        str(number)  # raises a ValueError, which hexadecimal numbers escape
+        return number
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
+
+
+def _problem(error):
+    """What is wrong, and in which line."""
+    if not isinstance(error, MarkedYAMLError) or not error.problem:
+        return one_line(" ".join(str(error).split(";")[0].split()))[:300]
+    mark = error.problem_mark or error.context_mark
+    line = f"line {mark.line + 1}: " if mark else ""
+    return line + one_line(" ".join(error.problem.split()))[:300]

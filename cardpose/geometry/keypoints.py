@@ -1,0 +1,82 @@
+"""The eight corners of a packet: their names, their order, and what connects them."""
+
+import numpy as np
+
+KEYPOINTS = (
+    "upper_left_face",
+    "upper_right_face",
+    "upper_left_back",
+    "upper_right_back",
+    "lower_left_face",
+    "lower_right_face",
+    "lower_left_back",
+    "lower_right_back",
+)
+# Keypoint i of a picture is keypoint FLIP[i] of the picture flipped left-right.
+FLIP = tuple(
+    KEYPOINTS.index(name.replace("left", "*").replace("right", "left").replace("*", "right"))
+    for name in KEYPOINTS
+)
+# Keypoint i of a picture is keypoint TURNED[i] of a packet turned by 180 degrees.
+TURNED = (5, 4, 7, 6, 1, 0, 3, 2)
+# Which corner of a card, 0 to 3 in `card.card_corners`, each keypoint is; whether of the back.
+CORNER = np.array([2 * name.startswith("lower") + ("right" in name) for name in KEYPOINTS])
+BACK = np.array([name.endswith("back") for name in KEYPOINTS])
+# The packet's twelve edges, as pairs of keypoint indices: back, face, uprights.
+EDGES = (
+    *((2, 3), (3, 7), (7, 6), (6, 2)),
+    *((0, 1), (1, 5), (5, 4), (4, 0)),
+    *((0, 2), (1, 3), (4, 6), (5, 7)),
+)
+N_KEYPOINTS = len(KEYPOINTS)
+
+
+def name_corners(face, back):
+    """Put a packet's corners into the order of KEYPOINTS, named as the picture shows them.
+
+    "Upper" is the short edge of the back whose middle is higher in the picture, "left" in each
+    pair is the corner with the smaller x: the back of a card looks the same turned by 180 degrees,
+    so names follow the picture, not the cards.
+
+    Args:
+        face, back: (4, 2) picture coordinates, x to the right and y down, of the lower and the
+            upper outline of the packet. Corners 0-1 and 2-3 are its short edges; corner i of the
+            face lies under corner i of the back.
+
+    Returns:
+        (8,) indices into the rows of `np.concatenate([face, back])`, one per keypoint.
+    """
+    ends = ((0, 1), (2, 3))
+    heights = [back[list(end), 1].mean() for end in ends]
+    upper, lower = (ends[i] for i in np.argsort(heights, kind="stable"))
+    order = []
+    for end in (upper, lower):
+        for first_row, corners in ((0, face), (4, back)):
+            order += [first_row + i for i in sorted(end, key=lambda i: corners[i, 0])]
+    return np.array(order)
+
+
+def rename(points, visible):
+    """Name the keypoints of a picture anew after it was turned.
+
+    Args:
+        points: (8, 2) places, visible: (8,) bool, in the order of KEYPOINTS before the turn.
+
+    Returns:
+        the same two, in the order that the rule in `name_corners` gives now. Where too few
+        corners are visible to tell, names stay.
+    """
+    # Axes: end (upper, lower), layer (face, back), side (left, right).
+    order = np.arange(8).reshape(2, 2, 2)
+    back = order[:, 1]
+    if visible[back].all() and points[back[0], 1].mean() > points[back[1], 1].mean():
+        order = order[::-1].copy()
+    for end in order:
+        turned = [points[a, 0] > points[b, 0] for a, b in end]
+        known = [visible[pair].all() for pair in end]
+        for layer in (0, 1):
+            source = layer if known[layer] else 1 - layer
+            if known[source] and turned[source]:
+                end[layer] = end[layer][::-1].copy()
+    order = order.reshape(8)
+    return points[order], visible[order]

@@ -1,0 +1,269 @@
+"""Label Studio on this machine, with a data set's frames and proposals in it.
+
+It listens on 127.0.0.1 only, shows nothing but the frames of the data set, and reports to nobody.
+What it keeps, its users and labels among that, lies in the data set's folder
+labelling/label-studio, and is there again at the next start.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
+
+from cardpose.common.errors import InputError
+from cardpose.common.files import atomic_output
+from cardpose.dataset.recordings import labelling_folder
+from cardpose.labelling import addresses, label_studio, studio_client
+from cardpose.labelling.task_export import served
+
+PROGRAM = Path(".venv-label-studio/bin/label-studio")
+DONE = "label-studio-done.json"
+HOW = (
+    "drag the marks onto the packet's corners; delete the marks of hidden corners; put in those"
+    " that are missing, keys 1 to 8; submit"
+)
+_USER = "labeller@localhost"
+_HOST = "127.0.0.1"
+_PATIENCE = 600  # seconds that its first start may take, which makes its database
+_HEALTH = studio_client.Limits(seconds=10, size=2**16)  # of a sign of life
+_PAUSE = 0.5  # seconds between two questions for it
+
+
+class Access(BaseModel):
+    """What the user of Label Studio logs in with: printable ASCII without spaces."""
+
+    password: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
+    token: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
+
+
+def serve_studio(dataset, sheet, port, say):
+    """Run Label Studio until it is interrupted, with the frames of a `task_export.Sheet` in it;
+    then save its labels in labelling/, as DONE.
+
+    Args:
+        port: 0 for any that is free.
+        say: is called with lines for the person who is going to label.
+
+    Raises:
+        InputError: it is not installed, or does not start.
+    """
+    program = shutil.which(PROGRAM) or shutil.which("label-studio")
+    if program is None:
+        raise InputError(f"{PROGRAM}: there is no such file: `make label-studio` installs it")
+    access = _access(dataset)
+    say("starting Label Studio; the first time takes a minute or two")
+    with _stopped(), _running(program, dataset, port, access) as (process, address):
+        fill_studio(dataset, sheet, address)
+        say(f"label at {address}, as {_USER}, password {access.password}")
+        say(f"there: {HOW}")
+        say(f"take what is labelled: cardpose label import {dataset} {address}")
+        say("or end Label Studio with Ctrl-C, which saves it first")
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            path = labelling_folder(dataset) / DONE
+            with atomic_output(path) as new:
+                new.write_bytes(export_studio(dataset, address))
+            say(f"saved; to take it: cardpose label import {dataset} {path}")
+            raise
+    raise InputError(f"{_log(dataset)}: Label Studio has ended; the reason stands there")
+
+
+def fill_studio(dataset, sheet, address):
+    """Put the frames of a sheet into the data set's project, which is made if need be.
+
+    Frames that somebody has begun to label there stay as they are; all others are replaced.
+    """
+    client = _client(dataset, address)
+    project = _project(dataset, client)
+    if project is None:
+        content = {
+            "title": _title(dataset),
+            "label_config": label_studio.configuration(),
+            "expert_instruction": HOW,
+            "show_collab_predictions": True,
+            "enable_empty_annotation": True,
+            "sampling": "Sequential sampling",
+        }
+        made, _ = client.ask("/api/projects", content, kind=studio_client.Created)
+        project = made.id
+        frames = Path(dataset).resolve().parent / served(dataset)
+        client.ask("/api/storages/localfiles", {"project": project, "path": str(frames)})
+    begun, rest = set(), []
+    for task in _tasks(client, project)[0]:
+        if task.annotations or task.drafts:
+            begun.add(task.data.frame)
+        else:
+            rest.append(task.id)
+    if rest:
+        client.ask(
+            f"/api/dm/actions?id=delete_tasks&project={project}",
+            {"selectedItems": {"all": False, "included": rest}},
+            long=True,
+        )
+    new = [
+        task
+        for task in label_studio.studio_tasks(sheet, served(dataset))
+        if task["data"]["frame"] not in begun
+    ]
+    if new:
+        client.ask(f"/api/projects/{project}/import", new, long=True)
+
+
+def export_studio(dataset, address):
+    """What Label Studio, running at an address, exports of the data set's project as JSON: bytes.
+
+    Raises:
+        InputError: the address is wrong, it does not answer as Label Studio does, or it has no such
+            project.
+    """
+    address = addresses.normalised(address)
+    client = _client(dataset, address)
+    project = _project(dataset, client)
+    if project is None:
+        raise InputError(f"{address}: has no project named {_title(dataset)}")
+    return _tasks(client, project)[1]
+
+
+def _tasks(client, project):
+    """The tasks of a project, checked, and as bytes."""
+    path = f"/api/projects/{project}/export?exportType=JSON&download_all_tasks=true"
+    return client.ask(path, kind=list[studio_client.Task], long=True)
+
+
+def _project(dataset, client):
+    """The number of the data set's project, or None."""
+    title = _title(dataset)
+    return next((project.id for project in client.projects() if project.title == title), None)
+
+
+def _title(dataset):
+    return f"cardpose {Path(dataset).resolve().name}"[:50]  # it allows no more
+
+
+def _folder(dataset):
+    return labelling_folder(dataset) / "label-studio"
+
+
+def _log(dataset):
+    return _folder(dataset) / "server.log"
+
+
+def _access_file(dataset):
+    return _folder(dataset) / "access.json"
+
+
+def _access(dataset):
+    """The `Access` of its user, made at the first call.
+
+    Raises:
+        InputError: the file is damaged. The message tells nothing that is in it.
+    """
+    path = _access_file(dataset)
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        content = {"password": secrets.token_urlsafe(9), "token": secrets.token_hex(20)}
+        with atomic_output(path) as new:
+            new.touch(mode=0o600)
+            new.write_text(json.dumps(content))
+    try:
+        return Access.model_validate_json(path.read_bytes(), strict=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValidationError:
+        raise InputError(
+            f"{path}: should hold a password and a token as text without spaces: delete it, and"
+            " `cardpose label studio` makes it again"
+        ) from None
+
+
+def _client(dataset, address):
+    return studio_client.Client(address, _access(dataset).token, _access_file(dataset))
+
+
+@contextmanager
+def _stopped():
+    """Whatever asks this process to end interrupts it, so that Label Studio ends too."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _running(program, dataset, port, access):
+    """Label Studio as a process of its own, which Ctrl-C does not reach; gives its address."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise InputError(f"--port {port}: {error.strerror}; name another") from None
+        except OverflowError:
+            raise InputError(f"--port {port}: there is no such port; name another") from None
+        port = probe.getsockname()[1]
+    command = [program, "start", "--no-browser", "--internal-host", _HOST, "--port", str(port)]
+    with open(_log(dataset), "w") as log:
+        process = subprocess.Popen(
+            [*command, "--data-dir", str(_folder(dataset).resolve())],
+            env=_environment(dataset, access),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        address = f"http://{_HOST}:{port}"
+        _wait(process, address, dataset)
+        yield process, address
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+
+
+def _environment(dataset, access):
+    settings = {
+        "LABEL_STUDIO_USERNAME": _USER,
+        "LABEL_STUDIO_PASSWORD": access.password,
+        "LABEL_STUDIO_USER_TOKEN": access.token,
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(Path(dataset).resolve().parent),
+        "ALLOWED_HOSTS": f"{_HOST},localhost",
+        # It reports to nobody, and asks nobody for newer versions.
+        "COLLECT_ANALYTICS": "false",
+        "LATEST_VERSION_CHECK": "false",
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+    }
+    # Its Python is not the one that runs here.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | settings
+
+
+def _wait(process, address, dataset):
+    """Wait until Label Studio answers."""
+    end = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < end:
+        with suppress(InputError):  # nobody answers yet
+            status, _, _ = studio_client.fetch(address, "/health", _HEALTH)
+            if 200 <= status < 300:
+                return
+        time.sleep(_PAUSE)
+    raise InputError(f"{_log(dataset)}: Label Studio does not start; the reason stands there")

@@ -1,0 +1,88 @@
+"""Training pictures moved, turned, scaled, flipped and recoloured, and their keypoints with them.
+
+Nothing here changes how many cards a packet seems to hold: no stretching of one axis only.
+"""
+
+import cv2
+import numpy as np
+
+from cardpose.geometry.keypoints import FLIP, rename
+
+MAX_TURN = 8.0  # degrees
+SCALE = (0.85, 1.2)
+MAX_SHIFT = 0.06  # share of the picture
+
+
+def augment(picture, points, visible, rng):
+    """One random variation of a training picture.
+
+    Args:
+        picture: (height, width, 3) uint8 RGB.
+        points: (8, 2) float pixels; visible: (8,) bool.
+        rng: numpy random Generator.
+
+    Returns:
+        the same three, changed. A keypoint that leaves the picture is no longer visible; names
+        still follow the picture (see `keypoints.rename`).
+    """
+    height, width = picture.shape[:2]
+    matrix = _similarity(rng, width, height)
+    flip = rng.random() < 0.5
+    if flip:
+        matrix = matrix @ np.array([[-1, 0, width], [0, 1, 0], [0, 0, 1.0]])
+    points = points @ matrix[:2, :2].T + matrix[:2, 2]
+    if flip:
+        points, visible = points[list(FLIP)], visible[list(FLIP)]
+    inside = ((points >= 0) & (points <= [width, height])).all(axis=1)
+    points, visible = rename(points, visible & inside)
+    # cv2 counts from the middle of the first pixel, we from its corner.
+    to_centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    matrix = (np.linalg.inv(to_centre) @ matrix @ to_centre)[:2]
+    cloth = cv2.mean(picture)[:3]  # what a margin that opens is filled with
+    picture = cv2.warpAffine(picture, matrix, (width, height), borderValue=cloth)
+    return recolour(picture, rng), points.astype(np.float32), visible
+
+
+def _similarity(rng, width, height):
+    """(3, 3) a random turn and scale about the picture's middle, and a shift."""
+    angle = np.radians(rng.uniform(-MAX_TURN, MAX_TURN))
+    scale = np.exp(rng.uniform(*np.log(SCALE)))
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    middle = np.array([width / 2, height / 2])
+    turn = np.array([[c, -s], [s, c]])
+    shift = rng.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * [width, height]
+    matrix = np.eye(3)
+    matrix[:2, :2] = turn
+    matrix[:2, 2] = middle - turn @ middle + shift
+    return matrix
+
+
+def recolour(picture, rng):
+    """Another light, other inks, another cloth: one affine map of the colours; some noise."""
+    grey = np.full((3, 3), 1 / 3)
+    hue = _hue_turn(rng.normal(0, 0.3))
+    saturation = rng.uniform(0.6, 1.3)
+    colour = (grey + (hue - grey) * saturation) * rng.uniform(0.7, 1.3)
+    colour = colour * rng.uniform(0.9, 1.1, (3, 1))
+    offset = 127 * (1 - colour.sum(axis=1)) * rng.uniform(0, 1) + rng.uniform(-20, 20)
+    picture = cv2.transform(picture, np.column_stack([colour, offset]))
+    if rng.random() < 0.2:
+        picture = cv2.GaussianBlur(picture, (3, 3), rng.uniform(0.3, 0.9))
+    if rng.random() < 0.3:
+        seed = int(rng.integers(2**31))
+        noise = np.empty(picture.shape, np.int16)
+        cv2.setRNGSeed(seed)
+        cv2.randn(noise, 0, rng.uniform(1, 8))
+        picture = cv2.add(picture, noise, dtype=cv2.CV_8U)
+    return picture
+
+
+def _hue_turn(angle):
+    """(3, 3) rotation of RGB about the grey axis (Rodrigues), angle in radians."""
+    axis = np.full(3, 1 / np.sqrt(3))
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    return (
+        np.cos(angle) * np.eye(3)
+        + np.sin(angle) * cross
+        + (1 - np.cos(angle)) * np.outer(axis, axis)
+    )

@@ -1,0 +1,78 @@
+"""Fit a Lightning module."""
+
+import logging
+import signal
+import warnings
+
+import lightning
+import torch
+
+from cardpose.common.errors import InputError
+from cardpose.training.callbacks import SaveEpoch, StopOnDivergence
+from cardpose.training.checkpoints import AtomicCheckpoints, read_checkpoint
+from cardpose.training.distributed import rank
+from cardpose.training.shared_norm import strategy
+
+
+def best_precision(accelerator):
+    """ "bf16-mixed" where the processor multiplies bfloat16 in hardware, else "32-true"."""
+    if accelerator == "gpu":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16-mixed" if accelerator == "cpu" and has_bf16 else "32-true"
+
+
+def compute_settings(params):
+    """What training computes with: Lightning's names of an accelerator and of a precision."""
+    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    precision = params.train.precision
+    return accelerator, best_precision(accelerator) if precision == "auto" else precision
+
+
+def fit(part, module, batches, params, checkpoints, validation=None, callbacks=()):
+    """Train a Lightning module, on what there is to compute with; where a checkpoint of this part
+    is found, from there on."""
+    # Advice on loaders and add-ons, which would bury the progress bar.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    accelerator, precision = compute_settings(params)
+    callbacks = [StopOnDivergence(part, precision), *callbacks]
+    path = start = None
+    if checkpoints:
+        path = checkpoints / part.name
+        callbacks.append(SaveEpoch(path))
+        start = read_checkpoint(path)
+    if start and rank() == 0:
+        done = start["epoch"] + 1  # Lightning counts from 0
+        print(f"training on {part.what} goes on after epoch {done} of {part.epochs}", flush=True)
+    shared, plugins = strategy(params.train, module)
+    trainer = lightning.Trainer(
+        **shared,
+        accelerator=accelerator,
+        precision=precision,
+        max_epochs=part.epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints(), *plugins],
+    )
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(
+            module, batches, validation, ckpt_path=path if start else None, weights_only=True
+        )
+    except SystemExit as ended:
+        # Lightning's answer to Ctrl-C, which it ignores from then on.
+        signal.signal(signal.SIGINT, on_interrupt)
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise ended.__context__ from None
+        raise
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise InputError(
+            f"training on {part.what}: a loader worker was killed; if for want of memory, fewer"
+            " machine.loader_workers help"
+        ) from None

@@ -1,0 +1,616 @@
+"""The page's server without a browser, and the folder that `cardpose app --build` writes."""
+
+import contextlib
+import errno
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from cardpose.cli import app as app_module
+from cardpose.cli import page_server
+from cardpose.cli.app import APP, build_site, site, site_server
+from cardpose.common.files import atomic_output
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30  # seconds; other programs may keep the processor busy
+POLICY = "default-src 'self'"
+INDEX = f"""<meta http-equiv="Content-Security-Policy" content="{POLICY}">""".encode()
+
+
+@pytest.fixture
+def app(tmp_path):
+    """A small folder app/, with what `serve.site` wants to be there."""
+    app = tmp_path / "source"
+    runtime = app / "node_modules/onnxruntime-web/dist"
+    runtime.mkdir(parents=True)
+    for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
+        (runtime / name).write_bytes(b"runtime")
+    (app / "icons").mkdir()
+    (app / "icons/icon.svg").write_bytes(b"<svg/>")
+    (app / "index.html").write_bytes(INDEX)
+    (app / "page.js").write_bytes(b"// page")
+    (app / "sw.js").write_bytes(b"// worker\n")
+    return app
+
+
+@pytest.fixture
+def files(app, stand_in):
+    return site(stand_in, app)
+
+
+@contextlib.contextmanager
+def running(server):
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def port(files):
+    with running(site_server(files, 0)) as port:
+        yield port
+
+
+def sent(port, request):
+    """All that the server answers to these bytes, until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def status(port, *lines):
+    """The status of the answer to a request of these lines, on a connection that then ends."""
+    answer = sent(port, "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
+    assert answer.startswith(b"HTTP/1.1 ")
+    return int(answer[9:12])
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "127.0.0.1", "[::1]", "LocalHost", "localhost.", "127.0.0.1."),
+        *("localhost:5252", "127.0.0.1:80", "[::1]:9000", "localhost:", " localhost "),
+    ],
+)
+def test_names_of_this_machine_are_answered_at_any_port(port, host):
+    assert status(port, "GET / HTTP/1.1", f"Host: {host}") == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:5252", "localhost.evil.example", "evil-localhost"),
+        *("127.0.0.1.evil.example", "127.0.0.2", "0.0.0.0", "[::2]", "[::ffff:127.0.0.1]"),
+        *("2130706433", "0x7f000001", "x.localhost"),
+    ],
+)
+def test_every_other_name_is_misdirected(port, host):
+    """Also where a page of that name has let it point to this machine."""
+    for request in ("GET / HTTP/1.1", "HEAD /sw.js HTTP/1.1", "GET /none HTTP/1.1"):
+        assert status(port, request, f"Host: {host}") == 421
+    assert status(port, "POST / HTTP/1.1", f"Host: {host}") == 421
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["Host:"],
+        ["Host: localhost", "Host: localhost"],
+        ["Host: localhost", "host: evil.example"],
+        ["Host: localhost, evil.example"],
+        ["Host: evil.example@localhost"],
+        ["Host: localhost@evil.example"],
+        ["Host: localhost/evil.example"],
+        ["Host: localhost\tevil.example"],
+        ["Host: localhost", " evil.example"],
+        ["Host: localhost:99999"],
+        ["Host: localhost:x"],
+        ["Host: localhost:\xb2"],
+        ["Host: localhost.."],
+        ["Host: .localhost"],
+        ["Host: ::1"],
+        ["Host: [::1"],
+        ["Host: http://localhost"],
+        ["Host: l\xf6calhost"],
+        ["Host : localhost"],
+        ["X-Forwarded-Host: localhost"],
+        ["no header", "Host: localhost"],
+        ["Host: localhost", "no header", "Host: evil.example"],
+    ],
+    ids=repr,
+)
+def test_a_request_without_one_proper_host_is_bad(port, lines):
+    assert status(port, "GET / HTTP/1.1", *lines) == 400
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "expected"),
+    [
+        ("http://localhost:5252/page.js", "localhost", 200),
+        ("HTTP://LOCALHOST", "localhost", 200),
+        ("http://localhost/?q=http://evil.example/", "localhost", 200),
+        ("http://evil.example/", "localhost", 421),
+        ("http://evil.example/", "evil.example", 421),
+        ("http://localhost/", "evil.example", 421),
+        ("http://localhost@evil.example/", "localhost", 400),
+        ("https://localhost/", "localhost", 400),
+        ("file:///etc/passwd", "localhost", 400),
+        ("http:///", "localhost", 400),
+        ("localhost:443", "localhost", 400),
+        ("*", "localhost", 400),
+        ("page.js", "localhost", 400),
+    ],
+)
+def test_a_request_for_a_whole_url_has_to_name_this_machine_twice(port, target, host, expected):
+    assert status(port, f"GET {target} HTTP/1.1", f"Host: {host}") == expected
+
+
+def test_requests_of_old_browsers_have_to_name_a_host(port):
+    assert status(port, "GET / HTTP/1.0", "Host: localhost") == 200
+    assert status(port, "GET / HTTP/1.0") == 400
+    assert sent(port, b"GET /\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_names_that_the_user_adds_are_answered(files):
+    names = ["Cards.Example.org.", "karten-z\xe4hler.example", "192.168.1.5"]
+    with running(site_server(files, 0, names)) as port:
+        for host in ("cards.example.org", "xn--karten-zhler-ncb.example", "192.168.1.5:8080"):
+            assert status(port, "GET / HTTP/1.1", f"Host: {host}") == 200
+        assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
+        assert status(port, "GET / HTTP/1.1", "Host: www.cards.example.org") == 421
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "*", "*.example.org", "http://example.org", "a.example:80", "[::1]:80"),
+        *("a b", "a\n", "a@b", "\xe4..b"),
+    ],
+)
+def test_a_name_that_no_browser_can_send_is_refused(complains, files, name):
+    with complains("--host", "a host without a port"):
+        site_server(files, 0, [name])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/../pyproject.toml", "/%2e%2e/pyproject.toml", "//etc/passwd", "/page.js/"),
+        "/page.js%00",
+        *("/./page.js", "/%70age.js", "/icons", "/\xff", "/icons/../page.js", "/page.js#x"),
+    ],
+)
+def test_a_path_is_the_name_of_a_file_of_the_page_or_nothing(port, path):
+    assert status(port, f"GET {path} HTTP/1.1", "Host: localhost") == 404
+
+
+@pytest.mark.parametrize(
+    ("request_line", "expected"),
+    [
+        *[(f"{method} / HTTP/1.1", 405) for method in ("POST", "PUT", "DELETE", "OPTIONS")],
+        *[(f"{method} / HTTP/1.1", 501) for method in ("FOO", "get", "\xff", "parse_request")],
+        ("GET / HTTP/2.0", 505),
+        *[(line, 400) for line in ("GET / HTTP/x", "GET / / HTTP/1.1", "GET", "\x16\x03\x01")],
+        ("GET /" + 70_000 * "a" + " HTTP/1.1", 414),
+    ],
+)
+def test_what_is_no_request_for_a_file_is_refused(port, capfd, request_line, expected):
+    assert status(port, request_line, "Host: localhost") == expected
+    assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [["X: " + 70_000 * "a"], 200 * ["X: a"], 90 * ["X: " + 60_000 * "a"]],
+    ids=["long line", "many lines", "many long lines"],
+)
+def test_headers_without_end_are_refused(port, lines):
+    with contextlib.suppress(ConnectionError):  # the server does not read them all
+        assert status(port, "GET / HTTP/1.1", "Host: localhost", *lines) == 431
+    assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
+
+
+def test_a_body_is_never_taken_for_the_next_request(port):
+    hidden = b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    length = f"Content-Length: {len(hidden)}"
+    for header in (length, "Transfer-Encoding: chunked"):
+        for method, expected in (("GET", b"200"), ("POST", b"405")):
+            head = f"{method} / HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n".encode()
+            answer = sent(port, head + hidden)
+            assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [expected]
+
+
+def test_a_large_body_does_not_hide_the_answer(port):
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n"
+    answer = sent(port, head + 5_000_000 * b"a")
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nAllow: GET, HEAD\r\n" in answer
+
+
+def test_one_connection_serves_many_requests(port, files):
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    for method in ("GET", "HEAD", "GET"):
+        connection.request(method, "/page.js")
+        first = connection.sock
+        answer = connection.getresponse()
+        assert int(answer.headers["Content-Length"]) == len(files["page.js"])
+        assert answer.read() == (b"" if method == "HEAD" else files["page.js"])
+        assert connection.sock is first is not None
+
+
+@pytest.mark.parametrize("path", ["/", "/none"])
+def test_every_answer_has_the_headers_and_none_names_a_version(port, path):
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.request("GET", path)
+    headers = connection.getresponse().headers
+    assert headers["Content-Security-Policy"] == POLICY + "; frame-ancestors 'none'"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Server"] == "cardpose"
+
+
+def ended(connection):
+    """Whether the server closes a connection."""
+    connection.settimeout(PATIENCE)
+    with contextlib.suppress(ConnectionError):
+        return connection.recv(1) == b""
+    return True
+
+
+def test_a_silent_connection_is_closed(monkeypatch, port):
+    monkeypatch.setattr(page_server, "HEAD_SECONDS", 0.2)
+    for begun in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: local"):
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(begun)
+            assert ended(connection)
+
+
+def refused(connection, text):
+    """Whether the other side has closed a connection; where it has not, a moment passes."""
+    try:
+        connection.sendall(text)
+    except ConnectionError:
+        return True
+    time.sleep(0.05)
+    return False
+
+
+def test_a_connection_that_sends_a_byte_at_a_time_is_closed(monkeypatch, port):
+    monkeypatch.setattr(page_server, "HEAD_SECONDS", 0.5)
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        assert any(refused(connection, b"a") for _ in range(20 * PATIENCE))
+
+
+def test_a_client_that_takes_no_answer_is_dropped(monkeypatch, files):
+    monkeypatch.setattr(page_server, "WRITE_SECONDS", 0.2)
+    server = site_server({**files, "page.js": bytes(2**25)}, 0)
+    with running(server) as port, socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(5) == b"HTTP/"
+        end = time.monotonic() + PATIENCE
+        while server._connections and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not server._connections
+
+
+def test_the_page_is_served_beside_more_silent_connections_than_are_kept(monkeypatch, port):
+    monkeypatch.setattr(page_server, "CONNECTIONS", 5)
+    monkeypatch.setattr(page_server, "HEAD_SECONDS", 10 * PATIENCE)
+    with contextlib.ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(12)
+        ]
+        assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
+        # Those that have waited longest had to go.
+        assert all(ended(connection) for connection in silent[:7])
+        silent[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert silent[-1].recv(12) == b"HTTP/1.1 200"
+
+
+def test_an_answer_on_its_way_is_dropped_last(monkeypatch, files):
+    monkeypatch.setattr(page_server, "CONNECTIONS", 3)
+    content = bytes(range(256)) * 2**16
+    with (
+        running(site_server({**files, "page.js": content}, 0)) as port,
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as busy,
+        contextlib.ExitStack() as stack,
+    ):
+        busy.sendall(b"GET /page.js HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = busy.recv(100)
+        for _ in range(8):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
+        answer += b"".join(iter(lambda: busy.recv(2**20), b""))
+    assert answer.endswith(content)
+
+
+SERVED = """
+from cardpose import page_server, serve
+page_server.HEAD_SECONDS = 600
+server = serve.server({"index.html": %r, "sw.js": b""}, 0)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def test_the_page_is_served_beside_more_silent_connections_than_the_system_allows():
+    few = ["sh", "-c", 'ulimit -n 24; exec "$@"', "sh"]
+    command = [*few, sys.executable, "-c", SERVED % INDEX]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(process.kill)
+        port = int(process.stdout.readline())
+        for _ in range(40):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+        assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
+        process.kill()
+        assert process.stderr.read() == b""
+
+
+def test_where_no_more_connections_are_allowed_the_server_rests(monkeypatch, files):
+    def full(_):
+        raise OSError(errno.EMFILE, "full")
+
+    rests = []
+    monkeypatch.setattr(page_server.ThreadingHTTPServer, "get_request", full)
+    monkeypatch.setattr(page_server.time, "sleep", rests.append)
+    with site_server(files, 0) as server, pytest.raises(OSError, match="full"):
+        server.get_request()
+    assert rests == [0.1]
+
+
+def test_where_no_more_threads_are_allowed_a_connection_is_closed(monkeypatch, port, capfd):
+    def none(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none)
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            assert ended(connection)
+    assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_name_is_looked_up(monkeypatch, files):
+    def asked(*_):
+        raise AssertionError
+
+    for name in ("getfqdn", "gethostbyaddr", "gethostbyname", "getnameinfo"):
+        monkeypatch.setattr(socket, name, asked)
+    with site_server(files, 0) as server:
+        assert server.server_address == ("127.0.0.1", server.server_port)
+
+
+def test_ctrl_c_ends_the_command_at_once_whoever_is_connected(stand_in):
+    if not (ROOT / "app/node_modules/onnxruntime-web").is_dir():
+        pytest.skip("app/node_modules is not there: `make test` installs it, if npm is there")
+    command = [sys.executable, "-m", "cardpose", "app", "--no-browser", "--port", "0"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, "--model", stand_in], cwd=ROOT, **pipes) as process:
+        try:
+            port = int(re.match(r"http://127\.0\.0\.1:(\d+)/ ", process.stdout.readline())[1])
+            with socket.create_connection(("127.0.0.1", port)):
+                assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=page_server.HEAD_SECONDS / 2)
+        finally:
+            process.kill()
+    assert (process.returncode, out, err) == (0, "\n", "")
+
+
+def test_a_network_that_browsers_cannot_run_is_refused(complains, app, tmp_path):
+    model = tmp_path / "cardpose.safetensors"
+    model.write_bytes(b"weights")
+    with complains("cardpose.safetensors: should be a .onnx file"):
+        site(model, app)
+
+
+def content(folder):
+    """{path: content or target} of all files and links in a folder."""
+    return {
+        path.relative_to(folder).as_posix(): os.readlink(path)
+        if path.is_symlink()
+        else path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+@pytest.fixture
+def built(files, tmp_path):
+    """A folder that an earlier build wrote, with a file of its time."""
+    folder = tmp_path / "page"
+    names = ["./", "old.js", *files.keys() - {"index.html", "sw.js"}]
+    worker = re.sub(rb"FILES = .*;", b"FILES = %s;" % json.dumps(names).encode(), files["sw.js"])
+    build_site(folder, {**files, "old.js": b"old", "sw.js": worker})
+    return folder
+
+
+def test_a_build_again_replaces_its_own_files_and_no_other(built, files):
+    (built / "CNAME").write_bytes(b"cards.example")
+    build_site(built, {**files, "page.js": b"// new"})
+    assert content(built) == {**files, "page.js": b"// new", "CNAME": b"cards.example"}
+
+
+def test_the_worker_by_which_browsers_know_a_version_is_written_last(monkeypatch, built, files):
+    written = []
+
+    def noted(path):
+        written.append(path.name)
+        return atomic_output(path)
+
+    monkeypatch.setattr(app_module, "atomic_output", noted)
+    build_site(built, files)
+    assert len(written) == len(files)
+    assert written[-1] == "sw.js"
+
+
+def test_a_build_into_a_folder_of_somebody_else_wants_force(complains, files, tmp_path):
+    folder = tmp_path / "page"
+    folder.mkdir()
+    mine = {"notes.txt": b"mine", "index.html": b"mine"}
+    for name, text in mine.items():
+        (folder / name).write_bytes(text)
+    with complains("page: holds something else already", "add --force"):
+        build_site(folder, files)
+    assert content(folder) == mine
+    build_site(folder, files, force=True)
+    assert content(folder) == {**files, "notes.txt": b"mine"}
+
+
+def test_a_file_of_somebody_else_in_a_built_folder_wants_force(complains, built, files):
+    (built / "new.js").write_bytes(b"mine")
+    before = content(built)
+    with complains("new.js: is there already and not written by cardpose", "add --force"):
+        build_site(built, {**files, "new.js": b"// new"})
+    assert content(built) == before
+    build_site(built, {**files, "new.js": b"// new"}, force=True)
+    assert content(built) == {**files, "new.js": b"// new"}
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", ["index.html", "sw.js", "icons/icon.svg", "icons", "old.js"])
+def test_no_link_in_the_folder_is_written_through_or_removed(
+    complains, built, files, tmp_path, name, force
+):
+    outside = tmp_path / "outside"
+    (built / name).rename(outside)
+    (built / name).symlink_to(outside)
+    before = content(built), content(tmp_path)
+    # Without its worker, the folder is nobody's build.
+    strange = name == "sw.js" and not force
+    with complains("holds something else" if strange else f"{name}: is a link, which"):
+        build_site(built, {**files, "page.js": b"// new"}, force)
+    assert (content(built), content(tmp_path)) == before
+
+
+@pytest.mark.parametrize("name", ["index.html", "icons/icon.svg"])
+def test_a_link_to_nothing_is_not_written_through(complains, built, files, tmp_path, name):
+    (built / name).unlink()
+    (built / name).symlink_to(tmp_path / "outside")
+    with complains(name, "link, which is not followed"):
+        build_site(built, files)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_what_is_neither_a_file_nor_a_folder_stays(complains, built, files):
+    (built / "index.html").unlink()
+    os.mkfifo(built / "index.html")
+    with complains("index.html: is not a file"):
+        build_site(built, files, force=True)
+    (built / "index.html").unlink()
+    (built / "index.html").mkdir()
+    with complains("index.html: is not a file"):
+        build_site(built, files, force=True)
+    (built / "icons/icon.svg").unlink()
+    (built / "icons").rmdir()
+    (built / "icons").write_bytes(b"mine")
+    (built / "index.html").rmdir()
+    with complains("icons: is not a folder"):
+        build_site(built, files, force=True)
+    assert (built / "icons").read_bytes() == b"mine"
+
+
+def test_the_folder_itself_may_be_a_link(built, files, tmp_path):
+    (tmp_path / "link").symlink_to(built)
+    build_site(tmp_path / "link", files)
+    assert content(built) == files
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_folder_that_cannot_be_one_is_named(complains, files, tmp_path):
+    (tmp_path / "nothing").symlink_to(tmp_path / "none")
+    with complains("nothing: is a link to nothing"):
+        build_site(tmp_path / "nothing", files)
+    (tmp_path / "file").write_bytes(b"mine")
+    with complains("file: is no folder"):
+        build_site(tmp_path / "file", files)
+    with complains("file/page: lies in a file"):
+        build_site(tmp_path / "file/page", files)
+    with complains("holds the page's source"):
+        build_site(APP, files, force=True)
+
+
+HOSTILE = [
+    '["cardpose.onnx", "../outside"]',
+    '["cardpose.onnx", "%s"]',
+    '["cardpose.onnx", "icons/../../outside"]',
+    '["cardpose.onnx", "icons//../../outside"]',
+    '["cardpose.onnx", ".", "..", ""]',
+    '["cardpose.onnx", ".git/config"]',
+    '["cardpose.onnx", "a\\\\..\\\\..\\\\outside"]',
+    '["cardpose.onnx", "nul\\u0000"]',
+    '["cardpose.onnx", "\\ud800"]',
+    '["cardpose.onnx", 1, 2.5, null, true]',
+    '["cardpose.onnx", ["notes.txt"]]',
+    '["cardpose.onnx", {"notes.txt": 1}]',
+    '["notes.txt"]',
+    "[" * 100_000 + "]",
+    "[" + "9" * 100_000 + "]",
+    "[NaN]",
+    "[",
+]
+
+
+@pytest.mark.parametrize("listed", HOSTILE, ids=lambda text: text[:30])
+def test_a_list_of_files_that_no_build_wrote_removes_nothing(complains, files, tmp_path, listed):
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    folder = tmp_path / "page"
+    folder.mkdir()
+    (folder / "notes.txt").write_bytes(b"mine")
+    (folder / "cardpose.onnx").write_bytes(b"mine")
+    listed = listed.replace("%s", str(outside))
+    text = f'const VERSION = "0123456789abcdef";\nconst FILES = {listed};\n'
+    (folder / "sw.js").write_text(text, errors="surrogatepass")
+    before = content(folder)
+    with complains("page: holds something else already"):
+        build_site(folder, files)
+    assert content(folder) == before
+    build_site(folder, files, force=True)
+    assert content(folder) == {**files, "notes.txt": b"mine"}
+    assert outside.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [b"", b"\xff\xfe", b"// a worker\n", b'const FILES = ["cardpose.onnx", "notes.txt"];\n'],
+)
+def test_a_worker_of_somebody_else_is_no_build(complains, files, tmp_path, worker):
+    folder = tmp_path / "page"
+    folder.mkdir()
+    for name, text in (("notes.txt", b"mine"), ("cardpose.onnx", b"mine"), ("sw.js", worker)):
+        (folder / name).write_bytes(text)
+    with complains("page: holds something else already"):
+        build_site(folder, files)
+    assert (folder / "notes.txt").read_bytes() == b"mine"
+
+
+def test_of_a_huge_worker_only_the_beginning_is_read(complains, files, tmp_path):
+    folder = tmp_path / "page"
+    folder.mkdir()
+    with (folder / "sw.js").open("wb") as file:
+        file.write(b'const VERSION = "0123456789abcdef";\nconst FILES = ["cardpose.onnx"')
+        file.truncate(2**40)  # which takes no room on the disk
+    with complains("page: holds something else already"):
+        build_site(folder, files)

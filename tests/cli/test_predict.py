@@ -1,0 +1,476 @@
+"""The command `cardpose predict`, used as a user would: files in, tables and drawings out."""
+
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from support import REPOSITORY, Camera, fast_start, with_orientation
+
+from cardpose.cli import runner
+from cardpose.cli.main import main
+from cardpose.geometry.keypoints import KEYPOINTS
+from cardpose.inference.predictor import load
+from cardpose.pictures import videos
+from cardpose.pictures.videos import sampled_frames, video_timing
+
+
+@pytest.fixture
+def cardpose(stand_in, tmp_path, monkeypatch, capsys):
+    """cardpose("predict", ...): run in tmp_path with the stand-in; (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(command, *arguments, model=stand_in):
+        model = [] if model is None else ["--model", str(model)]
+        with pytest.raises(SystemExit) as ended:
+            main([command, *map(str, arguments), *model])
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return run
+
+
+def grey(path, brightness, height=48, width=64, bright=None):
+    """A picture of which the stand-in says `brightness` / 10 cards."""
+    made = np.full((height, width, 3), brightness, np.uint8)
+    if bright:
+        made[bright[1], bright[0]] = 255
+    cv2.imwrite(str(path), made)
+    return made
+
+
+def words(text):
+    return [line.split() for line in text.splitlines()]
+
+
+# Photographs
+
+
+def test_a_folder_of_photographs_is_a_line_each(cardpose, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number, brightness in ((2, 170), (10, 30), (1, 0)):
+        grey(tmp_path / "in" / f"p_{number}.png", brightness)
+    status, out, err = cardpose("predict", "in")
+    assert (status, err) == (0, "")
+    assert words(out) == [
+        ["cards", "90", "%", "interval", "corners"],
+        ["in/p_1.png", "no", "packet"],
+        ["in/p_2.png", "17.0", "16.0", "to", "19.0", "6", "of", "8"],
+        ["in/p_10.png", "3.0", "2.0", "to", "5.0", "6", "of", "8"],
+    ]
+
+
+def test_of_a_single_photograph_the_keypoints_are_shown_too(cardpose, tmp_path):
+    grey(tmp_path / "a.png", 100, 101, 203, bright=(150, 20))
+    status, out, _ = cardpose("predict", "a.png")
+    assert status == 0
+    lines = words(out)
+    assert lines[3] == ["upper", "left", "face", "150.5", "20.5"]
+    # Keypoint 6 of a picture 203 x 101: 0.6 x 203 and 0.3 x 101.
+    assert lines[9] == ["lower", "left", "back", "121.8", "30.3", "hidden"]
+    assert len(lines) == 11
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_keypoints_are_in_the_upright_photograph(cardpose, tmp_path, orientation):
+    upright = np.full((90, 60, 3), 60, np.uint8)
+    upright[8:16, 40:48] = 255
+    with_orientation(upright, orientation, tmp_path / "a.jpg")
+    status, _, _ = cardpose("predict", "a.jpg", "--jsonl", "a.jsonl", "--output", "out")
+    (record,) = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    assert status == 0
+    assert (record["width"], record["height"]) == (60, 90)
+    first = record["keypoints"]["upper_left_face"]
+    assert 40 <= first["x"] <= 48
+    assert 8 <= first["y"] <= 16
+    drawn = cv2.imread(str(tmp_path / "out" / "a.jpg"))
+    assert drawn.shape == (90, 60, 3)
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_goes_on(cardpose, tmp_path, write_video):
+    grey(tmp_path / "a.png", 50)
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "c.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+    (tmp_path / "d.mp4").write_bytes(b"no video")
+    write_video(tmp_path / "e.mp4", [np.full((48, 64, 3), 70, np.uint8)] * 5)
+    grey(tmp_path / "f.png", 90)
+    names = ("a.png", "b.png", "c.heic", "d.mp4", "e.mp4", "no.jpg", "f.png")
+    status, out, err = cardpose("predict", *names)
+    assert status == 1
+    assert [line[0] for line in words(out)[1:]] == ["a.png", "e.mp4", "f.png"]
+    # What videos do to colours makes 67 of 70.
+    counts = [float(line[1]) for line in words(out)[1:]]
+    assert counts == pytest.approx([5, 7, 9], abs=0.4)
+    errors = err.splitlines()
+    assert len(errors) == 4
+    for name in ("b.png", "c.heic", "d.mp4", "no.jpg"):
+        assert sum(line.startswith(f"error: {name}: ") for line in errors) == 1
+
+
+def test_pictures_of_one_packet_are_counted_together(cardpose, tmp_path, write_video):
+    for name, brightness in (("a", 50), ("b", 90), ("c", 0), ("d", 60)):
+        grey(tmp_path / f"{name}.png", brightness)
+    write_video(tmp_path / "v.mp4")
+    arguments = ("a.png", "v.mp4", "b.png", "c.png", "d.png", "--together")
+    status, out, _ = cardpose("predict", *arguments, "--csv", "o.csv")
+    assert status == 0
+    assert words(out)[-1] == ["all", "pictures", "6.0", "from", "3", "of", "4", "pictures"]
+    last = pd.read_csv(tmp_path / "o.csv").iloc[-1]
+    assert (last["kind"], last["cards"], last["frames"]) == ("recording", 6, 4)
+    grey(tmp_path / "d.png", 60, height=50)
+    status, out, err = cardpose("predict", *arguments)
+    assert status == 1
+    assert len(out.splitlines()) == 6
+    assert err.startswith("error: pictures of a recording should have one size")
+
+
+def test_long_names_are_shortened_to_the_terminal(stand_in, tmp_path):
+    name = "a" * 100 + "_the_end.png"
+    grey(tmp_path / name, 50)
+    main, other = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "cardpose", "predict", name, "--model", stand_in],
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "60", "PYTHONPATH": str(REPOSITORY)},
+        stdout=other,
+        stderr=subprocess.PIPE,
+    )
+    os.close(other)
+    lines = os.read(main, 10_000).decode().splitlines()
+    os.close(main)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert all(len(line) <= 60 for line in lines)
+    assert lines[1].startswith("…")
+    assert "_the_end.png" in lines[1]
+    assert "5.0" in lines[1]
+
+
+# Records
+
+
+def test_csv_and_json_lines_say_what_python_says(cardpose, tmp_path, write_video, stand_in):
+    made = grey(tmp_path / "a.png", 100, 101, 203, bright=(150, 20))
+    pictures = [np.full((48, 64, 3), 10 * i, np.uint8) for i in range(7)]
+    write_video(tmp_path / "v.mp4", pictures)
+    arguments = ("predict", "a.png", "v.mp4", "--every", 3, "--csv", "o.csv", "--jsonl", "o.jsonl")
+    status, _, _ = cardpose(*arguments)
+    assert status == 0
+    table = pd.read_csv(tmp_path / "o.csv")
+    records = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert table["kind"].tolist() == ["picture", "frame", "frame", "frame", "recording"]
+    assert [record["kind"] for record in records] == table["kind"].tolist()
+    assert table["input"].tolist() == ["a.png"] + ["v.mp4"] * 4
+    assert table["frame"].tolist()[1:4] == [0, 3, 6]
+    assert table["packet"].tolist() == [1, 0, 1, 1, 1]
+    predictor = load(stand_in)
+    frames = [frame for _, frame in sampled_frames(tmp_path / "v.mp4", 3) if frame is not None]
+    for i, picture in enumerate([made, *frames]):
+        result, row, record = predictor.predict(picture), table.iloc[i], records[i]
+        for name in ("width", "height", "packet", "confidence", "cards", "low", "high"):
+            expected = pytest.approx(float(getattr(result, name)), abs=1e-4)
+            assert float(row[name]) == expected
+            assert float(record[name]) == expected
+        for k, name in enumerate(KEYPOINTS):
+            expected = [*result.keypoints[k], result.visibility[k]]
+            parts = ("x", "y", "visibility")
+            assert [row[f"{name}_{part}"] for part in parts] == pytest.approx(expected, abs=1e-4)
+            assert [record["keypoints"][name][p] for p in parts] == pytest.approx(
+                expected, abs=1e-4
+            )
+    count = predictor.count_recording([predictor.predict(frame) for frame in frames])
+    assert records[-1]["cards"] == table["cards"].iloc[-1] == pytest.approx(count.cards, abs=1e-4)
+    assert records[-1]["frames"] == table["frames"].iloc[-1] == 3
+
+
+@pytest.mark.parametrize("option", ["--csv", "--jsonl"])
+def test_records_on_stdout_are_alone_there(cardpose, tmp_path, option):
+    grey(tmp_path / "a.png", 100)
+    status, out, err = cardpose("predict", "a.png", option, "-")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    if option == "--csv":
+        assert lines[0].startswith("kind,input,frame,")
+        assert lines[1].startswith("picture,a.png,,,64,48,1,1.0,10.0,9.0,12.0,")
+    assert len(lines) == (2 if option == "--csv" else 1)
+    status, out, err = cardpose("predict", "a.png", "--csv", "-", "--jsonl", "-")
+    assert (status, out) == (1, "")
+    assert "only one of them" in err
+
+
+def test_a_network_without_an_interval_leaves_it_out(cardpose, tmp_path, monkeypatch):
+    grey(tmp_path / "a.png", 100)
+    # NaN is neither in JSON nor a number to a spreadsheet.
+    original = runner.picture_record
+
+    def without(kind, name, frame, result):
+        object.__setattr__(result, "low", float("nan"))
+        object.__setattr__(result, "high", float("nan"))
+        return original(kind, name, frame, result)
+
+    monkeypatch.setattr(runner, "picture_record", without)
+    _, out, _ = cardpose("predict", "a.png", "--jsonl", "o.jsonl", "--csv", "o.csv")
+    record = json.loads((tmp_path / "o.jsonl").read_text(), parse_constant=pytest.fail)
+    assert record["low"] is record["high"] is None
+    assert (tmp_path / "o.csv").read_text().splitlines()[1].split(",")[8:11] == ["10.0", "", ""]
+    assert words(out)[1] == ["a.png", "10.0", "6", "of", "8"]
+
+
+# Videos
+
+
+def test_a_video_is_one_line_and_its_drawing_has_all_its_frames(cardpose, tmp_path, write_video):
+    write_video(tmp_path / "v.mp4")  # 25 frames of brightness 0, 10, ...
+    status, out, err = cardpose("predict", "v.mp4", "--output", "out")
+    assert (status, err) == (0, "")
+    assert len(out.splitlines()) == 2
+    assert words(out)[1][0] == "v.mp4"
+    # The first two are too dark for a packet.
+    assert words(out)[1][-5:] == ["from", "23", "of", "25", "pictures"]
+    assert video_timing(tmp_path / "out" / "v.mp4") == (25, 25)
+    *frames, _ = sampled_frames(tmp_path / "out" / "v.mp4", 1)
+    assert len(frames) == 25
+    for index, frame in frames:
+        assert frame.shape == (48, 64, 3)
+        # Away from text and keypoints, it is the frame that it was.
+        assert frame[40:, 40:].mean() == pytest.approx(10 * index, abs=8)
+    assert os.listdir(tmp_path / "out") == ["v.mp4"]
+
+
+def test_every_nth_frame_plays_as_fast_as_before(cardpose, tmp_path, write_video):
+    write_video(tmp_path / "v.mp4")
+    _, out, _ = cardpose("predict", "v.mp4", "--output", "out", "--every", 5)
+    assert words(out)[1][-3:] == ["of", "5", "pictures"]
+    assert video_timing(tmp_path / "out" / "v.mp4") == (5, 5)
+
+
+def test_a_phones_video_is_looked_at_upright(cardpose, tmp_path, write_video):
+    stored = np.full((48, 64, 3), 60, np.uint8)
+    stored[:8, :8] = 255
+    write_video(tmp_path / "v.mp4", [stored] * 3)
+    content = bytearray((tmp_path / "v.mp4").read_bytes())
+    at = content.index(b"tkhd") + 4 + 4 + 5 * 4 + 2 * 4 + 4 * 2
+    struct.pack_into(">5i", content, at, 0, 65536, 0, -65536, 0)  # a turn to the right
+    (tmp_path / "v.mp4").write_bytes(content)
+    status, _, _ = cardpose("predict", "v.mp4", "--output", "out", "--jsonl", "o.jsonl")
+    record = json.loads((tmp_path / "o.jsonl").read_text().splitlines()[0])
+    assert status == 0
+    assert (record["width"], record["height"]) == (48, 64)
+    first = record["keypoints"]["upper_left_face"]
+    assert first["x"] >= 40
+    assert first["y"] <= 8
+    (_, frame), *_ = sampled_frames(tmp_path / "out" / "v.mp4", 1)
+    assert frame.shape == (64, 48, 3)
+
+
+def test_of_a_video_that_was_cut_off_the_first_part_counts(cardpose, tmp_path, write_video):
+    write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 25)
+    content = fast_start((tmp_path / "v.mp4").read_bytes())
+    (tmp_path / "v.mp4").write_bytes(content[: content.index(b"mdat") + 200])
+    status, out, err = cardpose("predict", "v.mp4", "--output", "out", "--csv", "o.csv")
+    assert status == 1
+    assert err.startswith("error: v.mp4: ends early: ")
+    assert len(err.splitlines()) == 1
+    seen = int(words(out)[1][-2])
+    assert 0 < seen < 25
+    assert float(words(out)[1][1]) == pytest.approx(8, abs=0.4)
+    assert len(pd.read_csv(tmp_path / "o.csv")) == seen + 1
+    assert video_timing(tmp_path / "out" / "v.mp4")[1] == seen
+
+
+def test_of_a_long_video_only_so_many_results_are_kept(
+    cardpose, tmp_path, write_video, monkeypatch
+):
+    write_video(tmp_path / "v.mp4")
+    monkeypatch.setattr(runner, "_KEPT", 4)
+    kept = []
+    count = runner.Predictor.count_recording
+
+    def counted(self, results):
+        kept.extend(round(result.cards) for result in results)
+        return count(self, results)
+
+    monkeypatch.setattr(runner.Predictor, "count_recording", counted)
+    status, out, _ = cardpose("predict", "v.mp4")
+    assert status == 0
+    # 2 to 24 show a packet. At 8 of them every second goes, and from then on every second comes.
+    assert kept == [2, 6, 10, 14, 18, 22]
+    assert words(out)[1][-5:] == ["from", "23", "of", "25", "pictures"]
+
+
+LONG = """
+import sys, time
+from cardpose.cli.main import main
+from cardpose.inference import predictor
+
+run = predictor.Predictor.predict_batch
+def slow(self, pictures, rgb=False):
+    print("looks", file=sys.stderr, flush=True)
+    time.sleep(0.2)
+    return run(self, pictures, rgb)
+predictor.Predictor.predict_batch = slow
+main(sys.argv[1:])
+"""
+
+
+def test_ctrl_c_keeps_what_was_found_so_far(stand_in, tmp_path, write_video):
+    write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 2000)
+    grey(tmp_path / "z.png", 50)
+    command = ["predict", "v.mp4", "z.png", "--model", stand_in, "--output", "out"]
+    running = subprocess.Popen(
+        [sys.executable, "-c", LONG, *command, "--csv", "o.csv", "--jsonl", "o.jsonl"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(3):
+        assert running.stderr.readline() == "looks\n"
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in err
+    assert "error" not in err
+    row = words(out)[1]
+    seen = int(row[-2])
+    assert 0 < seen < 2000
+    assert row[0] == "v.mp4"
+    assert float(row[1]) == pytest.approx(8, abs=0.4)
+    table = pd.read_csv(tmp_path / "o.csv")
+    assert table["kind"].tolist() == ["frame"] * seen + ["recording"]
+    records = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [record["kind"] for record in records] == table["kind"].tolist()
+    assert len(list(sampled_frames(tmp_path / "out" / "v.mp4", 1))) == seen + 1
+    assert sorted(os.listdir(tmp_path)) == ["network", "o.csv", "o.jsonl", "out", "v.mp4", "z.png"]
+
+
+# Cameras
+
+
+def test_a_camera_says_what_the_last_second_showed(cardpose, tmp_path, monkeypatch):
+    monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: Camera(200))
+    clock = iter(np.arange(0, 1000, 0.1))  # ten pictures a second
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    status, out, err = cardpose("predict", 0, "--csv", "o.csv")
+    # It sends brightness 0, 1, ... 199, and then no more.
+    assert status == 1
+    assert err == "error: camera 0: sends no more pictures\n"
+    lines = words(out)
+    assert lines[0] == ["no", "packet"]
+    counts = [float(line[0]) for line in lines if line[1] == "cards"]
+    assert len(counts) > 5
+    assert counts == sorted(counts)
+    assert lines[-1][1:5] == ["cards", f"({counts[-1] - 1:.1f}", "to", f"{counts[-1] + 2:.1f}),"]
+    assert len(pd.read_csv(tmp_path / "o.csv")) == 200
+
+
+def test_a_camera_cannot_be_drawn(cardpose):
+    status, _, err = cardpose("predict", "0", "--output", "out")
+    assert status == 1
+    assert err.startswith("error: --output: ")
+
+
+# Arguments
+
+
+def test_without_a_model_it_says_how_to_make_one(cardpose, tmp_path):
+    grey(tmp_path / "a.png", 50)
+    status, out, err = cardpose("predict", "a.png", model=None)
+    assert (status, out) == (1, "")
+    assert err.startswith("error: models/cardpose.onnx: there is no such file")
+    assert "make repro" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_the_model_is_looked_for_in_models(cardpose, tmp_path, stand_in):
+    grey(tmp_path / "a.png", 50)
+    (tmp_path / "models").mkdir()
+    for name in ("pretrained", "cardpose"):
+        (tmp_path / "models" / f"{name}.safetensors").write_bytes(b"something")
+        _, _, err = cardpose("predict", "a.png", model=None)
+        assert err.startswith(f"error: models/{name}.safetensors: should be a network")
+    (tmp_path / "models" / "cardpose.onnx").write_bytes(stand_in.read_bytes())
+    status, out, _ = cardpose("predict", "a.png", model=None)
+    assert status == 0
+    assert words(out)[1][:2] == ["a.png", "5.0"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["predict"],
+        ["predict", "a.png", "--every", "0"],
+        ["predict", "a.png", "--threads", "many"],
+        ["predict", "0", "--seconds", "-1"],
+        ["dance"],
+    ],
+)
+def test_senseless_arguments_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [("--output", "."), ("--csv", "a.jpg"), ("--jsonl", "./a.jpg")])
+def test_inputs_are_never_written_over(cardpose, tmp_path, option):
+    grey(tmp_path / "a.jpg", 50)
+    before = (tmp_path / "a.jpg").read_bytes()
+    status, out, err = cardpose("predict", "a.jpg", *option)
+    assert (status, out) == (1, "")
+    assert "a.jpg: is an input" in err
+    assert (tmp_path / "a.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["photos", ".", "/"])
+def test_a_folder_is_never_written_over(cardpose, tmp_path, name):
+    (tmp_path / "photos").mkdir()
+    grey(tmp_path / "photos/a.jpg", 50)
+    status, out, err = cardpose("predict", "photos", "--csv", name)
+    assert (status, out) == (1, "")
+    assert err == f"error: {name}: is a folder, and would be overwritten; name a file\n"
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.jpg"]
+
+
+def test_nothing_is_written_twice(cardpose, tmp_path):
+    grey(tmp_path / "a.jpg", 50)
+    status, _, err = cardpose("predict", "a.jpg", "--csv", "o", "--jsonl", "./o")
+    assert status == 1
+    assert "error: o: is written already" in err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_number_too_long_for_a_camera_is_no_file(cardpose):
+    status, _, err = cardpose("predict", "99999999999")
+    assert (status, err) == (1, "error: 99999999999: there is no such file or folder\n")
+
+
+def test_pictures_of_one_name_are_drawn_into_two_files(cardpose, tmp_path):
+    for folder, brightness in (("x", 50), ("y", 90)):
+        (tmp_path / folder).mkdir()
+        grey(tmp_path / folder / "a.png", brightness)
+    grey(tmp_path / "a.jpg", 120)
+    # A file that is named twice is looked at once.
+    status, out, _ = cardpose("predict", "x", "y", "a.jpg", "x/a.png", "--output", "out")
+    assert status == 0
+    assert len(out.splitlines()) == 4
+    drawn = {path.name: cv2.imread(str(path))[40:].mean() for path in (tmp_path / "out").iterdir()}
+    assert drawn == pytest.approx({"a.jpg": 50, "a_2.jpg": 90, "a_3.jpg": 120}, abs=2)
+
+
+def test_a_folder_that_cannot_be_made_is_named(cardpose, tmp_path):
+    grey(tmp_path / "a.jpg", 50)
+    (tmp_path / "file").write_text("in the way")
+    status, _, err = cardpose("predict", "a.jpg", "--output", "file")
+    assert status == 1
+    assert err.startswith("error: file")
+    assert len(err.splitlines()) == 1

@@ -1,0 +1,243 @@
+"""Writing: the old or the new, never half of either."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cardpose.common.files import atomic_output, scratch_folder
+
+
+def put(path, kind, text):
+    """A file that holds `text`, or a folder with two such files."""
+    if kind == "file":
+        path.write_text(text)
+    else:
+        path.mkdir()
+        for name in ("a", "b"):
+            (path / name).write_text(text)
+
+
+def texts(path):
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file.read_text() for file in files]
+
+
+FULL = {"file": 1, "folder": 2}
+
+
+def test_a_folder_is_never_replaced_by_a_file(tmp_path, complains):
+    put(tmp_path / "mine", "folder", "old")
+    with (
+        complains(f"{tmp_path / 'mine'}: is a folder"),
+        atomic_output(tmp_path / "mine") as scratch,
+    ):
+        put(scratch, "file", "new")
+    assert texts(tmp_path / "mine") == ["old", "old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_an_error_names_what_was_asked_for_not_the_scratch(tmp_path):
+    with (
+        pytest.raises(OSError, match="File name too long") as caught,
+        atomic_output(tmp_path / "it.csv") as scratch,
+    ):
+        raise OSError(36, "File name too long", str(scratch))
+    assert caught.value.filename == str(tmp_path / "it.csv")
+
+
+@pytest.fixture(params=FULL)
+def kind(request):
+    return request.param
+
+
+def test_what_was_written_is_put_in_place_and_folders_on_the_way_are_made(tmp_path, kind):
+    path = tmp_path / "some" / "where" / "it.csv"
+    with atomic_output(path) as scratch:
+        put(scratch, kind, "new")
+        assert not path.exists()
+    assert texts(path) == ["new"] * FULL[kind]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_new_takes_the_place_of_the_old(tmp_path, kind):
+    path = tmp_path / "it.csv"
+    put(path, kind, "old")
+    with atomic_output(path) as scratch:
+        put(scratch, kind, "new")
+        assert texts(path) == ["old"] * FULL[kind]
+    assert texts(path) == ["new"] * FULL[kind]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_keeps_the_old_and_removes_the_scratch(tmp_path, kind, error):
+    path = tmp_path / "it.csv"
+    put(path, kind, "old")
+
+    def fail():
+        with atomic_output(path) as scratch:
+            put(scratch, kind, "half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert texts(path) == ["old"] * FULL[kind]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_nothing_where_nothing_was(tmp_path, kind):
+    def fail():
+        with atomic_output(tmp_path / "it") as scratch:
+            put(scratch, kind, "half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+HALF = """
+import os, sys
+from pathlib import Path
+from cardpose.common.files import atomic_output
+
+with replacing(Path(sys.argv[1])) as scratch:
+    if sys.argv[2] == "folder":
+        scratch.mkdir()
+    (scratch / "a" if sys.argv[2] == "folder" else scratch).write_text("half")
+    os._exit(9)  # nothing is cleaned up
+"""
+
+
+@pytest.mark.parametrize("name", ["it", "it.csv", "[a-z]*", "ä" * 127])
+def test_what_a_killed_run_left_behind_is_cleared_away(tmp_path, kind, name):
+    path = tmp_path / name
+    (tmp_path / ".it.left alone.part").mkdir()
+    command = [sys.executable, "-c", HALF, str(path), kind]
+    assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 3  # the scratch folder and the lock file
+    with atomic_output(path) as scratch:
+        assert not scratch.exists()
+        assert len(list(tmp_path.iterdir())) == 3  # new ones
+        put(scratch, kind, "newer")
+    assert texts(path) == ["newer"] * FULL[kind]
+    assert sorted(tmp_path.iterdir()) == sorted([path, tmp_path / ".it.left alone.part"])
+
+
+def test_the_scratch_keeps_the_suffix_that_tells_writers_the_format(tmp_path):
+    with atomic_output(tmp_path / "it.csv") as scratch:
+        # On the same disk, and in a folder that belongs to this run alone.
+        assert (scratch.suffix, scratch.parent.parent) == (".csv", tmp_path)
+        assert scratch.parent.stat().st_mode & 0o777 == 0o700
+        scratch.write_text("new")
+
+
+def test_an_interruption_while_the_old_folder_is_removed_leaves_one_whole_folder(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "it"
+    put(path, "folder", "old")
+    remove = shutil.rmtree
+    calls = []
+
+    def interrupted_once(folder, *args, **options):
+        calls.append(folder)
+        if len(calls) > 1:
+            return remove(folder, *args, **options)
+        next(folder.rglob("a")).unlink()
+        raise KeyboardInterrupt
+
+    def replace():
+        with atomic_output(path) as scratch:
+            put(scratch, "folder", "new")
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        replace()
+    assert texts(path) in (["old"] * 2, ["new"] * 2)
+    remove(path)
+    with atomic_output(path) as scratch:
+        assert not path.exists()  # half an old folder does not come back
+        put(scratch, "folder", "newer")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from cardpose.common.files import atomic_output
+
+path, kind, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+events = 0
+
+def kill(event, arguments):
+    global events
+    if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"):
+        events += 1
+        if events > last:
+            os._exit(9)  # nothing is cleaned up
+
+sys.addaudithook(kill)
+with atomic_output(path) as scratch:
+    files = [scratch]
+    if kind == "folder":
+        scratch.mkdir()
+        files = [scratch / "a", scratch / "b"]
+    for file in files:
+        file.write_text("new")
+"""
+
+
+def test_a_run_killed_at_any_moment_leaves_the_old_or_the_new_to_the_next(tmp_path, kind):
+    path = tmp_path / "it.csv"
+    left = []
+    for moment in range(100):
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        put(path, kind, "old")
+        command = [sys.executable, "-c", KILLED, str(path), kind, str(moment)]
+        status = subprocess.run(command, cwd=Path(__file__).parents[2]).returncode
+        with pytest.raises(ZeroDivisionError), atomic_output(path):
+            raise ZeroDivisionError
+        assert list(tmp_path.iterdir()) == [path]
+        left.append(texts(path))
+        if status == 0:
+            break
+    assert status == 0
+    old, new = (left.count([text] * FULL[kind]) for text in ("old", "new"))
+    assert old + new == len(left)
+    assert min(old, new) >= 2
+
+
+def test_an_old_folder_that_a_killed_run_had_moved_away_comes_back_at_once(tmp_path):
+    (tmp_path / ".it.0123abcd.part").mkdir()
+    (tmp_path / ".it.part.lock").touch()
+    put(tmp_path / ".it.0123abcd.part" / "old folder", "folder", "old")
+    with atomic_output(tmp_path / "it") as scratch:
+        assert texts(tmp_path / "it") == ["old", "old"]
+        put(scratch, "folder", "new")
+    assert texts(tmp_path / "it") == ["new", "new"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "it"]
+
+
+def test_a_scratch_is_empty_at_first_whatever_a_killed_run_left_and_gone_in_the_end(tmp_path, kind):
+    path = tmp_path / "on the way" / "it"
+    path.parent.mkdir()
+    put(path, kind, "left behind")
+    with scratch_folder(path) as same:
+        assert same == path
+        assert not path.exists()
+        put(path, kind, "for now")
+    assert list(path.parent.iterdir()) == []
+
+    def fail():
+        with scratch_folder(path):
+            put(path, kind, "for now")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(path.parent.iterdir()) == []

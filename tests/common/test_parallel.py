@@ -1,0 +1,89 @@
+"""The same work on many things, several of them at a time."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cardpose.common.errors import InputError
+from cardpose.common.parallel import map_parallel
+
+
+def slower_first(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def test_results_come_in_the_order_of_the_things_however_long_each_takes():
+    things = [0.2, 0.0, 0.1, 0.05]
+    assert list(map_parallel(slower_first, things, jobs=2)) == things
+
+
+def test_nothing_to_do_is_done_at_once():
+    assert list(map_parallel(slower_first, [], jobs=2)) == []
+
+
+def test_relative_paths_are_those_of_the_caller_wherever_it_was_before(tmp_path, monkeypatch):
+    for name in ("before", "now"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        list(map_parallel(make, [Path("a"), Path("b")], jobs=2))
+    assert {path.name for path in (tmp_path / "now").iterdir()} == {"a", "b"}
+
+
+FAILING = """
+import sys, time
+from pathlib import Path
+from cardpose.errors import InputError
+from cardpose.parallel import side_by_side
+
+def work(number):
+    Path(f"{number}.begun").touch()
+    if number == 1:
+        raise InputError("the second is broken")
+    time.sleep(1)
+    Path(f"{number}.ended").touch()
+
+try:
+    for _ in side_by_side(work, range(50), jobs=2):
+        pass
+except InputError as error:
+    print(error)
+"""
+
+
+def test_after_an_error_those_at_work_come_to_their_end_and_hardly_more_are_begun(tmp_path):
+    (tmp_path / "failing.py").write_text(FAILING)
+    done = subprocess.run(
+        [sys.executable, "failing.py"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("the second is broken\n", "")
+    begun, ended = (
+        {path.stem for path in tmp_path.glob(f"*.{when}")} for when in ("begun", "ended")
+    )
+    assert begun - ended == {"1"}
+    assert len(begun) < 6
+
+
+def test_an_error_is_raised_after_the_results_before_it(tmp_path):
+    (tmp_path / "2").touch()
+    results = map_parallel(make, [tmp_path / str(n) for n in range(4)], jobs=1)
+    assert [next(results), next(results)] == ["0", "1"]
+    with pytest.raises(FileExistsError):
+        next(results)
+
+
+def make(path):
+    path.touch(exist_ok=False)
+    return path.name
+
+
+def test_input_errors_pass_whole():
+    with pytest.raises(InputError, match=r"^so many$"):
+        list(map_parallel(complain, ["so many"], jobs=2))
+
+
+def complain(words):
+    raise InputError(words)

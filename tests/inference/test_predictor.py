@@ -1,0 +1,292 @@
+"""The Python interface: what goes in, what comes out, and which files are opened at all."""
+
+import pickle
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import save_file
+from support import ABOUT, REPOSITORY, seen
+
+from cardpose.geometry.pose import Packet
+from cardpose.inference.end_to_end import EndToEnd
+from cardpose.inference.predictor import Predictor, Result, load
+from cardpose.network.model import CardPose, network_shape
+from cardpose.network.weights import load_network, save_network
+from cardpose.pictures.letterbox import fit, to_fitted
+
+
+@pytest.fixture
+def network_file(tmp_path):
+    """A small untrained network that is sure of a packet, as a .safetensors file."""
+    torch.manual_seed(0)
+    network = CardPose(**network_shape(ABOUT))
+    torch.nn.init.ones_(network.heatmaps.bias)
+    about = {**ABOUT, "margins": {"picture": 1.0, "keypoints": 2.0, "both": 3.0}}
+    save_network(tmp_path / "network.safetensors", network.state_dict(), about)
+    return tmp_path / "network.safetensors"
+
+
+def picture(height=48, width=64, bgr=(50, 60, 70), bright=(20, 10)):
+    made = np.full((height, width, 3), bgr, np.uint8)
+    made[bright[1], bright[0]] = 255
+    return made
+
+
+# What comes out
+
+
+def test_a_result_has_all_that_the_network_says(stand_in):
+    result = load(stand_in).predict(picture())
+    # 70 / 10, and a little for the bright pixel; 1 below and 2 above.
+    assert result.cards == pytest.approx(7.0, abs=0.01)
+    assert (result.low, result.high) == pytest.approx((result.cards - 1, result.cards + 2))
+    assert result.confidence == 1
+    assert result.packet
+    assert (result.width, result.height) == (64, 48)
+    assert result.keypoints.shape == (8, 2)
+    assert result.keypoints[0] == pytest.approx([20.5, 10.5])
+    assert result.keypoints[5] == pytest.approx([0.5 * 64, 0.25 * 48])
+    assert result.visibility == pytest.approx([0.9] * 6 + [0.1] * 2)
+    assert result.visible.tolist() == [True] * 6 + [False] * 2
+
+
+@pytest.mark.parametrize(("grey", "there"), [(0, False), (9, False), (11, True)])
+def test_no_packet_is_below_half_confidence(stand_in, grey, there):
+    assert load(stand_in).predict(np.full((48, 64, 3), grey, np.uint8)).packet is there
+
+
+def test_pictures_are_bgr_unless_said_otherwise(stand_in):
+    predictor = load(stand_in)
+    made = picture(bgr=(50, 60, 70))
+    assert predictor.predict(made).cards == pytest.approx(7, abs=0.01)
+    assert predictor.predict(made, rgb=True).cards == pytest.approx(5, abs=0.01)
+    assert predictor.predict_batch([made], rgb=True)[0].cards == pytest.approx(5, abs=0.01)
+
+
+def test_a_batch_of_many_sizes_keeps_its_order(stand_in):
+    predictor = load(stand_in)
+    sizes = [(48, 64), (65, 33), (48, 64), (1, 1), (65, 33)] + [(48, 64)] * 40
+    made = [
+        picture(h, w, bgr=(0, 0, 100 + i), bright=(i % w, i % h)) for i, (h, w) in enumerate(sizes)
+    ]
+    results = predictor.predict_batch(made)
+    for i, ((height, width), result) in enumerate(zip(sizes, results, strict=True)):
+        assert (result.width, result.height) == (width, height)
+        assert result.keypoints[0].tolist() == [i % width + 0.5, i % height + 0.5]
+    assert predictor.predict_batch([]) == []
+    again = predictor.predict_batch(np.stack(made[5:]))
+    assert [r.cards for r in again] == pytest.approx([r.cards for r in results[5:]])
+
+
+def test_views_of_arrays_will_do(stand_in):
+    half = picture(96, 128, bright=(40, 20))[::2, ::2]
+    predictor = load(stand_in)
+    assert predictor.predict(half).keypoints[0].tolist() == [20.5, 10.5]
+    # Turned left by 90 degrees, x becomes height - x.
+    assert predictor.predict(np.rot90(half)).keypoints[0].tolist() == [10.5, 43.5]
+
+
+def test_torch_and_its_module_agree(network_file):
+    rng = np.random.default_rng(0)
+    made = rng.integers(0, 256, (2, 50, 70, 3), np.uint8)
+    predictor = load(network_file)
+    network = EndToEnd(*load_network(network_file), "both").eval()
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(made))
+    for i, result in enumerate(predictor.predict_batch(made[..., ::-1])):
+        assert result.cards == pytest.approx(float(expected.cards[i]), abs=1e-4)
+        assert result.high - result.cards == pytest.approx(3)
+        assert result.keypoints == pytest.approx(expected.keypoints[i].numpy(), abs=1e-3)
+        assert result.visibility == pytest.approx(expected.visibility[i].numpy(), abs=1e-5)
+        assert result.confidence == pytest.approx(float(expected.confidence[i]), abs=1e-5)
+        assert result.packet
+
+
+# Recordings
+
+
+def filmed(thickness, size):
+    """Results of a walk round a packet so many mm thick, in pictures of a size, each counting 12
+    cards; and a predictor that says nothing itself."""
+    network_size = [320, 240]
+    points, visible = seen(range(-140, -40, 10), thickness)
+    # From the middle of 640 x 480, with a focal length of 1.06 x the longer side.
+    points = (points - [320, 240]) * max(size) / 640 + np.array(size) / 2
+    inner, _ = fit(size, network_size)
+    fitted = to_fitted(points / size, [size] * len(points), network_size)
+    focal = torch.full((len(points),), 1.06 * max(inner))
+    packet = Packet(network_size, 1.06, (63, 88, 0.3), 52)
+    pose, corners = packet.fit(torch.from_numpy(fitted), torch.from_numpy(visible), focal=focal)
+    rows = zip(points, visible, pose.rotation, pose.numbers, corners, strict=True)
+    results = [
+        Result(
+            cards=12.0,
+            low=11.0,
+            high=13.0,
+            keypoints=at.astype(np.float32),
+            visibility=shown.astype(np.float32),
+            confidence=0.9,
+            width=size[0],
+            height=size[1],
+            pose=tuple(part.numpy() for part in parts),
+        )
+        for at, shown, *parts in rows
+    ]
+    about = {"image_size": network_size, "focal": 1.06, "card": [63, 88, 0.3], "deck": 52}
+    return results, Predictor(None, {**about, "count": "both"})
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1600, 1200), (480, 640), (1920, 1080)])
+def test_a_recording_is_counted_by_its_box_and_its_frames(size):
+    results, predictor = filmed(6.0, size)
+    count = predictor.count_recording(results)
+    # 6 mm are 20 cards; the frames say 12.
+    assert count.cards == pytest.approx(16, abs=0.2)
+    assert count.frames == len(results)
+
+
+def test_frames_without_a_packet_do_not_count():
+    results, predictor = filmed(6.0, (640, 480))
+    nothing = [replace(result, confidence=0.4, cards=50.0) for result in results]
+    count = predictor.count_recording(results[:5] + nothing + results[5:])
+    assert count.cards == pytest.approx(16, abs=0.2)
+    assert count.frames == len(results)
+    assert predictor.count_recording(nothing) is None
+    assert predictor.count_recording([]) is None
+
+
+def test_where_no_box_can_be_fitted_the_frames_alone_count():
+    results, predictor = filmed(6.0, (640, 480))
+    hidden = [replace(result, visibility=np.zeros(8, np.float32)) for result in results]
+    assert predictor.count_recording(hidden).cards == 12
+    # Somebody who wants to count from the picture alone wants no box.
+    alone = Predictor(None, {**predictor.about, "count": "picture"})
+    assert alone.count_recording(results).cards == 12
+
+
+def test_a_recording_has_one_size(complains):
+    results, predictor = filmed(6.0, (640, 480))
+    with complains("one size", "(320, 240), (640, 480)"):
+        predictor.count_recording([*results, replace(results[0], width=320, height=240)])
+
+
+# What goes in
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (np.zeros((48, 64, 3), np.float32), ["uint8", "float32", "(48, 64, 3)"]),
+        (np.zeros((48, 64), np.uint8), ["(height, width, 3)", "(48, 64)"]),
+        (np.zeros((48, 64, 4), np.uint8), ["(48, 64, 4)"]),
+        (np.zeros((3, 48, 64), np.uint8), ["(3, 48, 64)"]),
+        (np.zeros((1, 48, 64, 3), np.uint8), ["(1, 48, 64, 3)"]),
+        (np.zeros((0, 64, 3), np.uint8), ["(0, 64, 3)"]),
+        (None, ["numpy array", "NoneType"]),  # what cv2.imread says of a missing file
+        ("photo.jpg", ["numpy array", "str"]),
+    ],
+)
+def test_what_is_no_picture_is_refused(stand_in, complains, bad, words):
+    with complains("picture should be", *words):
+        load(stand_in).predict(bad)
+
+
+# Files
+
+
+def test_a_missing_file_is_named(tmp_path, complains):
+    for name in ("a.onnx", "a.safetensors"):
+        with complains(f"{tmp_path / name}: there is no such file"):
+            load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"I am no network.\n" * 9, b"\x80\x04."])
+def test_a_file_of_another_kind_is_named(tmp_path, complains, name, content):
+    (tmp_path / name).write_bytes(content)
+    with complains(f"{tmp_path / name}: should be a network that cardpose"):
+        load(tmp_path / name)
+
+
+def test_networks_of_others_are_named(tmp_path, complains):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "a.safetensors")
+    with complains(f"{tmp_path / 'a.safetensors'}: should be a network that cardpose"):
+        load(tmp_path / "a.safetensors")
+    text = '<ir_version: 10, opset_import: ["": 18]> g (float[1] x) => (float[1] y) {y = Neg(x)}'
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "a.onnx")
+    with complains(f"{tmp_path / 'a.onnx'}: should be a network that cardpose"):
+        load(tmp_path / "a.onnx")
+
+
+class Bomb:
+    """Something that, unpickled, makes a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.pth", "a.pkl", "a.onnx", "a.safetensors"])
+@pytest.mark.parametrize("how", ["pickle", "torch"])
+def test_a_pickle_is_refused_unopened(tmp_path, complains, name, how):
+    sign = tmp_path / "ran"
+    with (tmp_path / name).open("wb") as file:
+        {"pickle": pickle.dump, "torch": torch.save}[how](Bomb(sign), file)
+    with complains(f"{tmp_path / name}: should be"):
+        load(tmp_path / name)
+    assert not sign.exists()
+    # The bomb is a real one.
+    pickle.loads(pickle.dumps(Bomb(sign))).close()
+    assert sign.exists()
+
+
+def test_an_onnx_file_needs_no_torch(stand_in, tmp_path):
+    """Torch cannot be imported here, and nobody tries to."""
+    cv2.imwrite(str(tmp_path / "a.png"), picture())
+    script = """
+        import sys
+
+        class NoTorch:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in ("torch", "lightning", "safetensors"):
+                    raise AssertionError(f"{name} is imported")
+
+        sys.meta_path.insert(0, NoTorch())
+        model, path = sys.argv[1:]
+        import cv2
+        from cardpose.inference.predictor import Predictor, Result, load
+
+        predictor = load(model, threads=1)
+        result = predictor.predict(cv2.imread(path))
+        print(round(result.cards), predictor.count_recording([result] * 3).frames, flush=True)
+        from cardpose.cli.main import main
+
+        main(["predict", path, "--model", model])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(stand_in), str(tmp_path / "a.png")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("7 3\n")
+    assert "7.0" in done.stdout.splitlines()[2]
+
+
+def test_threads_are_the_callers_choice(network_file):
+    before = torch.get_num_threads()
+    try:
+        load(network_file, threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

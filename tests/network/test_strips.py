@@ -1,0 +1,116 @@
+"""Strips along edges: cut where they should be, the same way in training and in use."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from cardpose.geometry.pose import KINDS
+from cardpose.network.strips import (
+    LENGTH,
+    POINTS,
+    REACH,
+    long_enough,
+    normals,
+    sample_strips,
+    shares,
+    side_heights,
+)
+from cardpose.training.datasets import EdgeStrips
+
+# A box like a picture's: the back's corners UL, UR, LR, LL as EDGES goes round, then the face's.
+BACK = [(10.0, 10.0), (50.0, 10.0), (50.0, 30.0), (10.0, 30.0)]
+FACE = [(x, y + 8) for x, y in BACK]
+
+
+def box():
+    """starts and ends (1, 12, 2) of its edges, in the order of `keypoints.EDGES`."""
+    starts, ends = [], []
+    for layer in (BACK, FACE):
+        starts += layer
+        ends += layer[1:] + layer[:1]
+    upright = [0, 1, 3, 2]  # UL, UR, LL, LR
+    starts += [FACE[i] for i in upright]
+    ends += [BACK[i] for i in upright]
+    return torch.tensor([starts]).double(), torch.tensor([ends]).double()
+
+
+def test_normals_point_away_from_the_packet():
+    across = normals(*box())[0]
+    for layer in (across[:4], across[4:8]):
+        assert layer.tolist() == [[0, -1], [1, 0], [0, 1], [-1, 0]]
+    assert across[8:].tolist() == [[-1, 0], [1, 0], [-1, 0], [1, 0]]
+
+
+def test_an_edge_without_length_has_a_strip_too():
+    starts, _ = box()
+    assert torch.isfinite(normals(starts, starts)).all()
+
+
+def test_a_strip_shows_its_edge_in_the_middle_and_the_packet_above():
+    detail = np.zeros((96, 128, 3), np.uint8)
+    detail[:60] = 255  # bright to the edge at y = 30, that is 60 detail pixels
+    starts, ends = box()
+    picture = torch.from_numpy(detail.transpose(2, 0, 1))[None]
+    strip = sample_strips(picture, starts, ends, normals(starts, ends))[0, 2]  # the lower long edge
+    assert strip.shape == (3, 2 * REACH + 1, LENGTH)
+    assert (strip[:, :REACH] == 255).all()
+    assert not strip[:, REACH + 1 :].any()
+
+
+def test_traced_points_lie_in_the_middles_of_equal_parts():
+    assert shares(POINTS) == pytest.approx(shares(4 * POINTS).reshape(POINTS, 4).mean(axis=1))
+    assert shares(2) == pytest.approx([0.27, 0.73])
+
+
+def test_edges_too_short_to_trace():
+    starts, ends = box()
+    assert long_enough(starts, ends).all()
+    assert not long_enough(starts, starts + (ends - starts) / 50).any()
+
+
+def test_the_height_of_the_sides_is_in_detail_pixels():
+    keypoints = torch.zeros(1, 8, 2)
+    keypoints[0, [0, 1, 4, 5], 1] = 8.0
+    assert side_heights(keypoints).tolist() == [16.0]
+
+
+@pytest.fixture
+def training():
+    detail = np.zeros((1, 96, 128, 3), np.uint8)
+    detail[0, :60] = 255
+    starts, ends = (side.numpy() for side in box())
+    kinds = np.zeros((1, 12, KINDS), bool)
+    kinds[0, 2, 0] = True
+    edges = {"starts": starts, "ends": ends, "kinds": kinds, "heights": np.array([16.0])}
+    return EdgeStrips(SimpleNamespace(details=detail), edges, 0)
+
+
+def test_a_strip_of_training_says_where_its_edge_is(training):
+    found, n = [], 0
+    for epoch in range(40):
+        item = training[epoch, 0]
+        strip, place = item["strips"][2].mean(axis=0), item["places"][2]
+        assert not item["counts"][[0, 1, 3, 4]].any()
+        columns = ((shares(POINTS) - 0.04) / 0.92 * LENGTH).astype(int)
+        for point, column in enumerate(columns):
+            if not item["counts"][2, point] or abs(place[point]) > REACH - 2:
+                continue
+            column = strip[:, column]
+            middle = (column[0] + column[-1]) / 2
+            # The packet is bright, but other light and inks may turn that round.
+            inner = column > middle if column[0] > column[-1] else column < middle
+            found.append(inner.sum() - REACH - 0.5 - place[point])
+            n += 1
+    assert n > 300
+    assert np.median(np.abs(found)) < 0.6
+    assert abs(np.mean(found)) < 0.3
+
+
+def test_strips_of_training_are_the_same_each_time_and_others_each_epoch(training):
+    one, again, other = training[0, 0], training[0, 0], training[1, 0]
+    assert all(np.array_equal(one[name], again[name]) for name in one)
+    assert not np.array_equal(one["strips"], other["strips"])
+    assert one["strips"].dtype == np.uint8
+    assert one["places"].shape == one["counts"].shape == (12, POINTS)

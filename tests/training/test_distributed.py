@@ -1,0 +1,103 @@
+"""Several processes train as one would on the whole batch."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cardpose.common.errors import InputError
+from cardpose.training.batches import EpochOrder
+from cardpose.training.distributed import host_rank, rank, run_processes
+from cardpose.training.shared_norm import SharedNorms
+
+
+def sharing(params, **values):
+    return params.model_copy(update={"train": params.train.model_copy(update=values)})
+
+
+@pytest.mark.parametrize(("count", "last"), [(2, 0), (4, 2)])
+def test_the_nth_batches_of_all_processes_are_the_nth_of_one(count, last):
+    rows, size = np.arange(30), 8
+    alone = EpochOrder(rows, True, 3)
+    shares = [EpochOrder(rows, True, 3, last, rank, count) for rank in range(count)]
+    for order in (alone, *shares):
+        order.set_epoch(2)
+    assert len({len(share) for share in shares}) == 1
+    keys, each = list(alone)[: 30 - last], size // count
+    for n in range(4):
+        together = [key for share in shares for key in list(share)[n * each : (n + 1) * each]]
+        assert sorted(together) == sorted(keys[n * size : (n + 1) * size])
+
+
+def normalize(x):
+    """What a batch norm makes of x, its gradients, and its running mean and variance."""
+    norm = nn.BatchNorm2d(3)
+    nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
+    x = x.clone().requires_grad_()
+    return norm, x
+
+
+def share(x, folder):
+    norm, mine = normalize(x[rank() :: 2])
+    SharedNorms().apply(norm)
+    y = norm(mine)
+    y.pow(3).sum().backward()
+    SharedNorms().revert(norm)
+    assert type(norm) is nn.BatchNorm2d
+    torch.save([y, mine.grad, norm.running_mean, norm.running_var], f"{folder}/{rank()}")
+
+
+def test_batch_norm_is_by_what_all_processes_see(params, tmp_path):
+    x = torch.randn(6, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3 + 2
+    run_processes(share, (x, str(tmp_path)), sharing(params, devices=2), "train")
+    norm, whole = normalize(x)
+    y = norm(whole)
+    y.pow(3).sum().backward()
+    for process in (0, 1):
+        got = torch.load(tmp_path / str(process))
+        want = [y[process::2], whole.grad[process::2], norm.running_mean, norm.running_var]
+        for one, other in zip(got, want, strict=True):
+            assert torch.allclose(one, other, atol=1e-4)
+
+
+def fail():
+    if rank() == 1:
+        raise InputError("the second one's")
+    torch.distributed.barrier()  # in vain
+
+
+def test_an_error_of_one_process_ends_all_and_is_one_line(params, complains):
+    with complains("the second one's"):
+        run_processes(fail, (), sharing(params, devices=2), "train")
+
+
+def test_one_process_needs_no_other(params):
+    seen = []
+    run_processes(seen.append, (rank(),), sharing(params), "train")
+    assert seen == [0]
+
+
+@pytest.mark.parametrize(
+    ("devices", "size", "words"), [(3, 16, "a multiple of 3"), (2, 2, "at least 4 (got 2)")]
+)
+def test_a_batch_that_cannot_be_shared_is_an_error(params, complains, devices, size, words):
+    with complains("train.batch_size", words):
+        run_processes(fail, (), sharing(params, devices=devices, batch_size=size), "train")
+
+
+def test_pretraining_has_a_batch_of_its_own_to_share(params, complains):
+    with complains("pretrain.batch_size", "a multiple of 5", "(got 16)"):
+        run_processes(fail, (), sharing(params, devices=5, batch_size=10), "pretrain")
+
+
+def test_hosts_need_to_know_each_other(params, complains, monkeypatch):
+    two = sharing(params, hosts=2).train
+    for name, value in (("MASTER_ADDR", "10.0.0.1"), ("MASTER_PORT", "29500"), ("NODE_RANK", "2")):
+        with complains("train.hosts", "MASTER_ADDR", "NODE_RANK, 0 to 1"):
+            host_rank(two)
+        monkeypatch.setenv(name, value)
+    with complains("train.hosts", "NODE_RANK, 0 to 1"):
+        host_rank(two)
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert host_rank(two) == 1
+    assert host_rank(params.train) == 0
