@@ -13,11 +13,11 @@ from cardpose.training.augment import augment, recolour
 
 # How far from where the first look found the corner a close-up of training is centred, in detail
 # pixels: mostly little, now and then as far as a first look goes wrong.
-_OFF, _OFF_SPREAD = 1.5, 0.8  # median of the standard deviations, and spread of their logs
+_CORNER_OFF, _CORNER_OFF_SPREAD = 1.5, 0.8  # median of the deviations, and spread of their logs
 _TURN, _SCALE = 0.15, 0.1  # radians and log of the scale, usually
 # How far off the ends of a strip of training are, in detail pixels: median and spread of the logs
 # of the standard deviations, of each end, and how far off all strips of a packet are together.
-_OFF, _OFF_SPREAD, _OFF_MOST, _TOGETHER = 1.35, 0.8, 4.0, 2.0
+_END_OFF, _END_OFF_SPREAD, _END_OFF_MOST, _PACKET_OFF = 1.35, 0.8, 4.0, 2.0
 
 
 class AugmentedFrames(Dataset):
@@ -71,7 +71,7 @@ class CloseupCrops(Dataset):
             detail = np.ascontiguousarray(detail[:, ::-1])
             true, starts = (_mirrored(points, t.image_size[0]) for points in (true, starts))
             visible, seen = visible[list(FLIP)], seen[list(FLIP)]
-        off = _OFF * np.exp(rng.normal(0, _OFF_SPREAD, (8, 1)))
+        off = _CORNER_OFF * np.exp(rng.normal(0, _CORNER_OFF_SPREAD, (8, 1)))
         starts = starts + rng.normal(0, 1, (8, 2)) * np.minimum(off, SIDE / 4) / DETAIL
         angle, scale = rng.normal(0, _TURN), np.exp(rng.normal(0, _SCALE))
         c, s = scale * np.cos(angle), scale * np.sin(angle)
@@ -114,10 +114,10 @@ class EdgeStrips(Dataset):
         true = np.stack([edges["starts"], edges["ends"]])  # (2, 12, 2)
         # A short edge keeps its direction, about.
         length = DETAIL * np.linalg.norm(true[1] - true[0], axis=1, keepdims=True)
-        off = _OFF * np.exp(rng.normal(0, _OFF_SPREAD, (2, 12, 1)))
-        off = np.minimum(off, np.minimum(_OFF_MOST, length / 6))
+        off = _END_OFF * np.exp(rng.normal(0, _END_OFF_SPREAD, (2, 12, 1)))
+        off = np.minimum(off, np.minimum(_END_OFF_MOST, length / 6))
         moved = rng.normal(0, 1, true.shape) * off
-        moved += rng.normal(0, 1, 2) * rng.uniform(0, _TOGETHER)
+        moved += rng.normal(0, 1, 2) * rng.uniform(0, _PACKET_OFF)
         starts, ends = (torch.from_numpy(x[None]) for x in true + moved / DETAIL)
         across = normals(starts, ends)
         places = _places(starts, ends, across)[0].numpy().astype(np.float32)
