@@ -94,15 +94,15 @@ def measure(params, folder, fold, share, used, steps):
     role = split_frames(frames["recording"], frames["cards_counted"], split, params.seed)
     rest = np.flatnonzero(role != "test")
     forgotten = np.random.default_rng(fold).permutation(rest)[round(share * len(rest)) :]
-    known = tensors.known.copy()
-    known[forgotten] = False
-    visible = tensors.visible & known
+    mask = tensors.mask.copy()
+    mask[forgotten] = False
+    visible = tensors.visible & mask
     points = np.where(visible[..., None], tensors.points, np.float32(0))
-    forgetful = replace(tensors, points=points, visible=visible, known=known)
+    forgetful = replace(tensors, points=points, visible=visible, mask=mask)
     if not used:
         role[forgotten] = "left out"
     train_on = role == "train"
-    labelled = train_on & known.any(axis=1)  # all that the first look learns from
+    labelled = train_on & mask.any(axis=1)  # all that the first look learns from
     names = ("epochs", "closeup_epochs", "edge_epochs")
     frames_each = (labelled.sum(), train_on.sum(), train_on.sum())
     batches = [max(1, n // params.train.batch_size) for n in frames_each]

@@ -174,7 +174,7 @@ def noise(params, n):
         details=rng.integers(0, 256, (n, DETAIL * height, DETAIL * width, 3), dtype=np.uint8),
         points=(rng.random((n, 8, 2)) * [width, height]).astype(np.float32),
         visible=rng.random((n, 8)) > 0.2,
-        known=np.ones((n, 8), bool),
+        mask=np.ones((n, 8), bool),
         cards=rng.random(n, dtype=np.float32),
         longer=np.full(n, width),
         image_size=params.image_size,

@@ -32,11 +32,11 @@ def write_labelled(folder, extracted, path, size, unlabelled=False):
     Returns:
         how many extracted frames have a label, and how many have none.
     """
-    labelled, points, visible, known = read_annotations(path)
-    frames, rows, missing = match_labels(extracted, labelled, path, known, unlabelled)
+    labelled, points, visible, mask = read_annotations(path)
+    frames, rows, missing = match_labels(extracted, labelled, path, mask, unlabelled)
     has_label = rows >= 0
-    known = known[rows] & has_label[:, None]
-    write_tensors(folder, extracted, frames, points[rows], visible[rows], *size, known)
+    mask = mask[rows] & has_label[:, None]
+    write_tensors(folder, extracted, frames, points[rows], visible[rows], *size, mask)
     return has_label.sum(), missing
 
 

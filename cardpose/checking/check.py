@@ -66,10 +66,10 @@ def check(dataset, step, focal, card, complain, progress=iter):
 
 def _labels(path, recordings):
     """{recording: its `Labels`}, and what is found without looking at pictures."""
-    frames, points, visible, known = read_annotations(path, outside=True)
+    frames, points, visible, mask = read_annotations(path, outside=True)
     rows = {recording.name: [] for recording in recordings}
     strangers = {}
-    for row in np.flatnonzero(known.any(axis=1)):
+    for row in np.flatnonzero(mask.any(axis=1)):
         name, index = split_frame_name(frames[row])
         if name in rows:
             rows[name].append((index, row))
@@ -85,7 +85,7 @@ def _labels(path, recordings):
         if not len(pairs):
             found.append(Finding(name, None, "no labels", worse=30))
         indices, of = pairs.T
-        labels[name] = FrameLabels(indices, points[of], visible[of], known[of])
+        labels[name] = FrameLabels(indices, points[of], visible[of], mask[of])
     return labels, found
 
 
@@ -124,7 +124,7 @@ def _look(recording, labels, step):
             Finding(recording.name, None, f"pictures of several sizes: {several}", level=INFO)
         )
     there = np.array([index in sizes for index in labels.frames.tolist()], bool)
-    every = labels.frames, labels.points, labels.visible, labels.known
+    every = labels.frames, labels.points, labels.visible, labels.mask
     kept = FrameLabels(*(each[there] for each in every))
     frames = kept.frames.tolist()
     return (

@@ -31,12 +31,12 @@ _FREE = 4  # numbers more than unknowns, at least, to say where a corner is that
 @dataclass(frozen=True)
 class FrameLabels:
     """A recording's labels, by frame: `frames` (n,) indices, `points` (n, 8, 2) fractions of the
-    picture, `visible` (n, 8), `known` (n, 8) those of which anything is said."""
+    picture, `visible` (n, 8), `mask` (n, 8) those of which anything is said."""
 
     frames: np.ndarray
     points: np.ndarray
     visible: np.ndarray
-    known: np.ndarray
+    mask: np.ndarray
 
 
 @dataclass
@@ -132,7 +132,7 @@ def judge(boxes, name, part, scatter):
                 Finding("", 0, "mirrored: flipped left-right, it would fit the picture", worse=10)
             )
         if not about and fit is not None and fit.freedom[row] >= _FREE:
-            about += _hidden(fit[row : row + 1], visible, labels.known[row], scatter)
+            about += _hidden(fit[row : row + 1], visible, labels.mask[row], scatter)
         box = None if fit is None else unit_to_fractions(fit.points[row], size)
         found += [
             replace(
@@ -234,7 +234,7 @@ def _names(points, visible, fit, scatter, pixels):
     return []
 
 
-def _hidden(fit, visible, known, scatter):
+def _hidden(fit, visible, mask, scatter):
     """Corners that are marked visible though the packet surely hides them, or the other way.
 
     The packet hides a corner of the face that the box shows inside the outline of its back.
@@ -246,7 +246,7 @@ def _hidden(fit, visible, known, scatter):
         inside = cv2.pointPolygonTest(outline, points[k].tolist(), True) / sure
         if visible[k] and not BACK[k] and inside > 1:
             found.append(("marked visible, but hidden", name, inside))
-        if known[k] and not visible[k] and edge[k] > sure and (BACK[k] or inside < -1):
+        if mask[k] and not visible[k] and edge[k] > sure and (BACK[k] or inside < -1):
             found.append(("not marked visible", name, _PLAIN + 1 if BACK[k] else -inside))
     return [
         Finding("", 0, what, name, worse=by, level=WRONG if by > _PLAIN else INFO)

@@ -41,7 +41,7 @@ def read_annotations(path, outside=False):
         frames: list of n frame names.
         points: (n, 8, 2) float64 fractions of width and height, NaN where not visible.
         visible: (n, 8) bool, False where unknown.
-        known: (n, 8) bool, whether anything is said of a keypoint.
+        mask: (n, 8) bool, whether anything is said of a keypoint.
 
     Raises:
         InputError: see `read_table`; also a frame that is there twice or badly named, and a
@@ -53,20 +53,20 @@ def read_annotations(path, outside=False):
         split_frame_name(frame, f"{path}: line {line}: frame")
     n = len(table)
     visible = table[[f"{name}_visible" for name in KEYPOINTS]]
-    known, annotated = visible.notna().to_numpy(), np.ones((n, 1), bool)
+    mask, annotated = visible.notna().to_numpy(), np.ones((n, 1), bool)
     if "annotated" in table:
         annotated[:, 0] = table["annotated"] == 1
     named = [f"{name}_{axis}" for name in KEYPOINTS for axis in "xy"]
     points = table[named].to_numpy(float).reshape(n, 8, 2)
-    lost = np.isfinite(points).any(axis=2) & ~known & annotated
+    lost = np.isfinite(points).any(axis=2) & ~mask & annotated
     if lost.any():
         row, keypoint = np.argwhere(lost)[0]
         raise InputError(
             f"{path}: line {lines[row]}: {KEYPOINTS[keypoint]}_visible: should be 0 or 1, as the"
             " keypoint has a place (it is empty)"
         )
-    known = known & annotated
-    visible = visible.fillna(0).to_numpy().astype(bool) & known
+    mask = mask & annotated
+    visible = visible.fillna(0).to_numpy().astype(bool) & mask
     low, high = (-np.inf, np.inf) if outside else (0, 1)
     with np.errstate(invalid="ignore"):
         wrong = visible[..., None] & ~((points >= low) & (points <= high))
@@ -79,25 +79,25 @@ def read_annotations(path, outside=False):
             f" and 1, as the keypoint is visible ({found})"
         )
     points = np.where(visible[..., None], points, np.nan)
-    return table["frame"].tolist(), points, visible, known
+    return table["frame"].tolist(), points, visible, mask
 
 
-def write_annotations(path, frames, points, visible, known=None):
-    """Write annotations.csv; arguments as `read_annotations` returns them, all known by default."""
+def write_annotations(path, frames, points, visible, mask=None):
+    """Write annotations.csv; arguments as `read_annotations` returns them."""
     columns = {"frame": frames}
     points = np.where(visible[..., None], points, np.nan)
-    known = np.ones_like(visible) if known is None else known
+    mask = np.ones_like(visible) if mask is None else mask
     for i, name in enumerate(KEYPOINTS):
         columns[f"{name}_visible"] = pd.array(visible[:, i].astype(int), dtype="Int64")
-        columns[f"{name}_visible"][~known[:, i]] = pd.NA
+        columns[f"{name}_visible"][~mask[:, i]] = pd.NA
         columns[f"{name}_x"] = points[:, i, 0]
         columns[f"{name}_y"] = points[:, i, 1]
     pd.DataFrame(columns).to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
 
 
-def label_fields(points, visible, known):
+def label_fields(points, visible, mask):
     """The values of COLUMNS of one frame."""
     text = []
-    for (x, y), shows, said in zip(points, visible, known, strict=True):
+    for (x, y), shows, said in zip(points, visible, mask, strict=True):
         text += ["1", f"{x:.6f}", f"{y:.6f}"] if said and shows else ["0" if said else "", "", ""]
     return text

@@ -9,14 +9,14 @@ from cardpose.common.tables import read_own_table
 from cardpose.dataset.recordings import INDEX_COLUMNS, SUMMARY_COLUMNS, split_frame_name
 
 
-def match_labels(extracted, labelled, path, known=None, unlabelled=False):
+def match_labels(extracted, labelled, path, mask=None, unlabelled=False):
     """Join labels to the extracted frames.
 
     Args:
         extracted: folder that `extract_frames` wrote.
         labelled: list of the labelled frames' names.
         path: the annotations' file, for messages.
-        known: (m, 8) bool, of which keypoints each label says anything, where one may say nothing:
+        mask: (m, 8) bool, of which keypoints each label says anything, where one may say nothing:
             that is none.
         unlabelled: whether to take the frames without a label, too.
 
@@ -33,7 +33,7 @@ def match_labels(extracted, labelled, path, known=None, unlabelled=False):
     extracted = Path(extracted)
     index = read_own_table(extracted / "index.csv", INDEX_COLUMNS)
     summary = read_own_table(extracted / "recordings.csv", SUMMARY_COLUMNS)
-    says = np.ones(len(labelled), bool) if known is None else known.any(axis=1)
+    says = np.ones(len(labelled), bool) if mask is None else mask.any(axis=1)
     label_row = {frame: row for row, frame in enumerate(labelled) if says[row]}
     sampled = set(index["frame"])
     videos = {r.recording: r for r in summary.itertuples() if r.kind == "video"}

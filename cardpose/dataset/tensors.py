@@ -46,7 +46,7 @@ class Tensors:
     heatmaps: np.ndarray
     points: np.ndarray
     visible: np.ndarray
-    known: np.ndarray
+    mask: np.ndarray
     cards: np.ndarray
     frames: pd.DataFrame
     image_size: tuple
@@ -67,7 +67,8 @@ class Tensors:
 
 _META = {"image_size", "stride", "sigma", "deck"}
 _COLUMNS = ["frame", "recording", "cards_counted", "file", "width", "height"]
-_ARRAYS = ("pictures", "details", "heatmaps", "points", "visible", "known", "cards")
+_ARRAYS = ("pictures", "details", "heatmaps", "points", "visible", "mask", "cards")
+_FILES = {name: f"{name}.npy" for name in _ARRAYS} | {"mask": "known.npy"}
 
 
 def read_tensors(folder):
@@ -84,8 +85,8 @@ def read_tensors(folder):
         raise InputError(f"{folder}: is damaged: delete it, and `dvc repro` makes it again")
     frames = read_own_table(folder / "frames.csv", _COLUMNS)
     arrays = {}
-    for name in _ARRAYS:
-        path = folder / f"{name}.npy"
+    for name, file in _FILES.items():
+        path = folder / file
         try:
             arrays[name] = np.load(path, mmap_mode="r")
         except OSError as error:
@@ -97,9 +98,7 @@ def read_tensors(folder):
     return Tensors(**arrays, frames=frames, **{**meta, "image_size": tuple(size)})
 
 
-def write_tensors(
-    folder, extracted, frames, points, visible, image_size, stride, sigma, known=None
-):
+def write_tensors(folder, extracted, frames, points, visible, image_size, stride, sigma, mask=None):
     """Write the tensors of frames, some at a time.
 
     Args:
@@ -110,21 +109,21 @@ def write_tensors(
         visible: (n, 8) bool.
         image_size: (width, height) of the network's picture.
         stride, sigma: see `heatmaps.encode`.
-        known: (n, 8) bool, where `points` and `visible` are labels; everywhere by default.
+        mask: (n, 8) bool, where `points` and `visible` are labels; everywhere by default.
     """
     folder, extracted = Path(folder), Path(extracted)
     folder.mkdir(parents=True)
     n, (width, height) = len(frames), image_size
     sizes = frames[["width", "height"]].to_numpy()
-    known = np.ones_like(visible) if known is None else known
-    visible = visible & known
+    mask = np.ones_like(visible) if mask is None else mask
+    visible = visible & mask
     points = to_fitted(np.nan_to_num(points), sizes, image_size).astype(np.float32)
     points = np.where(visible[..., None], points, np.float32(0))
     deck = int(frames["total_cards"].max())
     small = (height // stride, width // stride)
     np.save(folder / "points.npy", points)
     np.save(folder / "visible.npy", visible)
-    np.save(folder / "known.npy", known)
+    np.save(folder / "known.npy", mask)
     np.save(folder / "cards.npy", (frames["cards_counted"].to_numpy() / deck).astype(np.float32))
     pictures = _create(folder / "pictures.npy", np.uint8, (n, height, width, 3))
     details = _create(folder / "details.npy", np.uint8, (n, DETAIL * height, DETAIL * width, 3))

@@ -60,7 +60,7 @@ def evaluate(network, about, tensors, role, count):
     predicted = predicted._replace(points=points)
     by_box = count_recordings(frames["recording"], counts["both"], predicted, sizes, about)
     true_points = to_original(tensors.points[rows], sizes, tensors.image_size)
-    true_visible, known = tensors.visible[rows], tensors.known[rows]
+    true_visible, mask = tensors.visible[rows], tensors.mask[rows]
     true_cards = frames["cards_counted"].to_numpy(float)
     taught = tensors.frames["cards_counted"].to_numpy()[role == "train"]
     guess = taught.mean() if len(taught) else np.nan
@@ -78,7 +78,7 @@ def evaluate(network, about, tensors, role, count):
         },
         "interval": interval_metrics(low, high, true_cards),
         "keypoints": keypoint_metrics(points, true_points, true_visible),
-        "visibility": visibility_metrics(visible[known], true_visible[known]),
+        "visibility": visibility_metrics(visible[mask], true_visible[mask]),
         "data": {"recordings": int(frames["recording"].nunique()), "frames": len(frames)},
     }
     frames.insert(3, "cards_predicted", cards)
@@ -98,10 +98,10 @@ def doubts(report, tensors, role, split):
     """
     lines = []
     recordings, cards = report["data"]["recordings"], report["cards"]
-    known = tensors.known[role == "test"].any(axis=1)
-    if not known.all():
+    mask = tensors.mask[role == "test"].any(axis=1)
+    if not mask.all():
         lines.append(
-            f"{known.sum()} of the {len(known)} held-out frames have labels: keypoints and"
+            f"{mask.sum()} of the {len(mask)} held-out frames have labels: keypoints and"
             " visibility are measured on these alone"
         )
     by_frame = split.by == "frame" and not split.test_videos

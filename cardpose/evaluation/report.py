@@ -34,7 +34,7 @@ def write_report(predictions, plots, results, network, tensors, *, extracted, lo
     for name, chosen in (("examples", spread), ("worst", worst)):
         cells = [_example(results, i, extracted) for i in chosen]
         _write(plots / f"{name}.png", sheet(cells))
-    labelled = by_count.index[tensors.known[results.rows].any(axis=1)[by_count.index]]
+    labelled = by_count.index[tensors.mask[results.rows].any(axis=1)[by_count.index]]
     chosen = labelled[_evenly(len(labelled), 4)] if len(labelled) else by_count.index[:4]
     _write(plots / "heatmaps.png", _heatmaps(network, tensors, results.rows[chosen]))
 
@@ -58,8 +58,8 @@ def _heatmaps(network, tensors, rows):
         predicted = network(torch.from_numpy(pictures).permute(0, 3, 1, 2))[0].numpy()
     pictures = pictures[..., ::-1]
     true = np.stack([tensors.heatmaps[row] for row in rows]).astype(np.float32)
-    known = np.stack([tensors.known[row] for row in rows])
-    cells = [heatmap_rows(*each) for each in zip(pictures, predicted, true, known, strict=True)]
+    mask = np.stack([tensors.mask[row] for row in rows])
+    cells = [heatmap_rows(*each) for each in zip(pictures, predicted, true, mask, strict=True)]
     return sheet(cells, columns=1)
 
 

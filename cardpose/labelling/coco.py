@@ -73,7 +73,7 @@ def coco_dataset(sheet):
                 "iscrowd": 0,
                 "score": round(float(np.nanmean(confidence)), 4),
             }
-            | ({} if sheet.known[row].all() else {"proposed": keypoints})
+            | ({} if sheet.mask[row].all() else {"proposed": keypoints})
         )
     return {"images": images, "annotations": annotations, "categories": [CATEGORY]}
 
@@ -86,7 +86,7 @@ def coco_labels(path, found, frame_of):
         frame_of: is called with a picture's name and (width, height), gives its frame's name.
 
     Returns:
-        what `label_import.Labels` holds: frames, points, visible, known, left_out, notes, returned.
+        what `label_import.Labels` holds: frames, points, visible, mask, left_out, notes, returned.
 
     Raises:
         InputError: something is missing, there twice, or no number.

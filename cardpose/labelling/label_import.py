@@ -39,7 +39,7 @@ class Labels(NamedTuple):
     frames: list
     points: np.ndarray
     visible: np.ndarray
-    known: np.ndarray
+    mask: np.ndarray
     left_out: dict
     notes: tuple = ()
     returned: untouched.Returned | None = None
@@ -125,7 +125,7 @@ def _checked(path, labels, index):
         frames=frames,
         points=labels.points[order],
         visible=labels.visible[order],
-        known=labels.known[order],
+        mask=labels.mask[order],
         returned=untouched.Returned(*(each[order] for each in labels.returned)),
     )
     return labels._replace(points=_inside(path, labels, picture_sizes(frames, index)))
@@ -147,7 +147,7 @@ def as_proposed(dataset, labels, before=None):
         if frame in (before or {}):
             place, seen, said = before[frame]
             sent.append((np.where(said[:, None], place, places), np.where(said, seen, shows)))
-        label = labels.known[row], labels.visible[row]
+        label = labels.mask[row], labels.visible[row]
         result[row] = any(
             untouched.is_as(labels.returned, row, *label, each, index[frame][1]) for each in sent
         )
@@ -170,11 +170,11 @@ def without_untouched(path, dataset, labels):
     proposed = returned.untouched | (returned.unsure & as_proposed(dataset, labels, before))
     out = proposed.copy()
     for row in np.flatnonzero(out):
-        frame, known = labels.frames[row], labels.known[row]
+        frame, mask = labels.frames[row], labels.mask[row]
         if frame in before:
             places, shows, said = before[frame]
-            label = returned, row, known, labels.visible[row], (places, shows), index[frame][1]
-            out[row] = not (said[known].all() and untouched.is_as(*label))
+            label = returned, row, mask, labels.visible[row], (places, shows), index[frame][1]
+            out[row] = not (said[mask].all() and untouched.is_as(*label))
     if not out.any():
         return labels
     if (proposed & ~out).any():
@@ -183,10 +183,10 @@ def without_untouched(path, dataset, labels):
     kept = np.flatnonzero(~out)
     if not len(kept):
         raise _empty(path, left_out)
-    points, visible, known = (each[kept] for each in labels[1:4])
+    points, visible, mask = (each[kept] for each in labels[1:4])
     frames = [labels.frames[row] for row in kept]
     rest = untouched.Returned(*(each[kept] for each in returned))
-    return Labels(frames, points, visible, known, left_out, labels.notes, rest)
+    return Labels(frames, points, visible, mask, left_out, labels.notes, rest)
 
 
 def _empty(path, left_out):
@@ -230,14 +230,14 @@ def _read_csv(path):
             f"{path}: holds proposals, which nobody has looked at: `cardpose label export` them,"
             " and import what comes back"
         )
-    frames, points, visible, known = read_annotations(path, outside=True)
-    rows = np.flatnonzero(known.any(axis=1))
+    frames, points, visible, mask = read_annotations(path, outside=True)
+    rows = np.flatnonzero(mask.any(axis=1))
     left_out = {}
     if len(rows) < len(frames):
         left_out["whose `annotated` is not 1, or that are empty"] = len(frames) - len(rows)
     kept, points = [frames[row] for row in rows], points[rows]
     returned = untouched.as_labels(points, "annotated" not in _names(header))
-    return Labels(kept, points, visible[rows], known[rows], left_out, (), returned)
+    return Labels(kept, points, visible[rows], mask[rows], left_out, (), returned)
 
 
 def _names(header):

@@ -114,7 +114,7 @@ def studio_labels(path, found, frame_of):
             name.
 
     Returns:
-        what `label_import.Labels` holds: frames, points, visible, known, left_out, notes, returned.
+        what `label_import.Labels` holds: frames, points, visible, mask, left_out, notes, returned.
 
     Raises:
         InputError: it is no such list, or a mark is wrong.
@@ -143,8 +143,8 @@ def studio_labels(path, found, frame_of):
     several = sum(len(annotations) > 1 for annotations in submitted.values())
     notes = (f"{several} labelled several times: the latest counts",) if several else ()
     returned = as_labels(points, [_by_no_person(each) for each in latest.values()])
-    frames, known = list(latest), np.ones_like(visible)
-    return frames, points, visible, known, dict(left_out), notes, returned
+    frames, mask = list(latest), np.ones_like(visible)
+    return frames, points, visible, mask, dict(left_out), notes, returned
 
 
 def _picture(where, data):

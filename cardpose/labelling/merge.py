@@ -46,7 +46,7 @@ def merge_labels(path, labels, sizes, overwrite=False):
 
     Args:
         labels: of n frames, no two alike, as `annotations.read_annotations` has them: `frames`,
-            `points`, `visible`, `known`.
+            `points`, `visible`, `mask`.
         sizes: (n, 2) of their pictures in pixels.
         overwrite: whether labels replace others; otherwise a row that differs from its label stays
             as it is.
@@ -66,7 +66,7 @@ def _merge(path, labels, sizes, overwrite):
     result, rows = Merged(), {}
     before = _read(path)
     for row, frame in enumerate(labels.frames):
-        new = tuple(each[row] for each in (labels.points, labels.visible, labels.known))
+        new = tuple(each[row] for each in (labels.points, labels.visible, labels.mask))
         if not _named_well(*new[:2]):
             result.odd.append(frame)
         old = before.get(frame, (np.full((8, 2), np.nan), *np.zeros((2, 8), bool)))

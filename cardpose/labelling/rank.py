@@ -76,8 +76,8 @@ def read_candidates(dataset):
         )
     labelled = set()
     if path.exists():
-        frames, _, _, known = read_annotations(path, outside=True)
-        labelled = {frame for frame, row in zip(frames, known, strict=True) if row.any()}
+        frames, _, _, mask = read_annotations(path, outside=True)
+        labelled = {frame for frame, row in zip(frames, mask, strict=True) if row.any()}
     return Candidates(
         proposals.frames,
         np.array(names),

@@ -23,7 +23,7 @@ CONFIGURATION = "label-studio.xml"
 class Sheet(NamedTuple):
     """n frames to be looked at: `files` of their pictures, relative to labelling/frames; `sizes`
     (n, 2) in pixels; `points` (n, 8, 2) fractions, where labelled, proposed or NaN; `visible` (n,
-    8); `known` (n, 8) whether labelled; `confidence` (n, 8), 1 for labels, NaN where nothing is
+    8); `mask` (n, 8) whether labelled; `confidence` (n, 8), 1 for labels, NaN where nothing is
     said; `labelled` (n,) whether anything of the frame is."""
 
     frames: list
@@ -31,7 +31,7 @@ class Sheet(NamedTuple):
     sizes: np.ndarray
     points: np.ndarray
     visible: np.ndarray
-    known: np.ndarray
+    mask: np.ndarray
     confidence: np.ndarray
     labelled: np.ndarray
 
@@ -83,19 +83,19 @@ def choose_frames(dataset, next_only=False, labelled=False):
         )
     n = len(taken)
     points, confidence = np.full((n, 8, 2), np.nan), np.full((n, 8), np.nan)
-    visible, known = np.zeros((n, 8), bool), np.zeros((n, 8), bool)
+    visible, mask = np.zeros((n, 8), bool), np.zeros((n, 8), bool)
     for row, frame in enumerate(taken):
         if frame in proposals:
             points[row], visible[row], confidence[row] = proposals[frame]
         if frame in labels:
             place, shows, said = labels[frame]
             points[row, said], visible[row, said] = place[said], shows[said]
-            confidence[row, said], known[row] = 1, said
+            confidence[row, said], mask[row] = 1, said
     # A proposal may lie a little outside, where no tool can show a mark.
     points = np.where(visible[..., None], np.clip(points, 0, 1), points)
     files, sizes = zip(*(index[frame] for frame in taken), strict=True)
     sizes = np.array(sizes).reshape(n, 2)
-    return Sheet(taken, list(files), sizes, points, visible, known, confidence, known.any(axis=1))
+    return Sheet(taken, list(files), sizes, points, visible, mask, confidence, mask.any(axis=1))
 
 
 def served(dataset):
@@ -104,7 +104,7 @@ def served(dataset):
 
 
 def labels_by_frame(dataset):
-    """{frame: its points, visible, known} of frames of which anything is known."""
+    """{frame: its points, visible, mask} of frames of which anything is known."""
     path = Path(dataset) / "annotations.csv"
     if not path.exists():
         return {}
@@ -149,7 +149,7 @@ def _write_csv(sheet, path):
         writer.writerow(["frame", "annotated", *LABEL_COLUMNS])
         for row, frame in enumerate(sheet.frames):
             labelled = sheet.labelled[row]
-            said = sheet.known[row] if labelled else ~np.isnan(sheet.confidence[row])
+            said = sheet.mask[row] if labelled else ~np.isnan(sheet.confidence[row])
             text = label_fields(sheet.points[row], sheet.visible[row], said)
             writer.writerow([frame, int(labelled), *text])
 

@@ -47,20 +47,20 @@ def step(places):
     return 0
 
 
-def is_as(returned, row, known, visible, sent, size):
+def is_as(returned, row, mask, visible, sent, size):
     """Whether a label is what was sent, within what tools round.
 
     Args:
         row: the label's, in `returned`.
-        known, visible: (8,) each, of the label; keypoints that are not known are not compared.
+        mask, visible: (8,) each, of the label; keypoints that are not known are not compared.
         sent: (places (8, 2), visible (8,)) that were sent; NaN where there was no place.
         size: width and height of the frame's picture in pixels.
     """
     places, shown = sent
-    if (visible != shown)[known].any():
+    if (visible != shown)[mask].any():
         return False
     off = (returned.places[row] - np.where(shown[:, None], np.clip(places, 0, 1), places)) * size
-    off = off[known & np.isfinite(off).all(axis=1)]
+    off = off[mask & np.isfinite(off).all(axis=1)]
     unit = returned.step[row] * size
     rounded = np.abs(off) <= unit / 2 + SAME
     cut = (off <= SAME) & (off >= -unit - SAME)  # as int() rounds

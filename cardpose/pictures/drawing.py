@@ -90,20 +90,20 @@ def sheet(cells, columns=3):
     return canvas
 
 
-def heatmap_rows(picture, predicted, true, known=(True,) * 8, width=160):
+def heatmap_rows(picture, predicted, true, mask=(True,) * 8, width=160):
     """Two rows of pictures, one a keypoint: predicted heatmaps above the true ones.
 
     Args:
         picture: (height, width, 3) uint8 BGR.
         predicted, true: (8, h, w) heatmaps, 0 to 1.
-        known: (8,) bool, which of the true ones somebody has labelled.
+        mask: (8,) bool, which of the true ones somebody has labelled.
     """
     height = round(picture.shape[0] * width / picture.shape[1])
     grey = cv2.cvtColor(cv2.resize(picture, (width, height)), cv2.COLOR_BGR2GRAY)
     rows = []
     for heatmaps, label in ((predicted, "predicted"), (true, "true")):
         cells = []
-        for name, heatmap, labelled in zip(KEYPOINTS, heatmaps, known, strict=True):
+        for name, heatmap, labelled in zip(KEYPOINTS, heatmaps, mask, strict=True):
             glow = cv2.resize(heatmap.astype(np.float32), (width, height)).clip(0, 1)[..., None]
             cell = np.repeat(grey[..., None] * 0.5, 3, axis=2)
             cell = (cell * (1 - glow) + np.array([40, 200, 255]) * glow).astype(np.uint8)

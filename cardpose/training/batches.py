@@ -41,11 +41,11 @@ class EpochOrder(Sampler):
 def frame_loader(
     tensors, rows, batch_size, *, shuffled=False, augmented=False, seed=0, workers=0, half=False
 ):
-    """A DataLoader of {"pictures", "heatmaps", "cards", "visible", "known"} over some rows of
+    """A DataLoader of {"pictures", "heatmaps", "cards", "visible", "mask"} over some rows of
     `tensors`.
 
     pictures (n, 3, height, width) uint8 RGB, heatmaps (n, 8, h, w) float32, cards (n,) as a share
-    of the deck, visible (n, 8) float32, known (n, 8) bool. Shuffled loaders drop a last batch of
+    of the deck, visible (n, 8) float32, mask (n, 8) bool. Shuffled loaders drop a last batch of
     one, which batch norm cannot take. Processes that train together share each batch. `half`:
     pictures and heatmaps of half the size.
     """
@@ -53,7 +53,7 @@ def frame_loader(
 
     def collate(items):
         columns = (np.stack(column) for column in zip(*items, strict=True))
-        pictures, second, visible, known, cards = columns
+        pictures, second, visible, mask, cards = columns
         second, visible = torch.from_numpy(second), torch.from_numpy(visible)
         if frames.redrawn:
             size = [side // tensors.stride for side in pictures.shape[1:3]]
@@ -63,7 +63,7 @@ def frame_loader(
             "heatmaps": second.float(),
             "cards": torch.from_numpy(cards),
             "visible": visible.float(),
-            "known": torch.from_numpy(known),
+            "mask": torch.from_numpy(mask),
         }
 
     return _loader(frames, rows, batch_size, shuffled, seed, workers, collate)

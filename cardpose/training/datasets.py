@@ -31,20 +31,20 @@ class AugmentedFrames(Dataset):
         epoch, row = key
         t = self.tensors
         picture, points = t.pictures[row], t.points[row]
-        visible, known = t.visible[row], t.known[row]
+        visible, mask = t.visible[row], t.mask[row]
         if not self.redrawn:
-            return picture, t.heatmaps[row], visible, known, t.cards[row]
+            return picture, t.heatmaps[row], visible, mask, t.cards[row]
         if self.augmented:
             rng = np.random.default_rng([self.seed, epoch, row])
             # A place that nobody knows stays unknown wherever it moves, and whatever it is called.
-            points = np.where(known[:, None], points, np.nan)
+            points = np.where(mask[:, None], points, np.nan)
             picture, points, visible = augment(picture, points, visible, rng)
-            known = np.isfinite(points[:, 0])
+            mask = np.isfinite(points[:, 0])
         if self.half:
             height, width = picture.shape[:2]
             picture = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
             points = points / 2
-        return picture, points, visible, known, t.cards[row]
+        return picture, points, visible, mask, t.cards[row]
 
 
 class CloseupCrops(Dataset):

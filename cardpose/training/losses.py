@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 
-def losses(predicted, target, weights, known=None):
+def losses(predicted, target, weights, mask=None):
     """The three losses of a batch and their weighted sum.
 
     The count is compared in all pictures, heatmaps and visibility where somebody has labelled them.
@@ -14,23 +14,23 @@ def losses(predicted, target, weights, known=None):
             of counting, and visibility (n, 8) as logits.
         target: heatmaps (n, 8, h, w), cards (n,) and visibility (n, 8) as 0 or 1.
         weights: has `heatmaps`, `cards` and `visibility`.
-        known: (n, 8) bool, which keypoints have a label; None if all do.
+        mask: (n, 8) bool, which keypoints have a label; None if all do.
 
     Returns:
         {"heatmaps", "cards", "visibility", "total"}: scalars, the first three unweighted.
     """
     heatmaps, cards, visibility = (p.float() for p in predicted)
     true, visible = target[0].float(), target[2].float()
-    known = torch.ones_like(visible, dtype=torch.bool) if known is None else known
-    # What is not known differs by nothing, and the means are of the rest alone.
-    heatmaps = torch.where(known[..., None, None], heatmaps, true)
-    rest = known.numel() / known.sum().clamp(min=1)
+    mask = torch.ones_like(visible, dtype=torch.bool) if mask is None else mask
+    # Mask unlabelled keypoints; average over the others.
+    heatmaps = torch.where(mask[..., None, None], heatmaps, true)
+    rest = mask.numel() / mask.sum().clamp(min=1)
     parts = {
         # The mean over a channel's pixels, then over channels and pictures: all are of one size.
         "heatmaps": F.mse_loss(heatmaps, true) * rest,
         # The mean over the ways of counting: each learns as if it were alone.
         "cards": F.mse_loss(cards, target[1].float()[:, None].expand_as(cards)),
-        "visibility": F.binary_cross_entropy_with_logits(visibility, visible, known.float()) * rest,
+        "visibility": F.binary_cross_entropy_with_logits(visibility, visible, mask.float()) * rest,
     }
     parts["total"] = sum(getattr(weights, name) * value for name, value in parts.items())
     return parts

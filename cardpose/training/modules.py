@@ -28,7 +28,7 @@ class WholePictureModule(lightning.LightningModule):
     def _step(self, batch, split):
         predicted = self.network(batch["pictures"])
         target = batch["heatmaps"], batch["cards"], batch["visible"]
-        parts = losses(predicted, target, self.weights, batch["known"])
+        parts = losses(predicted, target, self.weights, batch["mask"])
         # Lightning takes the processes' mean of this whole number, and would round it.
         n = len(batch["cards"]) * world_size()
         logged = {f"{split}/{name}": value.detach() for name, value in parts.items()}

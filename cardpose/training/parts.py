@@ -84,7 +84,7 @@ def refine_corners(network, tensors, rows, params, section, checkpoints):
             found.append((decode(heatmaps, network.stride, network.sigma)[0], visibility > 0))
     points, visible = (torch.cat(column).numpy() for column in zip(*found, strict=True))
     starts[rows] = points
-    seen[rows] = np.where(tensors.known[rows], seen[rows], visible)
+    seen[rows] = np.where(tensors.mask[rows], seen[rows], visible)
     workers = params.machine.loader_workers
     batches = closeup_loader(tensors, starts, rows, options.batch_size, params.seed, workers, seen)
     rate = options.closeup_learning_rate
@@ -121,7 +121,7 @@ def known_corners(network, tensors, rows):
     """Where corners are (n, 8, 2), and which are seen (n, 8): by their labels, and in frames that
     have none, by the network."""
     points, seen = np.array(tensors.points), np.array(tensors.visible)
-    unlabelled = rows[~tensors.known[rows].any(axis=1)]
+    unlabelled = rows[~tensors.mask[rows].any(axis=1)]
     if len(unlabelled):
         looked = predict_frames(
             network.eval(), pair_loader(tensors, unlabelled, _BATCH), {"deck": 1}

@@ -92,7 +92,7 @@ def train(tensors, role, network, about, params, log, checkpoints=None):
         teach_geometry(network, tensors.deck, params, checkpoints)
     rows = {name: np.flatnonzero(role == name) for name in ("train", "validation")}
     # Where corners are is learnt from labels: frames without them would only thin these out.
-    labelled = rows["train"][tensors.known[rows["train"]].any(axis=1)]
+    labelled = rows["train"][tensors.mask[rows["train"]].any(axis=1)]
     if len(labelled) < 2:  # batch norm cannot take a single one
         raise InputError(
             f"{len(labelled)} of the {len(rows['train'])} frames to train on have labels: at least"

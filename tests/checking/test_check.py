@@ -264,11 +264,11 @@ def test_frames_and_labels_that_lack_each_other_are_found(dataset):
 def test_rows_that_say_nothing_are_no_labels_and_unknown_corners_no_hidden_ones(dataset):
     path = dataset / "annotations.csv"
     frames, points, visible, _ = read_annotations(path)
-    known = np.ones_like(visible)
-    known[frames.index("packet_04_frame_20")] = False
+    mask = np.ones_like(visible)
+    mask[frames.index("packet_04_frame_20")] = False
     # A corner of the back that is in the picture, and which nobody has looked at.
-    known[frames.index("packet_05_frame_20"), LR_BACK] = False
-    write_annotations(path, frames, points, visible & known, known)
+    mask[frames.index("packet_05_frame_20"), LR_BACK] = False
+    write_annotations(path, frames, points, visible & mask, mask)
     found = {(one.recording, one.what, one.off, one.level) for one in findings(dataset)}
     assert found == {("packet_04", "frames without a label", 1, INFO)}
 
@@ -500,8 +500,8 @@ def tensors(copied):
         pictures[9:, 5:35] = cv2.add(pictures[:3, 5:35], np.full(4, 8.0))
     frames = pd.DataFrame({"recording": np.repeat(list("abcd"), 3), "width": 640, "height": 480})
     role = np.repeat(["train", "train", "validation", "test"], 3).astype(object)
-    known = np.ones((12, 8), bool)
-    return SimpleNamespace(pictures=pictures, frames=frames, image_size=(40, 40), known=known), role
+    mask = np.ones((12, 8), bool)
+    return SimpleNamespace(pictures=pictures, frames=frames, image_size=(40, 40), mask=mask), role
 
 
 def said(split, copied=False, **kwargs):
@@ -534,9 +534,9 @@ def test_what_deserves_doubt_is_said_in_a_line(params, update, kwargs, words):
 def test_held_out_frames_without_a_label_are_counted(params):
     split = params.split.model_copy(update={"by": "video", "test_videos": []})
     data, role = tensors(copied=False)
-    data.known[9] = False
-    data.known[11, 1:] = False  # one keypoint is enough
-    data.known[:5] = False  # not held out
+    data.mask[9] = False
+    data.mask[11, 1:] = False  # one keypoint is enough
+    data.mask[:5] = False  # not held out
     (line,) = doubts(report(), data, role, split)
     assert line.startswith("2 of the 3 held-out frames have labels: ")
 

@@ -45,8 +45,8 @@ def test_numbers_are_read_into_the_places_of_their_keypoints(read):
 
 
 def test_what_nobody_said_of_a_keypoint_is_unknown(read):
-    _, points, visible, known = read(f"{HEADER}\n{row('A_frame_0', '1,0.5,0.25', ',,')}\n")
-    assert known.tolist() == [[True, False] + [True] * 6]
+    _, points, visible, mask = read(f"{HEADER}\n{row('A_frame_0', '1,0.5,0.25', ',,')}\n")
+    assert mask.tolist() == [[True, False] + [True] * 6]
     assert visible.tolist() == [[True] + [False] * 7]
     assert np.isnan(points[0, 1]).all()
 
@@ -55,10 +55,10 @@ def test_a_row_that_is_not_annotated_says_nothing(read):
     zeros = ",".join(["0,0,0"] * 8)
     rows = [f"A_frame_0,1,{zeros}", f"A_frame_1,0,{zeros}", "A_frame_2,0" + "," * 24]
     header = HEADER.replace("frame,", "frame,annotated,")
-    frames, _, visible, known = read("\n".join([header, *rows]))
+    frames, _, visible, mask = read("\n".join([header, *rows]))
     assert frames == ["A_frame_0", "A_frame_1", "A_frame_2"]
-    assert known.all(axis=1).tolist() == [True, False, False]
-    assert not known[1:].any()
+    assert mask.all(axis=1).tolist() == [True, False, False]
+    assert not mask[1:].any()
     assert not visible.any()
 
 
@@ -134,13 +134,13 @@ def test_what_is_written_is_read_back(tmp_path):
     random = np.random.default_rng(0)
     frames = [f"My film, no. {i}_frame_{i}" for i in range(20)]
     points, visible = random.random((20, 8, 2)), random.random((20, 8)) < 0.7
-    known = visible | (random.random((20, 8)) < 0.5)
-    write_annotations(tmp_path / "annotations.csv", frames, points, visible, known)
-    read_frames, read_points, read_visible, read_known = read_annotations(
+    mask = visible | (random.random((20, 8)) < 0.5)
+    write_annotations(tmp_path / "annotations.csv", frames, points, visible, mask)
+    read_frames, read_points, read_visible, read_mask = read_annotations(
         tmp_path / "annotations.csv"
     )
     assert read_frames == frames
-    assert (read_known == known).all()
+    assert (read_mask == mask).all()
     assert (read_visible == visible).all()
     # Six digits: half a thousandth of a pixel at most, of a picture 1000 pixels wide.
     assert abs(read_points - points)[visible].max() <= 0.5e-6 + 1e-12

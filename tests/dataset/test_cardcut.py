@@ -89,9 +89,9 @@ def test_a_click_past_the_last_pixel_stays_in_the_picture(convert):
 def test_rows_that_are_not_annotated_are_kept_and_say_nothing(convert):
     seen = "1,0.25,0.5"
     folder = convert([row("A_frame_0.png", seen), row("B_frame_0.png", seen, annotated=0, cards=9)])
-    frames, points, visible, known = read_annotations(folder / "annotations.csv")
+    frames, points, visible, mask = read_annotations(folder / "annotations.csv")
     assert frames == ["A_frame_0", "B_frame_0"]
-    assert known.tolist() == [[True] * 8, [False] * 8]
+    assert mask.tolist() == [[True] * 8, [False] * 8]
     assert visible.tolist() == [[True] + [False] * 7, [False] * 8]
     assert np.isnan(points[1]).all()
     assert (folder / "videos/B/B_frame_0.png").is_file()

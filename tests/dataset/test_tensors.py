@@ -58,8 +58,8 @@ def test_labels_of_frames_that_were_not_sampled_are_no_fault(extracted):
 
 def test_a_label_that_says_nothing_is_none(extracted):
     labelled = ["clip_frame_0", "clip_frame_20", "shots_frame_2"]
-    known = np.array([[False] * 8, [False] * 7 + [True], [True] * 8])
-    frames, rows, missing = match_labels(extracted, labelled, "annotations.csv", known)
+    mask = np.array([[False] * 8, [False] * 7 + [True], [True] * 8])
+    frames, rows, missing = match_labels(extracted, labelled, "annotations.csv", mask)
     assert frames["frame"].tolist() == ["clip_frame_20", "shots_frame_2"]
     assert rows.tolist() == [1, 2]
     assert missing == 4
@@ -67,9 +67,9 @@ def test_a_label_that_says_nothing_is_none(extracted):
 
 def test_frames_without_a_label_come_along_with_their_counts(extracted):
     labelled = ["clip_frame_0", "shots_frame_10", "clip_frame_20"]
-    known = np.array([[True] * 8, [True] * 8, [False] * 8])
+    mask = np.array([[True] * 8, [True] * 8, [False] * 8])
     frames, rows, missing = match_labels(
-        extracted, labelled, "annotations.csv", known, unlabelled=True
+        extracted, labelled, "annotations.csv", mask, unlabelled=True
     )
     assert frames["frame"].tolist() == [
         *("clip_frame_0", "clip_frame_10", "clip_frame_20"),
@@ -176,14 +176,14 @@ def test_shapes_types_and_settings(write):
     tensors = write([(plain(), {}, 1, 52)] * 3, image_size=(128, 96), stride=8, sigma=1.5)
     assert {
         name: (getattr(tensors, name).shape, getattr(tensors, name).dtype)
-        for name in ("pictures", "details", "heatmaps", "points", "visible", "known", "cards")
+        for name in ("pictures", "details", "heatmaps", "points", "visible", "mask", "cards")
     } == {
         "pictures": ((3, 96, 128, 3), np.uint8),
         "details": ((3, 192, 256, 3), np.uint8),
         "heatmaps": ((3, 8, 12, 16), np.float16),
         "points": ((3, 8, 2), np.float32),
         "visible": ((3, 8), np.bool_),
-        "known": ((3, 8), np.bool_),
+        "mask": ((3, 8), np.bool_),
         "cards": ((3,), np.float32),
     }
     assert len(tensors) == 3
@@ -359,8 +359,8 @@ def test_unknown_keypoints_and_frames_are_left_out_or_marked(make_heatmaps, caps
     ]
     assert tensors.frames["frame"].tolist()[3:] == [f"shots_frame_{i}" for i in (0, 2, 10)]
     nothing, everything = [False] * 8, [True] * 8
-    known = [[True, True] + [False] * 6, nothing, nothing, nothing, everything, nothing]
-    assert tensors.known.tolist() == known
+    mask = [[True, True] + [False] * 6, nothing, nothing, nothing, everything, nothing]
+    assert tensors.mask.tolist() == mask
     seen = [[True] + [False] * 7, nothing, nothing, nothing, everything, nothing]
     assert tensors.visible.tolist() == seen
     assert not tensors.points[~tensors.visible].any()
@@ -373,7 +373,7 @@ def test_frames_without_a_label_can_be_left_out(make_heatmaps, capsys):
     tensors = make_heatmaps(PARTLY, False)
     assert capsys.readouterr().out == "2 labelled frames; 4 without a label are left out\n"
     assert tensors.frames["frame"].tolist() == ["clip_frame_0", "shots_frame_2"]
-    assert tensors.known.tolist() == [[True, True] + [False] * 6, [True] * 8]
+    assert tensors.mask.tolist() == [[True, True] + [False] * 6, [True] * 8]
 
 
 def test_a_data_set_in_which_nothing_is_labelled_makes_no_tensors(make_heatmaps, complains):

@@ -61,7 +61,7 @@ def held_out(tmp_path):
         heatmaps=np.zeros((8, 8, 12, 16), np.float16),
         points=rng.uniform([0, 0], [64, 48], (8, 8, 2)).astype(np.float32),
         visible=np.ones((8, 8), bool),
-        known=np.ones((8, 8), bool),
+        mask=np.ones((8, 8), bool),
         cards=np.full(8, 10 / 52, np.float32),
         longer=np.full(8, 64),
         frames=table,
@@ -74,7 +74,7 @@ def held_out(tmp_path):
 
 
 def forget(tensors, *which):
-    for part in (tensors.known, tensors.visible):
+    for part in (tensors.mask, tensors.visible):
         part[which] = False
 
 
@@ -102,9 +102,9 @@ def test_frames_without_labels_are_reported_and_drawn(held_out, tmp_path, monkey
         assert report["visibility"] == {"accuracy": None, "f1": None}
     drawn = []
 
-    def draw(picture, predicted, true, known, **kwargs):
-        drawn.append(known.tolist())
-        return heatmap_rows(picture, predicted, true, known, **kwargs)
+    def draw(picture, predicted, true, mask, **kwargs):
+        drawn.append(mask.tolist())
+        return heatmap_rows(picture, predicted, true, mask, **kwargs)
 
     monkeypatch.setattr(report_module, "heatmap_rows", draw)
     monkeypatch.setattr(report_module, "plot_losses", lambda path, log: None)

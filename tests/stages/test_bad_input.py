@@ -1130,9 +1130,9 @@ def test_any_annotations_csv_is_read_or_refused(fuzzed, content):
     if found is None:
         assert content != LABELLED.encode()
         return
-    frames, points, visible, known = found
+    frames, points, visible, mask = found
     assert len(frames) == len(set(frames)) == len(points) == len(visible) > 0
-    assert not (visible & ~known).any()
+    assert not (visible & ~mask).any()
     assert all(split_frame_name(frame) for frame in frames)
     assert (points.shape[1:], points.dtype, visible.dtype) == ((8, 2), float, bool)
     assert ((points[visible] >= 0) & (points[visible] <= 1)).all()

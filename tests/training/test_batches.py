@@ -21,7 +21,7 @@ def tensors():
         heatmaps=rng.random((N, 8, 12, 16)).astype(np.float16),
         points=(rng.random((N, 8, 2)) * [64, 48]).astype(np.float32),
         visible=rng.random((N, 8)) > 0.3,
-        known=np.ones((N, 8), bool),
+        mask=np.ones((N, 8), bool),
         cards=(np.arange(N) / N).astype(np.float32),
         longer=np.array([64, 48, 40] * 3),
         image_size=(64, 48),
@@ -71,27 +71,27 @@ def test_what_is_known_goes_along_with_its_name_when_a_picture_is_mirrored(tenso
     tensors.visible[:] = True
     tensors.points[:] = [32.0, 24.0]  # in the middle they stay in the picture
     tensors.points += 8 * np.random.default_rng(1).random((N, 8, 2)).astype(np.float32)
-    tensors.known[:] = False
-    tensors.known[:, [0, 2, 7]] = True
-    tensors.visible &= tensors.known
+    tensors.mask[:] = False
+    tensors.mask[:, [0, 2, 7]] = True
+    tensors.visible &= tensors.mask
     found = set()
     for epoch in range(6):
         batches = frame_loader(tensors, range(N), N, augmented=True)
         batches.sampler.set_epoch(epoch)
         batch = next(iter(batches))
-        assert (batch["known"].sum(dim=1) == 3).all()
-        assert torch.equal(batch["known"], batch["visible"] > 0)
-        assert torch.equal(batch["known"], batch["heatmaps"].amax(dim=(2, 3)) > 0)
-        found |= {tuple(np.flatnonzero(row)) for row in batch["known"]}
+        assert (batch["mask"].sum(dim=1) == 3).all()
+        assert torch.equal(batch["mask"], batch["visible"] > 0)
+        assert torch.equal(batch["mask"], batch["heatmaps"].amax(dim=(2, 3)) > 0)
+        found |= {tuple(np.flatnonzero(row)) for row in batch["mask"]}
     # As they were, and mirrored: FLIP takes keypoints 0, 2 and 7 to 1, 3 and 6.
     assert found == {(0, 2, 7), (1, 3, 6)}
 
 
 @pytest.mark.parametrize("half", [False, True])
 def test_pictures_as_they_are_tell_what_is_known(tensors, half):
-    tensors.known[4, 1:] = False
+    tensors.mask[4, 1:] = False
     batch = next(iter(frame_loader(tensors, [4, 2], 2, half=half)))
-    assert batch["known"].tolist() == [[True] + [False] * 7, [True] * 8]
+    assert batch["mask"].tolist() == [[True] + [False] * 7, [True] * 8]
 
 
 def test_an_augmented_frame_is_another_in_each_epoch(tensors):

@@ -73,10 +73,10 @@ def test_the_total_weighs_the_parts_and_the_parts_stay_unweighted():
 
 
 def some_known():
-    """Three keypoints of the first picture's are known, none of the second's."""
-    known = torch.zeros(2, 8, dtype=torch.bool)
-    known[0, :3] = True
-    return known
+    """Three keypoints of the first picture's are labelled, none of the second's."""
+    mask = torch.zeros(2, 8, dtype=torch.bool)
+    mask[0, :3] = True
+    return mask
 
 
 def test_heatmaps_and_visibility_are_means_over_what_is_known_and_the_count_over_all():
@@ -97,10 +97,10 @@ def test_what_is_unknown_gives_no_gradient():
     predicted, target = perfect()
     outputs = tuple((part + 0.1).requires_grad_() for part in predicted)
     losses(outputs, target, weights(), some_known())["total"].backward()
-    known = some_known()
-    assert (outputs[0].grad[known] != 0).all()
-    assert not outputs[0].grad[~known].any()
-    assert not outputs[2].grad[~known].any()
+    mask = some_known()
+    assert (outputs[0].grad[mask] != 0).all()
+    assert not outputs[0].grad[~mask].any()
+    assert not outputs[2].grad[~mask].any()
     assert (outputs[1].grad != 0).all()
 
 
@@ -120,13 +120,13 @@ def test_if_all_is_known_losses_and_gradients_are_the_same_to_the_bit():
     torch.manual_seed(0)
     target = (torch.rand(3, 8, 5, 7), torch.rand(3), (torch.rand(3, 8) > 0.5).float())
     found = {}
-    for known in (None, torch.ones(3, 8, dtype=torch.bool)):
+    for mask in (None, torch.ones(3, 8, dtype=torch.bool)):
         torch.manual_seed(1)
         outputs = (torch.randn(3, 8, 5, 7), torch.randn(3, 2), torch.randn(3, 8))
         outputs = tuple(output.requires_grad_() for output in outputs)
-        parts = losses(outputs, target, weights(10000, 1, 0.1), known)
+        parts = losses(outputs, target, weights(10000, 1, 0.1), mask)
         parts["total"].backward()
-        found[known is None] = [*parts.values(), *(output.grad for output in outputs)]
+        found[mask is None] = [*parts.values(), *(output.grad for output in outputs)]
     plain = [
         torch.nn.functional.mse_loss(outputs[0], target[0]),
         torch.nn.functional.mse_loss(outputs[1], target[1][:, None].expand(3, 2)),

@@ -154,7 +154,7 @@ def small(params):
         heatmaps=rng.random((12, 8, 12, 16)).astype(np.float16),
         points=points,
         visible=visible,
-        known=np.ones((12, 8), bool),
+        mask=np.ones((12, 8), bool),
         frames=pd.DataFrame({"recording": [f"film{i // 2}" for i in range(12)]}),
         longer=np.full(12, 64),
         cards=cards,
@@ -217,9 +217,9 @@ def test_training_goes_on_from_the_pretrained_network_and_leaves_its_geometry(sm
 def partly(small):
     """The same, of whose frames only every third has labels, and of the first only half."""
     params, tensors = small
-    tensors.known[np.arange(12) % 3 > 0] = False
-    tensors.known[0, 4:] = False
-    tensors.visible &= tensors.known
+    tensors.mask[np.arange(12) % 3 > 0] = False
+    tensors.mask[0, 4:] = False
+    tensors.visible &= tensors.mask
     tensors.points = np.where(tensors.visible[..., None], tensors.points, np.float32(0))
     return params, tensors
 
@@ -293,7 +293,7 @@ def test_frames_without_labels_have_their_edges_where_the_network_and_the_count_
 def test_training_without_a_single_label_says_what_is_needed(partly, tmp_path, complains):
     params, tensors = partly
     weights, about = pretrain(tensors, np.arange(0, 12, 3), params)
-    role = np.where(tensors.known.any(axis=1), "test", "train")
+    role = np.where(tensors.mask.any(axis=1), "test", "train")
     with complains("0 of the 8 frames to train on have labels", "at least 2", "split"):
         train(tensors, role, network_of(weights, about), about, params, tmp_path / "log")
     assert not (tmp_path / "log").exists()
