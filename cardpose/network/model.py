@@ -42,6 +42,26 @@ class Prediction(NamedTuple):
     corners: torch.Tensor
 
 
+class BoxFit(NamedTuple):
+    """Boxes fitted to the corners and edges of n pictures.
+
+    `points` (n, 8, 2) in pixels of the network's picture, `visibility` (n, 8) as logits, `peaks`
+    (n, 8) heights of the heatmaps' peaks and `weight` (n, 8), 0 to 1, of each point in the fit
+    are in the order of the heatmaps. `cards` (n, 2) is a share of the deck, one column for each
+    of the first two of COUNTS. `names` (n, 8) tells for each keypoint of the box which of the
+    points it is. `corner_pose` is the pose of the box that fits the corners, `pose` of the one
+    that fits the edges too."""
+
+    points: torch.Tensor
+    visibility: torch.Tensor
+    peaks: torch.Tensor
+    cards: torch.Tensor
+    weight: torch.Tensor
+    names: torch.Tensor
+    corner_pose: Pose
+    pose: Pose
+
+
 class CardPose(nn.Module):
     """UNet with a second head, a second look, and a box.
 
@@ -91,28 +111,45 @@ class CardPose(nn.Module):
         Returns:
             a `Prediction`.
         """
-        _, points, peaks, cards, visible = self._first_look(pictures, focal)
-        details = details.float()
+        fit = self.fit_boxes(pictures, details, focal)
         with torch.autocast(pictures.device.type, enabled=False):
-            points = points + self.closer(sample_closeups(details, points)) / DETAIL
-            # A keypoint that is hardly found may be another's place, or half of each name's.
-            sure = (visible > 0) * (peaks / CLEAR).clamp(0.05, 1)
-            pose, names = self.packet.fit(points, sure, focal=focal)
-            points = points.gather(1, names[..., None].expand(-1, -1, 2))
-            visible, sure = visible.gather(1, names), sure.gather(1, names)
-            edges = self.trace(details, pose)
-            pose = self.packet.refine(pose, points, sure, edges, focal)
+            points = fit.points.gather(1, fit.names[..., None].expand(-1, -1, 2))
+            visible = fit.visibility.gather(1, fit.names)
             # New names follow the rule; given ones may differ from it where it is nearly a tie.
-            given = torch.arange(N_KEYPOINTS, device=names.device)
-            renamed = (names != given).any(dim=1, keepdim=True)
-            order = torch.where(renamed, self.packet.names(pose), given)
+            given = torch.arange(N_KEYPOINTS, device=fit.names.device)
+            renamed = (fit.names != given).any(dim=1, keepdim=True)
+            order = torch.where(renamed, self.packet.names(fit.pose), given)
             points = points.gather(1, order[..., None].expand(-1, -1, 2))
             visible = visible.gather(1, order)
             by_corners = self.closer.geometry(self.packet.as_usual(points, focal), visible > 0)
-            by_box = (pose.numbers[:, 3] / self.deck_height).clamp(0, 1).float()
+            by_box = (fit.pose.numbers[:, 3] / self.deck_height).clamp(0, 1).float()
             both = (by_corners + 4 * by_box) / 5
-        cards = torch.cat([cards, both[:, None]], dim=1)
-        return Prediction(cards, points, visible, peaks, pose, order.argsort(dim=1))
+        cards = torch.cat([fit.cards, both[:, None]], dim=1)
+        corners = order.argsort(dim=1)
+        return Prediction(cards, points, visible, fit.peaks, fit.pose, corners)
+
+    def fit_boxes(self, pictures, details, focal=None, thickness=None):
+        """Find the corners, refine them in close-ups, and fit a box to them and to its edges.
+
+        Args:
+            pictures, details, focal: as in `look`.
+            thickness: (n,) thickness of the packets in mm, where their count is known. It holds
+                the box that is fitted to the corners, not the box that is fitted to the edges too.
+
+        Returns:
+            a `BoxFit`.
+        """
+        _, points, peaks, cards, visibility = self._first_look(pictures, focal)
+        details = details.float()
+        with torch.autocast(pictures.device.type, enabled=False):
+            points = points + self.closer(sample_closeups(details, points)) / DETAIL
+            # A weak peak may belong to another keypoint, or be shared by two names.
+            weight = (visibility > 0) * (peaks / CLEAR).clamp(0.05, 1)
+            corner_pose, names = self.packet.fit(points, weight, thickness, focal)
+            named = points.gather(1, names[..., None].expand(-1, -1, 2))
+            edges = self.trace(details, corner_pose)
+            pose = self.packet.refine(corner_pose, named, weight.gather(1, names), edges, focal)
+        return BoxFit(points, visibility, peaks, cards, weight, names, corner_pose, pose)
 
     def trace(self, details, pose):
         """Find a packet's edges close to where a pose has them: `pose.Edges`, without weight where
