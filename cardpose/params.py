@@ -122,7 +122,7 @@ class Certificates(Section):
 class Machine(Section):
     loader_workers: Annotated[int, Field(ge=0, le=64)]
     dask: str | None
-    dask_tls: Certificates | None
+    dask_tls: Certificates | None = None
 
 
 class Evaluate(Section):

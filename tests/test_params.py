@@ -42,6 +42,12 @@ def test_whole_numbers_do_for_numbers(tmp_path):
     assert (params.sigma, params.split.validation, params.loss.cards) == (3.0, 0.0, 7.0)
 
 
+def test_a_params_yaml_from_before_there_were_certificates_is_still_good(tmp_path):
+    path = write(tmp_path, {"machine.dask_tls": None})
+    assert "dask_tls" not in path.read_text()
+    assert load_params(path).machine.dask_tls is None
+
+
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 def test_byte_order_mark_and_windows_line_ends_are_harmless(tmp_path, start, ends):
