@@ -35,7 +35,7 @@ from cardpose.labelling.propose import CLOSE
 from cardpose.labelling.views import view_recording
 from cardpose.network.weights import load_network
 from cardpose.params import load_params
-from cardpose.pictures.letterbox import UNIT, to_fractions, to_original
+from cardpose.pictures.letterbox import UNIT, fitted_to_original, unit_to_fractions
 from cardpose.rendering.videos import render_dataset
 
 RENDERED, REAL = Path("data/synthetic"), Path("data/cardcut")
@@ -93,8 +93,8 @@ def measured(dataset, model, params, step, only):
         view = view_recording(network, pictures, len(pictures), thickness)
         weighed = weigh(view, sizes, size, thickness, focal, card)
         scale = sizes[:, None] * (UNIT[0] / sizes.max(axis=1))[:, None, None]
-        raw = to_original(view.points.astype(float), sizes, size) / sizes[:, None] * scale
-        proposed = to_fractions(weighed.points, sizes) * scale
+        raw = fitted_to_original(view.points.astype(float), sizes, size) / sizes[:, None] * scale
+        proposed = unit_to_fractions(weighed.points, sizes) * scale
         found.append((weighed, proposed, raw, view.logits > 0, points[rows] * scale, visible[rows]))
     return found
 

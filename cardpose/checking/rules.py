@@ -14,7 +14,7 @@ import numpy as np
 from cardpose.checking.findings import INFO, WRONG, Finding
 from cardpose.checking.label_fit import thickness_error
 from cardpose.geometry.keypoints import BACK, KEYPOINTS
-from cardpose.pictures.letterbox import UNIT, to_unit, unit_to_fractions
+from cardpose.pictures.letterbox import UNIT, fractions_to_unit, unit_to_fractions
 
 # Clicks scatter, and a packet is no perfect box: five times the usual is no scatter any more. Of
 # 10 000 labels that scatter normally, that leaves less than one.
@@ -66,7 +66,7 @@ class RecordingFit:
 def fit_labels(boxes, whole):
     """Fit a recording's box twice: the second time without the frames that do not fit it."""
     labels = whole.labels
-    points = to_unit(np.nan_to_num(labels.points), whole.sizes)
+    points = fractions_to_unit(np.nan_to_num(labels.points), whole.sizes)
     part, use = RecordingFit(whole, points), np.ones(len(points), bool)
     if not len(points):
         return part

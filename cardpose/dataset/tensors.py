@@ -31,7 +31,7 @@ from cardpose.common.errors import InputError
 from cardpose.common.files import read_json
 from cardpose.common.tables import read_own_table
 from cardpose.geometry.heatmaps import encode
-from cardpose.pictures.letterbox import DETAIL, fit, resize_to_fit, to_fitted
+from cardpose.pictures.letterbox import DETAIL, fit, fractions_to_fitted, resize_to_fit
 from cardpose.pictures.reading import read_picture
 
 _PIECE = 16  # frames in memory at a time
@@ -117,7 +117,7 @@ def write_tensors(folder, extracted, frames, points, visible, image_size, stride
     sizes = frames[["width", "height"]].to_numpy()
     mask = np.ones_like(visible) if mask is None else mask
     visible = visible & mask
-    points = to_fitted(np.nan_to_num(points), sizes, image_size).astype(np.float32)
+    points = fractions_to_fitted(np.nan_to_num(points), sizes, image_size).astype(np.float32)
     points = np.where(visible[..., None], points, np.float32(0))
     deck = int(frames["total_cards"].max())
     small = (height // stride, width // stride)

@@ -16,7 +16,7 @@ from cardpose.geometry.bundle import count_recording
 from cardpose.network.model import COUNTS
 from cardpose.network.predict import count_interval, pair_loader, predict_frames
 from cardpose.pictures.duplicates import difference_hash, near_duplicates
-from cardpose.pictures.letterbox import fit, to_original
+from cardpose.pictures.letterbox import fit, fitted_to_original
 
 _BATCH = 32
 _FEW = 5  # held-out recordings, below which one more or less changes everything
@@ -56,10 +56,11 @@ def evaluate(network, about, tensors, role, count):
     low, high = count_interval(cards, about["margins"] and about["margins"][count])
     frames = tensors.frames.iloc[rows].reset_index(drop=True)
     sizes = frames[["width", "height"]].to_numpy()
-    points, visible = to_original(predicted.points, sizes, tensors.image_size), predicted.visible
+    points = fitted_to_original(predicted.points, sizes, tensors.image_size)
+    visible = predicted.visible
     predicted = predicted._replace(points=points)
     by_box = count_recordings(frames["recording"], counts["both"], predicted, sizes, about)
-    true_points = to_original(tensors.points[rows], sizes, tensors.image_size)
+    true_points = fitted_to_original(tensors.points[rows], sizes, tensors.image_size)
     true_visible, mask = tensors.visible[rows], tensors.mask[rows]
     true_cards = frames["cards_counted"].to_numpy(float)
     taught = tensors.frames["cards_counted"].to_numpy()[role == "train"]

@@ -21,7 +21,7 @@ from cardpose.labelling.evidence import weigh
 from cardpose.labelling.proposals import Proposals, write_proposals
 from cardpose.labelling.views import view_recording
 from cardpose.network.weights import load_network
-from cardpose.pictures.letterbox import to_fractions
+from cardpose.pictures.letterbox import unit_to_fractions
 from cardpose.pictures.reading import read_picture
 
 CLOSE = 5.0  # pixels: a proposal that near needs no correction
@@ -68,7 +68,7 @@ def start(dataset, model, step, focal, card):
                 view = view_recording(network, pictures, len(rows), thickness, bar.update)
                 weighed = weigh(view, sizes, about["image_size"], thickness, focal, card)
                 visible, confidence = weighed.proposed()
-                points = to_fractions(weighed.points, sizes)
+                points = unit_to_fractions(weighed.points, sizes)
                 inside = points.clip(0, 1)  # where a visible corner is, or nearly
                 points = np.where(visible[..., None], inside, points)
                 points = points.clip(-_FURTHEST, 1 + _FURTHEST)

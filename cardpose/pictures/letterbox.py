@@ -1,19 +1,49 @@
-"""Fitting a picture of any size into the network's, and coordinates along with it."""
+"""Fit a picture of any size into another size, and convert coordinates between the two.
+
+Four kinds of coordinates occur. x runs right, y runs down, and a pixel's centre lies at +0.5.
+
+fractions
+    x as a fraction of the picture's width and y of its height, 0 to 1. Annotations use them.
+original
+    Pixels of the original picture.
+fitted
+    Pixels of the network's picture: the original scaled to fit, in the middle, with grey margins.
+unit
+    Pixels of a picture whose longer side has UNIT[0] pixels and whose middle lies at UNIT / 2.
+    Boxes are fitted there, so that one focal length and one tolerance hold for frames of any size.
+
+Functions are named FROM_to_TO. Each takes places (..., k, 2) and sizes (..., 2): one size per
+picture, with the k places of that picture.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+from jaxtyping import Float, Num, UInt8
 
-DETAIL = 2  # how many times larger than the network's picture is what it looks closer at
-GREY = 127  # of the margins
-UNIT = 640, 480  # pixels; the longer side is what counts
+DETAIL = 2  # close-ups are cut from a fitted picture this many times larger than the network's
+GREY = 127  # brightness of the margins
+UNIT = 640, 480  # width and height in pixels
+
+# Width and height in pixels: of each picture, or of one.
+Sizes = Num[np.ndarray, "*n 2"] | Sequence[Sequence[int]] | Sequence[int]
 
 
-def fit(size, target, smaller=min, larger=max):
-    """How a picture of `size` fits into `target` whole, undistorted, in the middle.
+def fit(
+    size: Sequence[Any],
+    target: Sequence[Any],
+    smaller: Callable[[Any, Any], Any] = min,
+    larger: Callable[[Any, Any], Any] = max,
+) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Return how a picture of `size` fits into `target` whole, undistorted and in the middle.
+
+    The sides are integers, or integer tensors where the network is exported.
 
     Args:
         size, target: (width, height) in pixels.
-        smaller, larger: of two whole numbers, where sizes are tensors.
+        smaller, larger: minimum and maximum of two integers; other functions for tensors.
 
     Returns:
         (resized width, resized height), (left, top) margin in target pixels.
@@ -23,74 +53,79 @@ def fit(size, target, smaller=min, larger=max):
         (2 * side * target[1 - axis] + size[1 - axis]) // (2 * size[1 - axis])
         for axis, side in enumerate(size)
     ]
-    inner = [larger(smaller(a, b), 1) for a, b in zip(scaled, target, strict=True)]
-    margin = [(outer - side) // 2 for outer, side in zip(target, inner, strict=True)]
-    return tuple(inner), tuple(margin)
+    width, height = (larger(smaller(a, b), 1) for a, b in zip(scaled, target, strict=True))
+    return (width, height), ((target[0] - width) // 2, (target[1] - height) // 2)
 
 
-def resize_to_fit(picture, target, times=1):
-    """A (height, width, 3) picture scaled into `target` (width, height), its rest grey; all of it
-    so many `times` larger."""
+def resize_to_fit(
+    picture: UInt8[np.ndarray, "h w 3"], target: Sequence[int], times: int = 1
+) -> UInt8[np.ndarray, "fitted_h fitted_w 3"]:
+    """Scale a picture into `target` (width, height) on a grey ground.
+
+    With `times` 2, the result has twice the width and height of `target`, margins included.
+    """
     height, width = picture.shape[:2]
     inner, margin = fit((width, height), target)
-    inner, (left, top) = [times * side for side in inner], [times * side for side in margin]
-    method = cv2.INTER_AREA if inner[0] <= width else cv2.INTER_LINEAR
+    (across, down), (left, top) = (
+        [times * side for side in inner],
+        [times * side for side in margin],
+    )
+    method = cv2.INTER_AREA if across <= width else cv2.INTER_LINEAR
     fitted = np.full((times * target[1], times * target[0], 3), GREY, np.uint8)
-    small = cv2.resize(picture, inner, interpolation=method)
-    fitted[top : top + inner[1], left : left + inner[0]] = small
+    small = cv2.resize(picture, (across, down), interpolation=method)
+    fitted[top : top + down, left : left + across] = small
     return fitted
 
 
-def to_fitted(fractions, sizes, target):
-    """Places in fitted pictures, in pixels, from places in the originals as fractions.
-
-    Args:
-        fractions: (n, k, 2) x as a fraction of the width, y of the height.
-        sizes: (n, 2) width and height of the originals in pixels.
-        target: (width, height) of the fitted pictures.
-
-    Returns:
-        (n, k, 2) continuous picture coordinates.
-    """
-    scale, margin = _placing(sizes, target)
+def fractions_to_fitted(
+    fractions: Float[np.ndarray, "n k 2"], sizes: Sizes, target: Sequence[int]
+) -> Float[np.ndarray, "n k 2"]:
+    """Convert fractions of the originals to pixels of fitted pictures of size `target`."""
+    scale, margin = _inner_and_margin(sizes, target)
     return fractions * scale + margin
 
 
-def to_original(points, sizes, target):
-    """Places in the originals, in their pixels, from places in fitted pictures (n, k, 2)."""
-    scale, margin = _placing(sizes, target)
+def fitted_to_original(
+    points: Float[np.ndarray, "n k 2"], sizes: Sizes, target: Sequence[int]
+) -> Float[np.ndarray, "n k 2"]:
+    """Convert pixels of fitted pictures of size `target` to pixels of the originals."""
+    scale, margin = _inner_and_margin(sizes, target)
     return (points - margin) / scale * np.asarray(sizes)[:, None]
 
 
-def _placing(sizes, target):
-    """(n, 1, 2) fitted size and margin, of each picture."""
+def _inner_and_margin(
+    sizes: Sizes, target: Sequence[int]
+) -> tuple[Float[np.ndarray, "n 1 2"], Float[np.ndarray, "n 1 2"]]:
+    """Return the resized size and the left and top margin of each picture."""
     placed = [fit(tuple(size), tuple(target)) for size in np.asarray(sizes).tolist()]
     inner = np.array([p[0] for p in placed], float)[:, None]
     margin = np.array([p[1] for p in placed], float)[:, None]
     return inner, margin
 
 
-def to_unit(points, sizes):
-    """Places (n, 8, 2) in pixels of UNIT, from fractions of pictures of `sizes` (n, 2)."""
-    scale = sizes * (UNIT[0] / sizes.max(axis=1, keepdims=True, initial=1))
-    return (points - 0.5) * scale[:, None] + np.array(UNIT) / 2
+def fractions_to_unit(
+    fractions: Float[np.ndarray, "*n k 2"], sizes: Sizes
+) -> Float[np.ndarray, "*n k 2"]:
+    """Convert fractions of the originals to unit pixels."""
+    return (fractions - 0.5) * unit_sizes(sizes) + np.array(UNIT) / 2
 
 
-def unit_to_fractions(points, size):
-    """Fractions of a picture of a `size`, from places (..., 2) in pixels of UNIT."""
-    return (points - np.array(UNIT) / 2) / (np.array(size) * (UNIT[0] / max(size))) + 0.5
+def unit_to_fractions(
+    points: Float[np.ndarray, "*n k 2"], sizes: Sizes
+) -> Float[np.ndarray, "*n k 2"]:
+    """Convert unit pixels to fractions of the originals."""
+    return (points - np.array(UNIT) / 2) / unit_sizes(sizes) + 0.5
 
 
-def to_fractions(points, sizes):
-    """Places (n, 8, 2) as fractions of pictures of `sizes` (n, 2)."""
-    return (points - np.array(UNIT) / 2) / unit_size(sizes) + 0.5
+def fitted_to_unit(
+    points: Num[np.ndarray, "n k 2"], sizes: Num[np.ndarray, "n 2"], target: Sequence[int]
+) -> Float[np.ndarray, "n k 2"]:
+    """Convert pixels of fitted pictures of size `target` to unit pixels."""
+    original = fitted_to_original(np.asarray(points, float), sizes, target)
+    return fractions_to_unit(original / sizes[:, None], sizes)
 
 
-def fitted_to_unit(points, sizes, image_size):
-    places = to_original(np.asarray(points, float), sizes, image_size) / sizes[:, None]
-    return (places - 0.5) * unit_size(sizes) + np.array(UNIT) / 2
-
-
-def unit_size(sizes):
-    """(n, 1, 2) pixels that pictures have once their longer sides have UNIT[0]."""
-    return (sizes * (UNIT[0] / sizes.max(axis=1, keepdims=True)))[:, None]
+def unit_sizes(sizes: Sizes) -> Float[np.ndarray, "*n 1 2"]:
+    """Return the width and height of each picture in unit pixels."""
+    sizes = np.asarray(sizes)
+    return (sizes * (UNIT[0] / sizes.max(axis=-1, keepdims=True, initial=1)))[..., None, :]

@@ -17,7 +17,7 @@ from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 from cardpose.inference.end_to_end import EndToEnd, Outputs
 from cardpose.inference.export import export_onnx
 from cardpose.network.model import CardPose, network_shape
-from cardpose.pictures.letterbox import resize_to_fit, to_fitted
+from cardpose.pictures.letterbox import fractions_to_fitted, resize_to_fit
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 
@@ -63,7 +63,8 @@ def network():
     small = np.stack([resize_to_fit(picture, (96, 72)) for picture in pictures])
     small = torch.from_numpy(small).permute(0, 3, 1, 2)
     fractions = np.stack([p / shape[1:] for p, shape in zip(points, shapes, strict=True)])
-    points = torch.from_numpy(to_fitted(fractions, [shape[1:] for shape in shapes], (96, 72)))
+    points = fractions_to_fitted(fractions, [shape[1:] for shape in shapes], (96, 72))
+    points = torch.from_numpy(points)
     seen = torch.from_numpy(np.stack(visible))
     true = encode(points, seen, (18, 24), 4, 1.5)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-2)

@@ -19,7 +19,7 @@ from cardpose.inference.end_to_end import EndToEnd
 from cardpose.inference.predictor import Predictor, Result, load
 from cardpose.network.model import CardPose, network_shape
 from cardpose.network.weights import load_network, save_network
-from cardpose.pictures.letterbox import fit, to_fitted
+from cardpose.pictures.letterbox import fit, fractions_to_fitted
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def filmed(thickness, size):
     # From the middle of 640 x 480, with a focal length of 1.06 x the longer side.
     points = (points - [320, 240]) * max(size) / 640 + np.array(size) / 2
     inner, _ = fit(size, network_size)
-    fitted = to_fitted(points / size, [size] * len(points), network_size)
+    fitted = fractions_to_fitted(points / size, [size] * len(points), network_size)
     focal = torch.full((len(points),), 1.06 * max(inner))
     packet = Packet(network_size, 1.06, (63, 88, 0.3), 52)
     pose, corners = packet.fit(torch.from_numpy(fitted), torch.from_numpy(visible), focal=focal)

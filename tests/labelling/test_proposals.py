@@ -19,7 +19,7 @@ from cardpose.labelling.proposals import Proposals, read_proposals, write_propos
 from cardpose.labelling.views import View, view_recording
 from cardpose.network.model import CardPose, network_shape
 from cardpose.network.weights import save_network
-from cardpose.pictures.letterbox import to_fractions
+from cardpose.pictures.letterbox import unit_to_fractions
 from cardpose.rendering.videos import render_dataset
 
 SMALL = 320, 240  # the network's picture
@@ -50,7 +50,7 @@ def proposed(points, visible, thickness=THICK, traced=None):
     sizes = np.tile(SIZE, (len(points), 1))
     view = viewed(points, visible, thickness, traced)
     evidence = weigh(view, sizes, SMALL, thickness, FOCAL, CARD)
-    return to_fractions(evidence.points, sizes) * SIZE, *evidence.proposed(), evidence
+    return unit_to_fractions(evidence.points, sizes) * SIZE, *evidence.proposed(), evidence
 
 
 # What is proposed
