@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cardpose.dataset.recordings import labelling_folder
+from cardpose.dataset.layout import labelling_folder
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
 from cardpose.evaluation.evaluate import evaluate

@@ -32,7 +32,8 @@ from dvc.utils.serialize import dump_yaml
 
 from cardpose.common.yaml_files import read_yaml
 from cardpose.dataset.annotations import write_annotations
-from cardpose.dataset.recordings import frame_name, labelling_folder, split_frame_name
+from cardpose.dataset.layout import labelling_folder
+from cardpose.dataset.names import frame_name, split_frame_name
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
 from cardpose.evaluation.evaluate import evaluate

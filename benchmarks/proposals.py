@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from cardpose.cli.label import MODEL
 from cardpose.dataset.annotations import read_annotations
-from cardpose.dataset.recordings import frame_name, read_recordings, sampled_pictures
+from cardpose.dataset.names import frame_name
+from cardpose.dataset.recordings import read_recordings, sampled_pictures
 from cardpose.dataset.splits import split_frames
 from cardpose.labelling.evidence import weigh
 from cardpose.labelling.propose import CLOSE

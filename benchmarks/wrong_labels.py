@@ -21,7 +21,7 @@ import pandas as pd
 from cardpose.checking.check import check
 from cardpose.checking.findings import WRONG
 from cardpose.dataset.annotations import read_annotations, write_annotations
-from cardpose.dataset.recordings import split_frame_name
+from cardpose.dataset.names import split_frame_name
 from cardpose.geometry.keypoints import FLIP
 from cardpose.params import load_params
 

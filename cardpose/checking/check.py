@@ -17,7 +17,8 @@ from cardpose.checking.mirror import mirror_contrast
 from cardpose.checking.rules import FrameLabels, LabelledRecording, fit_labels, judge, usual_scatter
 from cardpose.common.errors import InputError, join_names
 from cardpose.dataset.annotations import read_annotations
-from cardpose.dataset.recordings import read_recordings, sampled_pictures, split_frame_name
+from cardpose.dataset.names import split_frame_name
+from cardpose.dataset.recordings import read_recordings, sampled_pictures
 from cardpose.pictures.duplicates import difference_hash, near_duplicates
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cardpose.dataset.recordings import frame_name
+from cardpose.dataset.names import frame_name
 
 WRONG, INFO = "wrong", "info"
 COLUMNS = ("recording", "frame", "level", "what", "corner", "off", "unit")

@@ -7,7 +7,8 @@ import numpy as np
 
 from cardpose.checking.findings import INFO, WRONG
 from cardpose.dataset.annotations import read_annotations
-from cardpose.dataset.recordings import frame_name, read_recordings, sampled_pictures
+from cardpose.dataset.names import frame_name
+from cardpose.dataset.recordings import read_recordings, sampled_pictures
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.pictures.drawing import captioned, draw_packet, sheet
 

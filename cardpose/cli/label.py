@@ -85,7 +85,7 @@ def _start(chosen):
         raise InputError(f"{chosen.model}: there is no such file{made}")
     import torch
 
-    from cardpose.dataset.recordings import labelling_folder
+    from cardpose.dataset.layout import labelling_folder
     from cardpose.labelling.propose import DOUBTFUL, start
 
     if chosen.threads:
@@ -117,7 +117,7 @@ def _next(chosen):
 def _export(chosen):
     import numpy as np
 
-    from cardpose.dataset.recordings import labelling_folder
+    from cardpose.dataset.layout import labelling_folder
     from cardpose.labelling import task_export
 
     folder = dataset_folder(chosen.dataset)

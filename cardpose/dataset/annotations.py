@@ -13,7 +13,7 @@ import pandera.pandas as pa
 
 from cardpose.common.errors import InputError
 from cardpose.common.tables import between, name_column, number_column, read_table
-from cardpose.dataset.recordings import split_frame_name
+from cardpose.dataset.names import split_frame_name
 from cardpose.geometry.keypoints import KEYPOINTS
 
 LABEL_COLUMNS = [f"{name}_{what}" for name in KEYPOINTS for what in ("visible", "x", "y")]

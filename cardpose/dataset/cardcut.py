@@ -17,7 +17,7 @@ from tqdm import tqdm
 from cardpose.common.errors import InputError, join_names
 from cardpose.common.tables import between, name_column, number_column, read_table
 from cardpose.dataset.annotations import write_annotations
-from cardpose.dataset.recordings import check_name, split_frame_name
+from cardpose.dataset.names import check_recording_name, split_frame_name
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.pictures.reading import read_picture
 
@@ -57,7 +57,7 @@ def convert_cardcut(original, videos, annotations, table):
         if Path(name).name != name:
             raise InputError(f"{where}: should be a bare file name (got {name!r})")
         recordings.append(split_frame_name(stem, where)[0])
-        check_name(recordings[-1], where)
+        check_recording_name(recordings[-1], where)
         if stem in taken:
             raise InputError(f"{where}: another picture is called {stem} too")
         taken.add(stem)

@@ -16,12 +16,9 @@ from tqdm import tqdm
 from cardpose.common.dask_cluster import on_cluster
 from cardpose.common.errors import InputError
 from cardpose.common.parallel import map_parallel
-from cardpose.dataset.recordings import (
-    INDEX_COLUMNS,
-    SUMMARY_COLUMNS,
-    frame_name,
-    numbered_pictures,
-)
+from cardpose.dataset.layout import INDEX_COLUMNS, SUMMARY_COLUMNS
+from cardpose.dataset.names import frame_name
+from cardpose.dataset.recordings import numbered_pictures
 from cardpose.pictures.reading import read_marked_picture
 from cardpose.pictures.videos import sampled_frames
 

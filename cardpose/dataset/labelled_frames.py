@@ -6,7 +6,8 @@ import numpy as np
 
 from cardpose.common.errors import InputError, join_names
 from cardpose.common.tables import read_own_table
-from cardpose.dataset.recordings import INDEX_COLUMNS, SUMMARY_COLUMNS, split_frame_name
+from cardpose.dataset.layout import INDEX_COLUMNS, SUMMARY_COLUMNS
+from cardpose.dataset.names import split_frame_name
 
 
 def match_labels(extracted, labelled, path, mask=None, unlabelled=False):

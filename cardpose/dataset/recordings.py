@@ -9,16 +9,11 @@ import pandera.pandas as pa
 
 from cardpose.common.errors import InputError, short_repr
 from cardpose.common.tables import between, name_column, number_column, read_table
+from cardpose.dataset.names import check_recording_name
 from cardpose.pictures.reading import read_picture
 from cardpose.pictures.videos import sampled_frames
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-_INDEX = re.compile("0|[1-9][0-9]{0,14}", re.ASCII)
-_RESERVED = ("index.csv", "recordings.csv")  # what `extract_frames` writes beside the recordings
-_LONGEST = 200  # bytes of a name: file systems take 255, and "_frame_123456.jpg" goes behind
-# The columns of what `extraction.extract_frames` writes, index.csv and recordings.csv.
-INDEX_COLUMNS = ["frame", "recording", "file", "width", "height"]
-SUMMARY_COLUMNS = ["recording", "cards_counted", "total_cards", "kind", "frames", "step"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ def read_recordings(dataset):
         except OSError as error:
             raise InputError(f"{where}: video: {error.strerror} (got {given})") from None
         name = relative.name if file.is_dir() else relative.stem
-        check_name(name, f"{where}: video")
+        check_recording_name(name, f"{where}: video")
         if not there:
             raise InputError(f"{where}: video: there is no {file}")
         if not (file.is_file() or file.is_dir()):
@@ -85,20 +80,6 @@ def read_recordings(dataset):
         seen[name] = row.video
         recordings.append(Recording(name, file, row.cards_counted, row.total_cards))
     return recordings
-
-
-def check_name(name, where):
-    """Refuse what cannot be a recording's name, since its frames' folder gets it.
-
-    Raises:
-        InputError: `where` begins the message.
-    """
-    if name in (".", "..", *_RESERVED) or not name.isprintable() or "\\" in name:
-        raise InputError(f"{where}: no recording can be named {short_repr(name)}")
-    if len(name.encode()) > _LONGEST:
-        raise InputError(
-            f"{where}: should be at most {_LONGEST} bytes long (got {short_repr(name)})"
-        )
 
 
 def numbered_pictures(folder):
@@ -126,23 +107,6 @@ def numbered_pictures(folder):
     return dict(sorted(pictures.items()))
 
 
-def frame_name(recording, index):
-    """The name of frame `index` of a recording, as annotations.csv and the index spell it."""
-    return f"{recording}_frame_{index}"
-
-
-def split_frame_name(frame, where="frame"):
-    """The recording and the index in a frame's name.
-
-    Raises:
-        InputError: the name is not `<recording>_frame_<index>`; `where` begins the message.
-    """
-    recording, separator, index = frame.rpartition("_frame_")
-    if not (separator and recording and _INDEX.fullmatch(index)):
-        raise InputError(f"{where}: should be like MyVideo_frame_20 (got {short_repr(frame)})")
-    return recording, int(index)
-
-
 def sampled_pictures(recording, step, wanted):
     """Yield (index, picture) of the frames that are sampled or wanted."""
     if recording.is_folder:
@@ -153,8 +117,3 @@ def sampled_pictures(recording, step, wanted):
     for index, picture in sampled_frames(recording.path, every):
         if picture is not None and (index % step == 0 or index in wanted):
             yield index, picture
-
-
-def labelling_folder(dataset):
-    """The folder of a data set where labelling leaves what it needs."""
-    return Path(dataset) / "labelling"

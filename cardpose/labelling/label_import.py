@@ -17,7 +17,7 @@ import numpy as np
 
 from cardpose.common.errors import InputError, short_repr
 from cardpose.dataset.annotations import read_annotations
-from cardpose.dataset.recordings import labelling_folder
+from cardpose.dataset.layout import labelling_folder
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.labelling import coco, label_studio, untouched
 from cardpose.labelling.task_export import (

@@ -13,7 +13,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from cardpose.common.tables import between, name_column, number_column, read_table
-from cardpose.dataset.recordings import split_frame_name
+from cardpose.dataset.names import split_frame_name
 from cardpose.geometry.keypoints import KEYPOINTS
 
 

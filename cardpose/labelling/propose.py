@@ -15,7 +15,8 @@ from tqdm import tqdm
 from cardpose.common.files import atomic_output
 from cardpose.common.tables import read_own_table
 from cardpose.dataset.extraction import extract_frames
-from cardpose.dataset.recordings import INDEX_COLUMNS, labelling_folder, read_recordings
+from cardpose.dataset.layout import INDEX_COLUMNS, labelling_folder
+from cardpose.dataset.recordings import read_recordings
 from cardpose.geometry.pose import Packet
 from cardpose.labelling.evidence import weigh
 from cardpose.labelling.proposals import Proposals, write_proposals

@@ -18,7 +18,9 @@ from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
 from cardpose.common.tables import read_own_table
 from cardpose.dataset.annotations import read_annotations
-from cardpose.dataset.recordings import labelling_folder, read_recordings, split_frame_name
+from cardpose.dataset.layout import labelling_folder
+from cardpose.dataset.names import split_frame_name
+from cardpose.dataset.recordings import read_recordings
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.labelling.proposals import read_proposals
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
-from cardpose.dataset.recordings import labelling_folder
+from cardpose.dataset.layout import labelling_folder
 from cardpose.labelling import addresses, label_studio, studio_client
 from cardpose.labelling.task_export import served
 

@@ -12,7 +12,7 @@ from cardpose.common.errors import InputError, join_names
 from cardpose.common.files import atomic_output
 from cardpose.common.tables import name_column, read_own_table, read_table
 from cardpose.dataset.annotations import LABEL_COLUMNS, label_fields, read_annotations
-from cardpose.dataset.recordings import INDEX_COLUMNS, labelling_folder
+from cardpose.dataset.layout import INDEX_COLUMNS, labelling_folder
 from cardpose.labelling import coco, label_studio
 from cardpose.labelling.proposals import read_proposals
 

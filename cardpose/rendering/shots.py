@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from cardpose.common.errors import InputError
 from cardpose.common.parallel import map_parallel
-from cardpose.dataset.recordings import frame_name
+from cardpose.dataset.names import frame_name
 from cardpose.geometry.card import CARD, FOCAL
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import DECK, HEIGHT, WIDTH, random_scene

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from cardpose.common.errors import InputError
 from cardpose.common.parallel import map_parallel
 from cardpose.dataset.annotations import write_annotations
-from cardpose.dataset.recordings import frame_name
+from cardpose.dataset.names import frame_name
 from cardpose.geometry.card import CARD, FOCAL
 from cardpose.pictures.videos import check_written
 from cardpose.rendering.renderer import Renderer

@@ -7,13 +7,8 @@ import pytest
 from PIL import Image
 from support import fast_start
 
-from cardpose.dataset.recordings import (
-    Recording,
-    frame_name,
-    numbered_pictures,
-    read_recordings,
-    split_frame_name,
-)
+from cardpose.dataset.names import frame_name, split_frame_name
+from cardpose.dataset.recordings import Recording, numbered_pictures, read_recordings
 from cardpose.pictures.reading import read_picture
 from cardpose.pictures.videos import sampled_frames
 

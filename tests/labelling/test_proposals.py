@@ -10,7 +10,7 @@ from support import ABOUT, CARD, FOCAL, SIZE, seen
 
 from cardpose.cli import main
 from cardpose.dataset.annotations import read_annotations
-from cardpose.dataset.recordings import split_frame_name
+from cardpose.dataset.names import split_frame_name
 from cardpose.geometry.keypoints import FLIP, KEYPOINTS
 from cardpose.geometry.pose import Packet
 from cardpose.labelling import propose

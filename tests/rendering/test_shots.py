@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from cardpose.dataset.recordings import split_frame_name
+from cardpose.dataset.names import split_frame_name
 from cardpose.geometry.card import FOCAL
 from cardpose.geometry.pose import Packet
 from cardpose.rendering.scenes import DECK, HEIGHT, WIDTH

@@ -41,7 +41,8 @@ from cardpose.common.errors import InputError, run
 from cardpose.common.files import atomic_output
 from cardpose.dataset.annotations import read_annotations, write_annotations
 from cardpose.dataset.cardcut import convert_cardcut
-from cardpose.dataset.recordings import read_recordings, split_frame_name
+from cardpose.dataset.names import split_frame_name
+from cardpose.dataset.recordings import read_recordings
 from cardpose.dataset.splits import split_frames
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.network.model import CardPose, network_shape
