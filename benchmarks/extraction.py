@@ -26,7 +26,7 @@ from time import perf_counter
 import numpy as np
 import psutil
 
-from cardpose.common.errors import InputError, run
+from cardpose.common.errors import InputError, run_stage
 from cardpose.dataset.extraction import extract_frames
 from cardpose.dataset.recordings import Recording
 from cardpose.params import load_params
@@ -128,4 +128,4 @@ def phone_films(rendered, folder):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cardpose.common.errors import run
+from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.cardcut import convert_cardcut
 
@@ -19,4 +19,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

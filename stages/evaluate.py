@@ -3,7 +3,7 @@
 import json
 import sys
 
-from cardpose.common.errors import run
+from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
@@ -44,4 +44,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

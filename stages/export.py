@@ -1,7 +1,8 @@
 """Write the trained network as an ONNX file, its metrics beside it."""
 
-from cardpose.common.errors import run
-from cardpose.common.files import atomic_output, read_json
+from cardpose.common.errors import run_stage
+from cardpose.common.files import atomic_output
+from cardpose.common.json_files import read_json
 from cardpose.inference.export import export_onnx
 from cardpose.network.weights import load_network
 from cardpose.params import load_params
@@ -16,4 +17,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

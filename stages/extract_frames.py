@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cardpose.common.errors import run
+from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.extraction import extract_frames
 from cardpose.dataset.recordings import read_recordings
@@ -24,4 +24,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cardpose.common.errors import run
+from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.annotations import read_annotations
 from cardpose.dataset.labelled_frames import match_labels
@@ -41,4 +41,4 @@ def write_labelled(folder, extracted, path, size, unlabelled=False):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cardpose.common.errors import run
+from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output, scratch_folder
 from cardpose.dataset.tensors import read_tensors, write_tensors
 from cardpose.network.weights import save_network
@@ -58,4 +58,4 @@ def write_rendered(params, pictures, tensors):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cardpose.common.errors import run
+from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
 from cardpose.params import load_params
 from cardpose.rendering.videos import render_dataset
@@ -23,4 +23,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

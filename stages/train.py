@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cardpose.common.errors import run
+from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
@@ -51,4 +51,4 @@ def work(params, path, log):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

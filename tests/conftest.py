@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import REPOSITORY, _write_video, write_stand_in
 
+from cardpose.common import locks
 from cardpose.common.errors import InputError
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.params import load_params
@@ -76,3 +77,31 @@ def complains():
 def params():
     """The parameters of the repository's params.yaml; tests set those that they depend on."""
     return load_params(REPOSITORY / "params.yaml")
+
+
+@pytest.fixture
+def cardpose(stand_in, tmp_path, monkeypatch, capsys):
+    """cardpose("predict", ...): run in tmp_path with the stand-in; (status, stdout, stderr)."""
+    from cardpose.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(command, *arguments, model=stand_in):
+        model = [] if model is None else ["--model", str(model)]
+        with pytest.raises(SystemExit) as ended:
+            main([command, *map(str, arguments), *model])
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """Let nobody wait for a file that another process writes."""
+
+    class Impatient(locks.FileLock):
+        def acquire(self, *_, **__):
+            return super().acquire(timeout=0)
+
+    monkeypatch.setattr(locks, "FileLock", Impatient)

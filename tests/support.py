@@ -152,6 +152,20 @@ def write_stand_in(path):
 
 # Photographs
 
+
+def grey(path, brightness, height=48, width=64, bright=None):
+    """Write a grey picture, of which the stand-in network says `brightness` / 10 cards.
+
+    Args:
+        bright: (x, y) of a white pixel, where the stand-in sees keypoint 0.
+    """
+    made = np.full((height, width, 3), brightness, np.uint8)
+    if bright:
+        made[bright[1], bright[0]] = 255
+    cv2.imwrite(str(path), made)
+    return made
+
+
 TURNS = {  # how a picture with this EXIF orientation was made from the upright one
     1: lambda p: p,
     2: lambda p: p[:, ::-1],

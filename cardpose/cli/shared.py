@@ -8,7 +8,8 @@ from math import inf
 from pathlib import Path
 
 from cardpose.common.errors import InputError, short_repr
-from cardpose.common.files import WAIT, atomic_text
+from cardpose.common.files import atomic_text
+from cardpose.common.locks import WAIT
 from cardpose.geometry.card import CARD, FOCAL
 from cardpose.params import load_params
 

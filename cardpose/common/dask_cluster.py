@@ -1,6 +1,6 @@
-"""Work for a Dask cluster, and what can be wrong with one, said in a line.
+"""Run a function on the workers of a Dask cluster, and report its faults in one line.
 
-joblib's own Dask backend waits for ever where workers die, so futures are used as they are.
+joblib's Dask backend waits forever when workers die, so this module uses Dask's futures.
 """
 
 import contextlib
@@ -9,53 +9,60 @@ import logging
 import sys
 import time
 import warnings
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
 
 import cv2
 from tqdm import tqdm
 
 from cardpose.common.dask_scheduler import ANSWER, check_scheduler
 from cardpose.common.errors import InputError, one_line
+from cardpose.common.tls import CertificatePaths
 
-_CHECK = 60  # seconds in which all workers have to say what code they have
-_PATIENCE = 20  # seconds without any worker, or anybody at work, before the work is given up
-_LONGEST = 6 * 3600  # seconds that a recording may take
+_CHECK = 60  # longest time in which all workers report their code, in seconds
+_PATIENCE = 20  # longest time without any worker, or without any work going on, in seconds
+_LONGEST = 6 * 3600  # longest time for one recording, in seconds
+# Loggers whose messages repeat at length what the errors of this module say.
+_LOGGERS = ("distributed", "distributed.client", "tornado.application", "asyncio")
+
+Recording = TypeVar("Recording")
+Output = TypeVar("Output")
 
 
-def on_cluster(address, function, recordings, folder, certificates=None, accept=None):
-    """Yield `function(recording)` of each of the recordings, in their order.
+def map_on_cluster(
+    address: str,
+    function: Callable[[Recording], Output],
+    recordings: Collection[Recording],
+    folder: str | Path,
+    certificates: CertificatePaths | None = None,
+    accept: Callable[[Recording, Output], object] | None = None,
+) -> Iterator[Output]:
+    """Yield `function(recording)` for each recording, in their order, computed by the workers.
 
-    Where a worker dies, another one calls the function again, so a second call has to do no harm.
-    After an error, calls that have begun go on for a while.
+    If a worker dies, another one calls the function again, so a second call must do no harm. After
+    an error, calls that have begun go on for a while.
 
     Dask exchanges pickles, so the scheduler and its workers can run commands on this computer.
 
     Args:
         address: of the Dask scheduler, like tcp://10.0.0.5:8786.
         function: of a module of this package.
-        folder: that all workers have to share, an absolute path.
-        certificates: see `check_scheduler`; None leaves the connection open to others.
-        accept: `accept(recording, result)` raises a ValueError for what `function` cannot return.
+        folder: absolute path of a folder that all workers share.
+        certificates: encrypt the connection; None leaves it open.
+        accept: raises a ValueError for a result that `function` cannot have returned.
 
     Raises:
-        InputError: Dask is not installed, no scheduler answers, there are no workers, or they have
-            other code or do not see the folder; a worker dies four times over one recording;
-            nobody answers or works any more; or whatever `function` raises.
+        InputError: Dask is not installed; no scheduler answers; there are no workers; they have
+            other code or do not see the folder; four workers die over one recording; workers stop
+            answering or working; or `function` raises an error.
     """
-    try:
-        import distributed
-    except ImportError:
-        raise InputError(
-            "params.yaml: machine.dask: Dask is not installed; run pip install -e '.[cluster]'"
-        ) from None
-    # Its log and its warnings repeat at length what the errors below say.
-    for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    warnings.filterwarnings("ignore", module="distributed")
-    address, here = check_scheduler(address, certificates)
+    distributed = _import_dask()
+    address, local = check_scheduler(address, certificates)
     where = f"params.yaml: machine.dask: {address}"
-    if not here and not certificates:
-        # No error: on a network of one's own it is in order, and the address is the user's.
+    if not local and not certificates:
+        # Not an error: the network may be private, and the user chose the address.
         tqdm.write(
             f"warning: {where}: the connection is not encrypted; whoever can reach into this"
             " network can run commands on this computer, unless machine.dask_tls is set",
@@ -69,20 +76,20 @@ def on_cluster(address, function, recordings, folder, certificates=None, accept=
         _check_workers(client, where, folder)
         futures = client.map(function, recordings, pure=False)
         for recording, future in zip(recordings, futures, strict=True):
-            result = _result(client, where, future)
+            output = _wait_for_output(client, where, future)
             try:
                 if accept:
-                    accept(recording, result)
+                    accept(recording, output)
             except ValueError:
                 raise InputError(f"{where}: a worker returned what is no result") from None
-            yield result
+            yield output
     except InputError:
         raise
     except (distributed.CancelledError, distributed.comm.CommClosedError):
         raise InputError(f"{where}: the scheduler went away") from None
     except TimeoutError:
         raise InputError(f"{where}: the scheduler does not answer any more") from None
-    except Exception as error:  # a stranger may answer anything
+    except Exception as error:  # an unknown program may answer anything
         raise InputError(f"{where}: the scheduler cannot go on{_reason(error)}") from None
     finally:
         if client:
@@ -90,7 +97,31 @@ def on_cluster(address, function, recordings, folder, certificates=None, accept=
                 client.close(timeout=ANSWER)
 
 
-def _security(certificates):
+def worker_state(folder: str | Path) -> tuple[str, bool]:
+    """Return a hash of this process's code and OpenCV version, and whether it sees a folder.
+
+    Both must be the same on all workers.
+    """
+    code = hashlib.sha256(cv2.__version__.encode())
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        code.update(file.read_bytes())
+    return code.hexdigest(), Path(folder).is_dir()
+
+
+def _import_dask() -> ModuleType:
+    try:
+        import distributed
+    except ImportError:
+        raise InputError(
+            "params.yaml: machine.dask: Dask is not installed; run pip install -e '.[cluster]'"
+        ) from None
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module="distributed")
+    return distributed
+
+
+def _security(certificates: CertificatePaths | None) -> Any:
     import distributed
 
     if not certificates:
@@ -103,27 +134,21 @@ def _security(certificates):
     )
 
 
-def state(folder):
-    """What has to be the same on all workers: code and OpenCV, and that they see a folder."""
-    code = hashlib.sha256(cv2.__version__.encode())
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
-        code.update(file.read_bytes())
-    return code.hexdigest(), Path(folder).is_dir()
+def _call(
+    client: Any, method: Callable[..., Any], *args: Any, seconds: int | float, **options: Any
+):
+    """Call a method of the client; raise a TimeoutError where it would wait forever."""
+    return client.sync(method, *args, callback_timeout=seconds, **options)
 
 
-def _ask(client, function, *args, seconds, **options):
-    """Call a method of the client, which by itself would wait for ever; may time out."""
-    return client.sync(function, *args, callback_timeout=seconds, **options)
-
-
-def _check_workers(client, where, folder):
+def _check_workers(client: Any, where: str, folder: str | Path) -> None:
     try:
         seconds = _PATIENCE + ANSWER
-        _ask(client, client.wait_for_workers, 1, timeout=_PATIENCE, seconds=seconds)
+        _call(client, client.wait_for_workers, 1, timeout=_PATIENCE, seconds=seconds)
     except TimeoutError:
         raise InputError(f"{where}: the scheduler has no workers; start some") from None
     try:
-        states = _ask(client, client.run, state, str(folder), seconds=_CHECK)
+        states = _call(client, client.run, worker_state, str(folder), seconds=_CHECK)
     except TimeoutError:
         raise InputError(f"{where}: its workers do not answer in {_CHECK} seconds") from None
     except (ImportError, AttributeError):
@@ -132,15 +157,15 @@ def _check_workers(client, where, folder):
         worker = one_line(worker)[:100]
         if sees_folder is not True:
             raise InputError(f"{where}: worker {worker} does not see {folder}, it should share it")
-        if code != state(folder)[0]:
+        if code != worker_state(folder)[0]:
             raise InputError(f"{where}: worker {worker} has another version of cardpose or OpenCV")
 
 
-def _result(client, where, future):
-    """Return a future's result; raise an InputError when there will be none."""
+def _wait_for_output(client: Any, where: str, future: Any) -> Any:
+    """Return a future's result, or raise an InputError that says why there is none."""
     from distributed import KilledWorker
 
-    error = _error(client, where, future)
+    error = _wait_for_error(client, where, future)
     if isinstance(error, InputError):
         raise error
     if isinstance(error, KilledWorker):
@@ -157,14 +182,13 @@ def _result(client, where, future):
     return future.result(timeout=_CHECK)
 
 
-def _error(client, where, future):
-    """Wait until a future is done, and return the error it ended with, or None."""
+def _wait_for_error(client: Any, where: str, future: Any) -> BaseException | None:
+    """Wait until a future is done; return its error, or None if it has a result."""
     begun = alive = busy = time.monotonic()
     while True:
         with contextlib.suppress(TimeoutError):
             return future.exception(timeout=1)
-        # The keys of the tasks that each worker has.
-        tasks = _ask(client, client.processing, seconds=ANSWER)
+        tasks = _call(client, client.processing, seconds=ANSWER)  # {worker: keys of its tasks}
         now = time.monotonic()
         if tasks:
             alive = now
@@ -172,12 +196,13 @@ def _error(client, where, future):
             busy = now
         if now > alive + _PATIENCE:
             raise InputError(f"{where}: all workers are gone; start some")
-        if now > busy + 3 * _PATIENCE:  # longer, as workers short of memory pause
+        if now > busy + 3 * _PATIENCE:  # longer, because workers short of memory pause
             raise InputError(f"{where}: no worker works any more; restart the cluster")
         if now > begun + _LONGEST:
             raise InputError(f"{where}: no recording was done in {_LONGEST // 3600} hours")
 
 
-def _reason(error):
+def _reason(error: BaseException) -> str:
+    """Return the error's message in parentheses, or nothing if it has none."""
     words = one_line(" ".join(str(error).split()))[:200]
     return f" ({words})" if words else ""

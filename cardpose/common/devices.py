@@ -1,5 +1,7 @@
-"""What is no file, and is written into but never replaced: devices, pipes, terminals, and files
-that a process has open already, like /dev/stdout."""
+"""Write to devices, pipes, terminals and files that are already open, such as /dev/stdout.
+
+Such outputs must not be replaced by a new file, as other outputs are.
+"""
 
 import contextlib
 import os
@@ -7,46 +9,51 @@ import re
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from cardpose.common.errors import InputError
 
+_MOST_LINKS = 40  # the operating system follows no more
 
-def is_special(path):
-    """Whether `path` is neither a file nor a folder nor free: a device, a pipe, a terminal, or
-    (`/dev/stdout`, `/dev/fd/5`) a file that a process has open already.
+
+def is_special(path: str | Path) -> bool:
+    """Return whether `path` exists and must not be replaced.
+
+    That holds for a device, a pipe, a terminal, a socket, and for a file that a process has
+    already open, named like `/dev/stdout` or `/dev/fd/5`.
 
     Raises:
-        OSError: links that lead in a circle, for instance.
+        OSError: the path cannot be followed, for example because its links form a circle.
     """
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or _descriptor(path) is not None
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or _open_file(path) is not None
 
 
-def is_stdout(path):
-    """Whether `path` is another name of this process's standard output, like /dev/stdout."""
-    return _descriptor(path) == (os.getpid(), 1)
+def is_stdout(path: str | Path) -> bool:
+    """Return whether `path` names this process's standard output, like /dev/stdout."""
+    return _open_file(path) == (os.getpid(), 1)
 
 
-def check_special(path):
-    """Refuse a `path` for which `is_special` holds and that no file can be copied into.
+def check_special(path: str | Path) -> None:
+    """Refuse a special `path` to which no file may be copied.
 
     Raises:
         InputError: it is a socket, or a disk, which would lose all that it holds.
     """
     mode = os.stat(path).st_mode
-    if stat.S_ISSOCK(mode) and _own(path) is None:
+    if stat.S_ISSOCK(mode) and _own_descriptor(path) is None:
         raise InputError(f"{path}: is a socket; name a file")
     if stat.S_ISBLK(mode):
         raise InputError(f"{path}: is a disk, and would be overwritten; name a file")
 
 
 @contextlib.contextmanager
-def copied_into(path):
-    """Yield a scratch path elsewhere; copy the file written there into the device at `path`."""
+def device_output(path: Path) -> Iterator[Path]:
+    """Yield a scratch path; copy the file written there to the special `path` on success."""
     check_special(path)
     with tempfile.TemporaryDirectory() as folder:
         new = Path(folder, path.name)
@@ -55,18 +62,18 @@ def copied_into(path):
             raise InputError(f"{path}: is no folder, and cannot be replaced by one")
         with (
             new.open("rb") as file,
-            opened(path) as handle,
+            device_descriptor(path) as handle,
             open(handle, "wb", closefd=False) as target,
         ):
             shutil.copyfileobj(file, target)
 
 
 @contextlib.contextmanager
-def opened(path):
-    """Yield a descriptor to write to what is at `path` and no file, which nothing truncates."""
+def device_descriptor(path: Path) -> Iterator[int]:
+    """Yield a file descriptor that writes to the special `path` without truncating it."""
     check_special(path)
-    own = _own(path)
-    # A copy of an own descriptor writes on where the others are: `>> file` stays whole.
+    own = _own_descriptor(path)
+    # A duplicate of an own descriptor shares its position, so `>> file` keeps what is there.
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY) if own is None else os.dup(own)
     try:
         yield handle
@@ -74,14 +81,15 @@ def opened(path):
         os.close(handle)
 
 
-def _own(path):
-    process, number = _descriptor(path) or (None, None)
+def _own_descriptor(path: str | Path) -> int | None:
+    process, number = _open_file(path) or (None, None)
     return number if process == os.getpid() else None
 
 
-def _descriptor(path):
-    """(process, number) of the open file that `path` leads to, like /dev/fd/1, or None."""
-    for _ in range(40):  # links on the way, at most; the system allows no more either
+def _open_file(path: str | Path) -> tuple[int, int] | None:
+    """Return (process, descriptor) of the open file to which `path` leads, like /dev/fd/1."""
+    path = os.fspath(path)
+    for _ in range(_MOST_LINKS):
         folder = os.path.realpath(os.path.dirname(path))
         found = re.fullmatch(r"/proc/(\d+)(/task/\d+)?/fd", folder)
         if found and os.path.basename(path).isdecimal():

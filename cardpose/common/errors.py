@@ -1,43 +1,47 @@
-"""What a user can put right, said in one line."""
+"""Errors that a user can put right, reported in one line."""
 
 import os
 import reprlib
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor
+from types import FrameType
 
 import cv2
 
-# What torch says, on a processor and on a GPU, and OpenCV.
+# Messages of torch (on the processor, on the GPU) and of OpenCV.
 _NO_MEMORY = ("t allocate memory", "CUDA out of memory", "Insufficient memory")
-# Libraries have kinds of errors of their own for a full disk.
+# Messages of libraries that raise their own types of errors when the disk is full.
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
 
 class InputError(Exception):
-    """A file, row or parameter that the user handed in and can put right.
+    """A fault in a file, row or parameter that the user provided and can put right.
 
-    The message is one line: it names the culprit and says what would be right.
+    The message is one line. It names the culprit and says what would be right.
     """
 
 
 class Terminated(KeyboardInterrupt):
-    """Somebody, a cluster or a container that stops, ends the process by SIGTERM."""
+    """SIGTERM, which clusters and containers send to stop a process."""
 
 
-def run(main):
-    """Call `main()`, a stage; end the process with one line on stderr and status 1 on an
-    InputError, and where the disk, the rights or the memory do not suffice; with 130 or 143, as
-    shells expect, after Ctrl-C or SIGTERM."""
+def run_stage(main: Callable[[], object]) -> None:
+    """Call `main` and turn errors that a user can put right into one line on stderr.
+
+    The process ends with status 1 after an InputError, a full disk, missing permissions or too
+    little memory; with 130 after Ctrl-C; with 143 after SIGTERM. Other errors are raised.
+    """
     silence_opencv()
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         main()
     except Exception as error:
         line = user_message(error)
-        if line is None:  # a fault of the program: its traceback is what helps
+        if line is None:  # a bug: the traceback helps more than one line
             raise
         print(f"error: {line}", file=sys.stderr)
         sys.exit(1)
@@ -47,47 +51,49 @@ def run(main):
         sys.exit(128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT))
 
 
-def _terminate(number, frame):
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-def user_message(error):
-    """An exception as one line for users, or None where it is no fault of theirs."""
+def user_message(error: BaseException) -> str | None:
+    """Return one line about an error that the user can put right, or None for a bug."""
     if isinstance(error, InputError):
         return one_line(error)
     if isinstance(error, OSError):
-        # Of a copy or a move, the second is where it was to go.
+        # For a copy or a move, filename2 is the destination.
         where = error.filename2 or error.filename or "writing or reading a file"
         return one_line(f"{where}: {error.strerror or error}")
     if any(sign in str(error) for sign in _NO_ROOM):
         return _NO_ROOM[0]
-    if isinstance(error, BrokenExecutor):  # the system kills who takes too much
+    if isinstance(error, BrokenExecutor):  # the system killed a process for its use of memory
         return "a worker process was killed: free some memory, or take smaller or fewer videos"
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
         return "out of memory: make batch_size, image_size or model.widths smaller"
     return None
 
 
-def one_line(text):
-    """Text without line breaks and other control characters, which file names may hold."""
+def one_line(text: object) -> str:
+    """Return `str(text)` with line breaks and other control characters escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
-def short_repr(value):
-    """A value that a user gave, as Python writes it, but short whatever it is."""
+def short_repr(value: object) -> str:
+    """Return the repr of a value, shortened to about 80 characters."""
     return _SHORT.repr(value)
 
 
-def silence_opencv():
-    """What is wrong with a file is said by this program; OpenCV and FFmpeg say nothing, in worker
-    processes neither."""
+def silence_opencv() -> None:
+    """Stop OpenCV and FFmpeg from printing, here and in worker processes.
+
+    This program reports by itself what is wrong with a file.
+    """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def join_names(names, most=3):
-    """List the first `most` of `names` in words: "a, b, c and 4 more"."""
-    names = [str(name) for name in names]
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def join_names(names: Iterable[object], most: int = 3) -> str:
+    """List the first `most` names in words: "a, b, c and 4 more"."""
+    texts = [str(name) for name in names]
+    listed = ", ".join(texts[:most])
+    return listed if len(texts) <= most else f"{listed} and {len(texts) - most} more"

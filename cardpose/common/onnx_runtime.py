@@ -1,22 +1,20 @@
-"""ONNX Runtime with its telemetry off; the only module that imports it."""
+"""Import ONNX Runtime with its telemetry off. No other module imports it."""
 
 import importlib
 import os
+from types import ModuleType
 
 
-def import_onnxruntime(name="onnxruntime"):
-    """Import ONNX Runtime, or a module of it, so that it reports to nobody.
+def import_onnxruntime(name: str = "onnxruntime") -> ModuleType:
+    """Import ONNX Runtime, or one of its modules, with telemetry switched off.
 
-    Without this, ONNX Runtime 1.31 writes a device ID and a database into the user's cache and
-    sends events to mobile.events.data.microsoft.com, unless it finds a variable of a CI service.
-    It reads ORT_DISABLE_TELEMETRY once, while it is imported. Whatever the user's environment
-    says, this package never turns telemetry on.
+    Otherwise ONNX Runtime 1.31 stores a device ID and a database in the user's cache folder and
+    sends events to mobile.events.data.microsoft.com, unless a variable of a CI service is set. It
+    reads ORT_DISABLE_TELEMETRY once, during the import. This package overrides the user's value,
+    so that it never switches telemetry on.
 
     Args:
-        name: of the module, "onnxruntime" or one inside it.
-
-    Returns:
-        the module.
+        name: "onnxruntime" or the full name of a module inside it.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     return importlib.import_module(name)

@@ -1,46 +1,56 @@
-"""The same work on many things, several of them at a time."""
+"""Apply a function to many items in several processes."""
 
 import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import joblib
 
 from cardpose.common.errors import InputError
 
+Item = TypeVar("Item")
+Output = TypeVar("Output")
 
-def map_parallel(work, things, jobs=-1):
-    """Yield `work(thing)` of each of the things, in their order.
 
-    After an error no more are begun, and it is raised once those at work have come to their end:
-    joblib alone would kill them, and print a warning of what they leave behind.
+def map_parallel(
+    function: Callable[[Item], Output], items: Iterable[Item], jobs: int = -1
+) -> Iterator[Output]:
+    """Yield `function(item)` for each item, in the order of the items.
+
+    After an error no further call starts, and the error is raised once the running calls have
+    ended. joblib alone would kill them and warn about resources that they leave behind.
 
     Args:
-        work: a function of a module.
-        jobs: things worked on at a time; -1 for one a core.
+        function: must be importable by name from a module.
+        jobs: number of processes; -1 starts one per core.
 
     Raises:
-        InputError, OSError: the first that `work` raised.
+        InputError, OSError: the first error of `function`.
     """
-    failed, here = None, os.getcwd()
+    failed, folder = None, os.getcwd()
 
-    def queue():
-        for thing in things:
+    def calls():
+        for item in items:
             if failed:
                 return
-            yield joblib.delayed(_caught)(work, thing, here)
+            yield joblib.delayed(_call)(function, item, folder)
 
     parallel = joblib.Parallel(jobs, return_as="generator", pre_dispatch="n_jobs")
-    for result, error in parallel(queue()):
+    for output, error in parallel(calls()):
         failed = failed or error
         if not failed:
-            yield result
+            yield output
     if failed:
         raise failed
 
 
-def _caught(work, thing, folder):
-    if os.getcwd() != folder:  # of a worker that is there from an earlier call
+def _call(
+    function: Callable[[Item], Output], item: Item, folder: str
+) -> tuple[Output | None, InputError | OSError | None]:
+    """Return (result, None) or (None, error) of one call, made in the caller's folder."""
+    if os.getcwd() != folder:  # joblib reuses worker processes of earlier calls
         os.chdir(folder)
     try:
-        return work(thing), None
+        return function(item), None
     except (InputError, OSError) as error:
         return None, error

@@ -1,8 +1,14 @@
-"""CSV files: those that people write are checked piece by piece, and every fault named by file and
-row; those of an earlier stage have to be as that stage wrote them."""
+"""Read CSV files.
+
+Files that people write are checked value by value, and every fault is reported with file and line.
+Files of earlier stages must have the columns that those stages write.
+"""
 
 import csv
 import gc
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, TextIO
 
 import pandas as pd
 import pandera.pandas as pa
@@ -10,21 +16,21 @@ from pandera.errors import SchemaErrors
 
 from cardpose.common.errors import InputError, join_names, one_line, short_repr
 
-_PIECE = 1024  # rows that are text at a time: a label takes 3 kB while it is
-# The columns of such tables that hold whole numbers.
+_PIECE = 1024  # rows held as text at a time; one label takes 3 kB as text
+# Columns of earlier stages' files that hold whole numbers.
 _WHOLE = {"cards_counted", "total_cards", "width", "height", "frames", "step"}
 
 
-def read_table(path, schema):
-    """Read a CSV file and check it against a pandera schema; spare columns are dropped.
+def read_table(path: str | Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Read a CSV file and check it against a pandera schema; drop other columns.
 
     Returns:
-        a table whose index is the line of the file that each row stands in.
+        A table whose index is the line number of each row in the file.
 
     Raises:
-        InputError: the file is missing, unreadable or empty, a column is missing or there twice,
-            or a value breaks the schema; the message names the first faulty row (as a line of
-            the file), the column, the value and what would be right.
+        InputError: the file is missing, unreadable or empty, a column is missing or repeated, or a
+            value breaks the schema. The message names the line and column of the first fault, the
+            value and what would be right.
     """
     pieces = []
     try:
@@ -39,36 +45,68 @@ def read_table(path, schema):
         raise InputError(f"{path}: has no rows below its header")
     table = pd.concat(pieces)
     for name in (name for name in table if schema.columns[name].unique):
-        again = table[name].duplicated()
-        if again.any():
-            line, value = next(table.loc[again, name].items())
+        repeated = table[name].duplicated()
+        if repeated.any():
+            line, value = next(table.loc[repeated, name].items())
             raise InputError(f"{path}: line {line}: {name}: {short_repr(value)} is there twice")
     return table
 
 
-def _checked(path, table, schema):
-    whole = [name for name in table if str(schema.columns[name].dtype).lower() == "int64"]
-    # Spreadsheets and pandas write 1.0 for 1 where another row of the column is empty.
-    table[whole] = table[whole].replace(r"^([+-]?\d+)\.0*$", r"\1", regex=True)
+def read_own_table(path: str | Path, columns: Collection[str], sep: str = ",") -> pd.DataFrame:
+    """Read a table that an earlier stage wrote. The name NA of a recording stays text.
+
+    Raises:
+        InputError: the file is missing or damaged, or a column is missing.
+    """
     try:
-        # A copy, as what pandera returns is in part a view of the text.
-        checked = schema.validate(table, lazy=True).copy()
-    except SchemaErrors as errors:
-        raise InputError(_first_fault(path, errors.failure_cases)) from None
-    if len(table) == _PIECE:
-        gc.collect()  # pandera leaves the rest in cycles
-    return checked
+        text = {"frame": str, "recording": str}
+        table = pd.read_csv(path, sep=sep, dtype=text, keep_default_na=False)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:  # of pandas' parser, or because it is not UTF-8
+        table = None
+    if (
+        table is None
+        or not set(columns) <= set(table.columns)
+        or any(table[name].dtype.kind != "i" for name in _WHOLE & set(columns))
+    ):
+        raise InputError(f"{path}: is damaged: delete it, and `dvc repro` makes it again")
+    return table
 
 
-def _pieces(path, file, schema):
-    """Tables of text, some of the lines that hold rows at a time, with the schema's columns."""
+def name_column() -> pa.Column:
+    """Return a pandera column of unique names. The second of two equal names is at fault."""
+    return pa.Column(str, unique=True, nullable=False, report_duplicates="exclude_first")
+
+
+def number_column(
+    kind: Literal["int64", "Int64", "float64"],
+    *checks: pa.Check,
+    nullable: bool = False,
+    required: bool = True,
+) -> pa.Column:
+    """Return a pandera column of numbers. "Int64" holds whole numbers and missing values."""
+    return pa.Column(kind, list(checks), coerce=True, nullable=nullable, required=required)
+
+
+def between(low: int | float, high: int | float) -> pa.Check:
+    """Return a check that a number lies in [low, high]."""
+    return pa.Check.in_range(low, high, error=f"should be between {low} and {high}")
+
+
+def _pieces(path: str | Path, file: TextIO, schema: pa.DataFrameSchema) -> Iterator[pd.DataFrame]:
+    """Yield tables of text with the schema's columns, `_PIECE` rows at a time.
+
+    Empty rows are skipped. The index is the line number.
+    """
     reader = csv.reader(file, skipinitialspace=True, strict=True)
-    needed = [name for name, column in schema.columns.items() if column.required]
-    lines, rows, header, line = [], [], None, 0
-
-    def piece():
-        return pd.DataFrame(rows, index=lines, columns=wanted, dtype=object)
-
+    required = [name for name, column in schema.columns.items() if column.required]
+    header: list[str] | None = None
+    wanted: list[str] = []
+    places: list[int] = []
+    lines: list[int] = []
+    rows: list[list[str]] = []
+    line = 0
     try:
         for row in reader:
             line += 1
@@ -81,7 +119,7 @@ def _pieces(path, file, schema):
                 raise InputError(f"{path}: line {line}: holds a zero byte; should be text")
             if header is None:
                 header = row
-                wanted = [name for name in schema.columns if name in needed or name in header]
+                wanted = [name for name in schema.columns if name in required or name in header]
                 _check_header(path, header, wanted)
                 places = [header.index(name) for name in wanted]
                 continue
@@ -95,52 +133,33 @@ def _pieces(path, file, schema):
                 lines.append(line)
                 rows.append([row[place] for place in places])
             if len(rows) == _PIECE:
-                yield piece()
+                yield pd.DataFrame(rows, index=lines, columns=wanted, dtype=object)
                 lines, rows = [], []
     except csv.Error as error:
         why = "a quote is not closed" if "end of data" in str(error) else str(error)
         raise InputError(f"{path}: line {line + 1}: no valid CSV: {why}") from None
     if header is None:
-        _check_header(path, [], needed)
+        _check_header(path, [], required)
     if rows:
-        yield piece()
+        yield pd.DataFrame(rows, index=lines, columns=wanted, dtype=object)
 
 
-def read_own_table(path, columns, sep=","):
-    """A table that an earlier stage wrote, in which a recording may be named NA.
-
-    Raises:
-        InputError: it is missing, damaged, or has not these columns.
-    """
+def _checked(path: str | Path, table: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Return a table of text converted to the schema's types, or report its first fault."""
+    whole = [name for name in table if str(schema.columns[name].dtype).lower() == "int64"]
+    # Spreadsheets and pandas write 1.0 for 1 if another value of the column is empty.
+    table[whole] = table[whole].replace(r"^([+-]?\d+)\.0*$", r"\1", regex=True)
     try:
-        text = {"frame": str, "recording": str}
-        table = pd.read_csv(path, sep=sep, dtype=text, keep_default_na=False)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:  # of pandas' parser, or of no UTF-8
-        table = None
-    whole = table is not None and set(columns) <= set(table.columns)
-    if not whole or any(table[name].dtype.kind != "i" for name in _WHOLE & set(columns)):
-        raise InputError(f"{path}: is damaged: delete it, and `dvc repro` makes it again")
-    return table
+        # Copied, because parts of pandera's result are views that keep the text in memory.
+        checked = schema.validate(table, lazy=True).copy()
+    except SchemaErrors as errors:
+        raise InputError(_first_fault(path, errors.failure_cases)) from None
+    if len(table) == _PIECE:
+        gc.collect()  # pandera leaves reference cycles that hold the text
+    return checked
 
 
-def name_column():
-    """A pandera column of names, no two alike; of two the second is at fault."""
-    return pa.Column(str, unique=True, nullable=False, report_duplicates="exclude_first")
-
-
-def number_column(kind, *checks, **options):
-    """A pandera column of numbers, `kind` being "int64" or "float64"."""
-    return pa.Column(kind, list(checks), coerce=True, **options)
-
-
-def between(low, high):
-    """A check that a number lies in [low, high]."""
-    return pa.Check.in_range(low, high, error=f"should be between {low} and {high}")
-
-
-def _check_header(path, header, wanted):
+def _check_header(path: str | Path, header: Sequence[str], wanted: Sequence[str]) -> None:
     missing = [name for name in wanted if name not in header]
     if missing and len(header) == 1:
         raise InputError(
@@ -153,7 +172,8 @@ def _check_header(path, header, wanted):
         raise InputError(f"{path}: line 1: column {join_names(twice)} is there twice")
 
 
-def _first_fault(path, cases):
+def _first_fault(path: str | Path, cases: pd.DataFrame) -> str:
+    """Return a line about the first of pandera's failure cases."""
     cases = cases.sort_values("index", kind="stable", na_position="last")
     case = cases.iloc[0]
     where = "" if pd.isna(case["index"]) else f"line {int(case['index'])}: "

@@ -1,25 +1,27 @@
-"""YAML files, read by the core schema of YAML 1.2, as DVC writes them."""
+"""Read YAML files by the core schema of YAML 1.2, with which DVC writes them."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node
 from ruamel.yaml.resolver import BaseResolver
 
 from cardpose.common.errors import InputError, one_line
 
 
-def read_yaml(path):
-    """Return what a YAML file holds: dicts, lists, text, numbers, true, false and None.
+def read_yaml(path: str | Path) -> Any:
+    """Return the content of a YAML file: dicts, lists, text, numbers, true, false and None.
 
-    Numbers are what YAML 1.2's core schema calls so: `1e-5`, `.5`, `0x1f` and `0o17` are numbers;
-    `1_000`, `12:30`, `2026-01-01`, `yes` and `off` are text.
+    Numbers are those of the core schema: `1e-5`, `.5`, `0x1f` and `0o17` are numbers; `1_000`,
+    `12:30`, `2026-01-01`, `yes` and `off` are text.
 
     Raises:
-        InputError: the file cannot be read, or holds no YAML, or more than one document, or a name
-            twice in one place.
+        InputError: the file cannot be read; it is not valid YAML; it holds several documents or
+            the same key twice.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -35,12 +37,12 @@ def read_yaml(path):
         raise InputError(f"{path}: no valid YAML: {_problem(error)}") from None
     except RecursionError:
         raise InputError(f"{path}: no valid YAML: nested too deeply") from None
-    except Exception:  # the library fails in a dozen ways on values that are wrongly tagged
+    except Exception:  # the library raises many types of errors for wrongly tagged values
         raise InputError(f"{path}: no valid YAML: a tagged value cannot be understood") from None
 
 
 class _CoreSchema(BaseResolver):
-    """Tell what a plain value is: the library's own rules also take `1_000` for a number."""
+    """Types of plain values. The library's own rules also read `1_000` as a number."""
 
     processing_version = (1, 2)
 
@@ -66,26 +68,28 @@ for _tag, _pattern, _first in (
 
 
 class _Constructor(SafeConstructor):
-    """Refuse names that are there twice, and numbers so long that Python does not print them."""
+    """Refuse repeated keys, and integers so long that Python refuses to print them."""
 
-    def check_mapping_key(self, node, key_node, mapping, key, value):
+    def check_mapping_key(
+        self, node: Node, key_node: Node, mapping: Any, key: Any, value: Any
+    ) -> bool:
         if key in mapping:
             raise ConstructorError(
                 problem=f"{one_line(key)!r} is there twice", problem_mark=key_node.start_mark
             )
         return True
 
-    def construct_yaml_int(self, node):
+    def construct_yaml_int(self, node: Node) -> int:
         number = super().construct_yaml_int(node)
-        str(number)  # raises a ValueError, which hexadecimal numbers escape
+        str(number)  # raises a ValueError; reading a long hexadecimal number does not
         return number
 
 
 _Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
 
 
-def _problem(error):
-    """What is wrong, and in which line."""
+def _problem(error: YAMLError | ValueError) -> str:
+    """Return the line number and the fault that an error reports."""
     if not isinstance(error, MarkedYAMLError) or not error.problem:
         return one_line(" ".join(str(error).split(";")[0].split()))[:300]
     mark = error.problem_mark or error.context_mark

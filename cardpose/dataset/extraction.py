@@ -13,7 +13,7 @@ import cv2
 from pydantic import ConfigDict, Field, TypeAdapter
 from tqdm import tqdm
 
-from cardpose.common.dask_cluster import on_cluster
+from cardpose.common.dask_cluster import map_on_cluster
 from cardpose.common.errors import InputError
 from cardpose.common.parallel import map_parallel
 from cardpose.dataset.layout import INDEX_COLUMNS, SUMMARY_COLUMNS
@@ -41,7 +41,7 @@ def extract_frames(recordings, step, folder, jobs=-1, dask=None, dask_tls=None):
     Args:
         step: takes frames 0, step, 2 step, ... of a video; folders of frames are taken whole.
         jobs: recordings worked on side by side; -1 for one a core.
-        dask: address of a Dask scheduler, whose workers do it instead; see `on_cluster`.
+        dask: address of a Dask scheduler, whose workers do it instead; see `map_on_cluster`.
         dask_tls: the certificates that encrypt the connection to it, or None.
     """
     folder = Path(folder)
@@ -57,7 +57,7 @@ def extract_frames(recordings, step, folder, jobs=-1, dask=None, dask_tls=None):
             queue = [replace(each, path=each.path.absolute()) for each in queue]
             target = stack.enter_context(_used_once(folder.absolute()))
             extract, accept = partial(_extract, step=step, folder=target), partial(_accept, step)
-            work = on_cluster(dask, extract, queue, target, dask_tls, accept)
+            work = map_on_cluster(dask, extract, queue, target, dask_tls, accept)
         index, summary = (
             csv.writer(stack.enter_context(_text(folder / name)), lineterminator="\n")
             for name in ("index.csv", "recordings.csv")

@@ -28,7 +28,7 @@ import torch
 from tqdm import tqdm
 
 from cardpose.common.errors import InputError
-from cardpose.common.files import read_json
+from cardpose.common.json_files import read_json
 from cardpose.common.tables import read_own_table
 from cardpose.geometry.heatmaps import encode
 from cardpose.pictures.letterbox import DETAIL, fit, fractions_to_fitted, resize_to_fit

@@ -21,7 +21,7 @@ from collections import Counter
 import numpy as np
 
 from cardpose.common.errors import InputError, join_names, short_repr
-from cardpose.common.files import is_number
+from cardpose.common.json_files import is_number
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 from cardpose.labelling.untouched import Returned, step
 

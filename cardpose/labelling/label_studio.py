@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from cardpose.common.errors import InputError, short_repr
-from cardpose.common.files import is_number
+from cardpose.common.json_files import is_number
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.labelling.untouched import as_labels
 

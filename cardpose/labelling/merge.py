@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from cardpose.common.errors import join_names
-from cardpose.common.files import atomic_output, locked
+from cardpose.common.files import atomic_output
+from cardpose.common.locks import locked
 from cardpose.dataset.annotations import LABEL_COLUMNS, label_fields, read_annotations
 from cardpose.geometry.keypoints import rename
 

@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from cardpose.common.files import atomic_output, locked, remove
+from cardpose.common.files import atomic_output, remove
+from cardpose.common.locks import locked
 
 # What computes: another version may round differently.
 _LIBRARIES = ("lightning", "numpy", "opencv-python-headless", "torch")

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from support import REPOSITORY, Camera, fast_start, with_orientation
+from support import REPOSITORY, Camera, fast_start, grey, with_orientation
 
 from cardpose.cli import runner
 from cardpose.cli.main import main
@@ -21,30 +21,6 @@ from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.inference.predictor import load
 from cardpose.pictures import videos
 from cardpose.pictures.videos import sampled_frames, video_timing
-
-
-@pytest.fixture
-def cardpose(stand_in, tmp_path, monkeypatch, capsys):
-    """cardpose("predict", ...): run in tmp_path with the stand-in; (status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(command, *arguments, model=stand_in):
-        model = [] if model is None else ["--model", str(model)]
-        with pytest.raises(SystemExit) as ended:
-            main([command, *map(str, arguments), *model])
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return run
-
-
-def grey(path, brightness, height=48, width=64, bright=None):
-    """A picture of which the stand-in says `brightness` / 10 cards."""
-    made = np.full((height, width, 3), brightness, np.uint8)
-    if bright:
-        made[bright[1], bright[0]] = 255
-    cv2.imwrite(str(path), made)
-    return made
 
 
 def words(text):

@@ -13,7 +13,7 @@ from distributed import Client, LocalCluster
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from cardpose.common import dask_cluster, dask_scheduler
-from cardpose.common.dask_cluster import on_cluster
+from cardpose.common.dask_cluster import map_on_cluster
 from cardpose.common.files import atomic_output
 from cardpose.dataset.extraction import extract_frames
 from cardpose.dataset.recordings import read_recordings
@@ -98,7 +98,7 @@ def test_a_corrupt_recording_is_named_and_leaves_nothing_behind(
 def test_another_worker_does_the_work_of_one_that_dies(tmp_path, two_workers, address):
     with Client(address) as client:
         pids = list(client.run(os.getpid).values())
-    work = on_cluster(address, time.sleep, [0, 1, 1, 0], tmp_path)
+    work = map_on_cluster(address, time.sleep, [0, 1, 1, 0], tmp_path)
     assert next(work) is None
     os.kill(pids[0], signal.SIGKILL)
     assert list(work) == [None] * 3
@@ -110,7 +110,7 @@ def test_a_recording_that_kills_every_worker_is_one_line(
 ):
     monkeypatch.setattr(two_workers.scheduler, "allowed_failures", 1)
     with complains(address, "workers died over the same recording"):
-        list(on_cluster(address, os._exit, [1], tmp_path))
+        list(map_on_cluster(address, os._exit, [1], tmp_path))
     two_workers.wait_for_workers(2, timeout=60)
 
 
@@ -123,9 +123,9 @@ def test_a_scheduler_without_workers_is_not_waited_for(tmp_path, complains, monk
         "silence_logs": 50,
     }
     with LocalCluster(n_workers=0, **options) as none, complains("has no workers"):
-        list(on_cluster(none.scheduler_address, time.sleep, [0], tmp_path))
+        list(map_on_cluster(none.scheduler_address, time.sleep, [0], tmp_path))
     with LocalCluster(n_workers=1, **options) as one:
-        work = on_cluster(one.scheduler_address, time.sleep, [0, 2], tmp_path)
+        work = map_on_cluster(one.scheduler_address, time.sleep, [0, 2], tmp_path)
         next(work)
         one.scale(0)
         with complains("all workers are gone"):
@@ -140,7 +140,7 @@ def test_a_scheduler_that_goes_away_is_one_line(tmp_path, complains, capfd):
         "silence_logs": 50,
     }
     with LocalCluster(n_workers=1, **options) as one:
-        work = on_cluster(one.scheduler_address, time.sleep, [0, 5], tmp_path)
+        work = map_on_cluster(one.scheduler_address, time.sleep, [0, 5], tmp_path)
         next(work)
         one.close()
         with complains("the scheduler went away"):
@@ -161,13 +161,13 @@ def test_nobody_at_the_address_is_one_line_soon(dataset, tmp_path, complains, mo
 
 def test_workers_have_to_have_the_same_code_and_folder(tmp_path, address, complains, monkeypatch):
     with complains("does not see", str(tmp_path / "elsewhere")):
-        list(on_cluster(address, time.sleep, [0], tmp_path / "elsewhere"))
+        list(map_on_cluster(address, time.sleep, [0], tmp_path / "elsewhere"))
     monkeypatch.setattr(cv2, "__version__", "another")
     with complains("another version of cardpose or OpenCV"):
-        list(on_cluster(address, time.sleep, [0], tmp_path))
+        list(map_on_cluster(address, time.sleep, [0], tmp_path))
 
 
 def test_where_dask_is_missing_the_line_says_how_to_install_it(tmp_path, complains, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with complains("machine.dask", "pip install -e '.[cluster]'"):
-        list(on_cluster("tcp://127.0.0.1:9", time.sleep, [0], tmp_path))
+        list(map_on_cluster("tcp://127.0.0.1:9", time.sleep, [0], tmp_path))

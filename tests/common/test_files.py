@@ -1,4 +1,4 @@
-"""Writing: the old or the new, never half of either."""
+"""Atomic writing: an output is the old one or the new one, never half of either."""
 
 import shutil
 import subprocess
@@ -6,24 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from outputs import put, texts
 
 from cardpose.common.files import atomic_output, scratch_folder
-
-
-def put(path, kind, text):
-    """A file that holds `text`, or a folder with two such files."""
-    if kind == "file":
-        path.write_text(text)
-    else:
-        path.mkdir()
-        for name in ("a", "b"):
-            (path / name).write_text(text)
-
-
-def texts(path):
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [file.read_text() for file in files]
-
 
 FULL = {"file": 1, "folder": 2}
 
@@ -104,7 +89,7 @@ import os, sys
 from pathlib import Path
 from cardpose.common.files import atomic_output
 
-with replacing(Path(sys.argv[1])) as scratch:
+with atomic_output(Path(sys.argv[1])) as scratch:
     if sys.argv[2] == "folder":
         scratch.mkdir()
     (scratch / "a" if sys.argv[2] == "folder" else scratch).write_text("half")

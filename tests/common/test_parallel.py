@@ -36,8 +36,8 @@ def test_relative_paths_are_those_of_the_caller_wherever_it_was_before(tmp_path,
 FAILING = """
 import sys, time
 from pathlib import Path
-from cardpose.errors import InputError
-from cardpose.parallel import side_by_side
+from cardpose.common.errors import InputError
+from cardpose.common.parallel import map_parallel
 
 def work(number):
     Path(f"{number}.begun").touch()
@@ -47,7 +47,7 @@ def work(number):
     Path(f"{number}.ended").touch()
 
 try:
-    for _ in side_by_side(work, range(50), jobs=2):
+    for _ in map_parallel(work, range(50), jobs=2):
         pass
 except InputError as error:
     print(error)

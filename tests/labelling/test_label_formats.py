@@ -1093,7 +1093,7 @@ def test_a_full_disk_leaves_the_labels_as_they_were(mine, exported, taken, monke
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "_to_disk", full)
+    monkeypatch.setattr(files, "_write_to_disk", full)
     status, said = taken(tasks)
     assert (status, said) == (1, "error: data/mine/annotations.csv: No space left on device\n")
     assert (mine / "annotations.csv").read_bytes() == before

@@ -31,13 +31,14 @@ import torch
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from outputs import as_nobody
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 from support import STAND_IN
 
 from cardpose.cli import app, main
-from cardpose.common.errors import InputError, run
+from cardpose.common.errors import InputError, run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.annotations import read_annotations, write_annotations
 from cardpose.dataset.cardcut import convert_cardcut
@@ -82,7 +83,7 @@ def jpeg(height=48, width=64, level=100):
 
 
 def stage(name):
-    run(importlib.import_module(f"stages.{name}").main)
+    run_stage(importlib.import_module(f"stages.{name}").main)
 
 
 @pytest.fixture(autouse=True)
@@ -667,19 +668,7 @@ def test_weights_that_cannot_be_written_are_said(repository, capsys):
             save_network(path, state, ABOUT)
 
     words = ["models/new.safetensors: ", "File too large"]
-    fails(repository, capsys, lambda: cramped(1000, lambda: run(work)), words)
-
-
-def as_nobody(work):
-    """Do it without the rights of the superuser, whom no mode of a file keeps out."""
-    if os.geteuid():
-        work()
-        return
-    os.seteuid(65534)
-    try:
-        work()
-    finally:
-        os.seteuid(0)
+    fails(repository, capsys, lambda: cramped(1000, lambda: run_stage(work)), words)
 
 
 @pytest.mark.parametrize(
@@ -731,7 +720,7 @@ def crowd():
     ],
 )
 def test_too_little_memory_is_said(repository, capsys, work, words):
-    fails(repository, capsys, lambda: run(work), words)
+    fails(repository, capsys, lambda: run_stage(work), words)
 
 
 def test_a_fault_of_the_program_keeps_its_traceback():
@@ -739,7 +728,7 @@ def test_a_fault_of_the_program_keeps_its_traceback():
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        run(work)
+        run_stage(work)
 
 
 # The command
@@ -1034,7 +1023,7 @@ def test_a_network_that_learnt_no_numbers_is_not_kept(repository, capfd):
         with atomic_output(TRAINED) as path:
             save_network(path, state, ABOUT)
 
-    fails(repository, capfd, lambda: run(work), [TRAINED, "learning rates were too high"])
+    fails(repository, capfd, lambda: run_stage(work), [TRAINED, "learning rates were too high"])
 
 
 def test_a_step_beyond_the_end_takes_the_first_frame(repository):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 def stage(body):
     """Run a stage whose `main` is `body`: its status and its last line on stderr."""
     imports = "import os, signal\nfrom cardpose.common.errors import *\n"
-    code = f"{imports}def main():\n    {body}\nrun(main)"
+    code = f"{imports}def main():\n    {body}\nrun_stage(main)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.strip()

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from dvc.utils.serialize import loads_yaml
+from outputs import WRITTEN, another_writer
 from test_training import network_of, small  # noqa: F401
-from test_two_writers import WRITTEN, another, told_at_once  # noqa: F401
 
 from cardpose.params import Params
 from cardpose.training.callbacks import SaveEpoch, StopOnDivergence
@@ -29,14 +29,14 @@ class Cut(Exception):
 
 def test_a_second_training_leaves_the_checkpoints_of_the_first_alone(
     tmp_path,
-    told_at_once,  # noqa: F811
+    no_waiting,
     complains,
 ):
     folder = tmp_path / "checkpoints"
     with contextlib.suppress(Cut), resumable(folder, "first"):
         (folder / "whole").write_text("an epoch")
         raise Cut
-    with another("locked", folder):
+    with another_writer("locked", folder):
         with complains(f"{folder}: {WRITTEN}"), resumable(folder, "second"):
             pytest.fail("the first one's are in there")
         assert (folder / "whole").read_text() == "an epoch"

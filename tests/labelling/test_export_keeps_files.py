@@ -1,0 +1,39 @@
+"""`cardpose label export` writes over its own files, and over no others."""
+
+import json
+
+import pytest
+from outputs import NOT_OURS
+from test_label_formats import label, made, mine  # noqa: F401
+
+
+@pytest.mark.parametrize("kind", ["label-studio", "coco", "csv"])
+def test_label_export_keeps_what_another_program_wrote(mine, label, tmp_path, kind):  # noqa: F811
+    path = tmp_path / "there"
+    arguments = ("export", "mine", kind, "--output", path)
+    path.write_text('{"images": [], "annotations": [], "categories": []}')  # as CVAT writes it
+    status, said = label(*arguments)
+    assert (status, said) == (1, f"error: {path}: {NOT_OURS}\n")
+    assert label(*arguments, "--force")[0] == 0
+    written = path.read_bytes()
+    assert label(*arguments)[0] == 0
+    assert path.read_bytes() == written
+    # Whoever has worked on it wants to keep that.
+    worked = {
+        "label-studio": lambda text: text.replace('"data": {', '"id": 1,\n  "data": {', 1),
+        "coco": lambda text: json.dumps(json.loads(text)),
+        "csv": lambda text: text.replace("_0,0,", "_0,1,", 1),
+    }[kind](written.decode())
+    path.write_text(worked)
+    assert label(*arguments)[0] == 1
+    assert path.read_text() == worked
+
+
+def test_another_configuration_beside_an_export_is_kept(mine, label, tmp_path):  # noqa: F811
+    arguments = ("export", "mine", "label-studio", "--output", tmp_path / "tasks.json")
+    for _ in range(2):
+        assert label(*arguments)[0] == 0
+    (tmp_path / "label-studio.xml").write_text("<View/>")
+    status, said = label(*arguments)
+    assert (status, said) == (1, f"error: {tmp_path / 'label-studio.xml'}: {NOT_OURS}\n")
+    assert (tmp_path / "label-studio.xml").read_text() == "<View/>"
