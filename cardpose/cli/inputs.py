@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cardpose.common.errors import InputError
 from cardpose.dataset.recordings import PICTURE_SUFFIXES
-from cardpose.inference.predictor import PIXELS, TOGETHER
+from cardpose.inference.predictor import BATCH_PICTURES, BATCH_PIXELS
 from cardpose.pictures.reading import is_picture
 from cardpose.pictures.videos import sampled_frames
 
@@ -55,7 +55,7 @@ def video_frames(path, every):
     return ((i, picture) for i, picture in sampled_frames(path, every) if picture is not None)
 
 
-def batch_frames(frames, pixels=PIXELS, most=TOGETHER):
+def batch_frames(frames, pixels=BATCH_PIXELS, most=BATCH_PICTURES):
     """Yield lists of consecutive frames, of at most so many pictures and about so many pixels.
 
     What comes before an error is yielded before the error is raised.

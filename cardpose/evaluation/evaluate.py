@@ -13,8 +13,9 @@ from cardpose.evaluation.metrics import (
     visibility_metrics,
 )
 from cardpose.geometry.bundle import count_recording
+from cardpose.network.intervals import count_interval
 from cardpose.network.model import COUNTS
-from cardpose.network.predict import count_interval, pair_loader, predict_frames
+from cardpose.network.predict import pair_loader, predict_frames
 from cardpose.pictures.duplicates import difference_hash, near_duplicates
 from cardpose.pictures.letterbox import fit, fitted_to_original
 
@@ -148,7 +149,7 @@ def count_recordings(recordings, cards, predicted, sizes, about):
     Args:
         recordings: (n,) the recording of each frame, its frames in the order they were taken.
         cards: (n,) the count of each.
-        predicted: a `predict.Predicted`, its points in pixels of the original pictures.
+        predicted: a `predict.FramePredictions`, its points in pixels of the original pictures.
         sizes: (n, 2) width and height of these.
         about: as `weights.load_network` returns it.
 

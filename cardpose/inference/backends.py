@@ -1,6 +1,18 @@
-"""Load a network for PyTorch or ONNX Runtime."""
+"""Load a network for PyTorch or ONNX Runtime.
+
+Either loader takes the path of a file and the number of processor cores to use, None to leave that
+to the library. It returns a function that maps RGB pictures of one size to OUTPUTS, and the
+network's metadata.
+"""
 
 import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
 
 from cardpose.common.errors import InputError
 from cardpose.common.onnx_runtime import import_onnxruntime
@@ -9,11 +21,14 @@ OUTPUTS = (
     *("keypoints", "visibility", "cards", "low", "high", "confidence"),
     *("rotation", "box", "corners"),
 )
-_KNOWN = {"count", "image_size", "deck", "focal", "card"}  # what a file has to say of its network
-_COUNT = "both"  # the way of counting, where a file does not say
+_METADATA = {"count", "image_size", "deck", "focal", "card"}  # required in an ONNX file
+_COUNT = "both"  # the way of counting of .safetensors files, which store none
+
+Run = Callable[[UInt8[np.ndarray, "n height width 3"]], list[np.ndarray]]
 
 
-def load_torch(path, threads):
+def load_torch(path: Path, threads: int | None) -> tuple[Run, dict[str, Any]]:
+    """Load a .safetensors file with PyTorch."""
     import torch
 
     from cardpose.inference.end_to_end import EndToEnd
@@ -21,36 +36,35 @@ def load_torch(path, threads):
 
     if threads:
         torch.set_num_threads(threads)
-    network, about = load_network(path)
-    counter = EndToEnd(network, about, _COUNT).eval()
+    network, metadata = load_network(path)
+    end_to_end = EndToEnd(network, metadata, _COUNT).eval()
 
     def run(pictures):
         with torch.inference_mode():
-            return [output.numpy() for output in counter(torch.from_numpy(pictures))]
+            return [output.numpy() for output in end_to_end(torch.from_numpy(pictures))]
 
-    return run, {**about, "count": _COUNT}
+    return run, {**metadata, "count": _COUNT}
 
 
-def load_onnx(path, threads):
-    import json
-
+def load_onnx(path: Path, threads: int | None) -> tuple[Run, dict[str, Any]]:
+    """Load an .onnx file with ONNX Runtime."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
     try:
-        with contextlib.redirect_stdout(None):  # where it would complain at length
+        with contextlib.redirect_stdout(None):  # ONNX Runtime prints long error messages
             session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-        about = json.loads(session.get_modelmeta().custom_metadata_map["cardpose"])
-        if not about.keys() >= _KNOWN:
+        metadata = json.loads(session.get_modelmeta().custom_metadata_map["cardpose"])
+        if not metadata.keys() >= _METADATA:
             raise KeyError
-    except Exception:  # ONNX Runtime has a dozen kinds, with only this base
+    except Exception:  # ONNX Runtime raises a dozen kinds, with no other common base
         raise InputError(f"{path}: should be a network that cardpose exported") from None
 
     def run(pictures):
         return session.run(OUTPUTS, {"pictures": pictures})
 
-    return run, about
+    return run, metadata
 
 
 LOADERS = {".onnx": load_onnx, ".safetensors": load_torch}

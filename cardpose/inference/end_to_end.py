@@ -1,87 +1,86 @@
-"""From pictures of any size to corners, visibility and a count: all that a network does, in one.
+"""From pictures of any size to keypoints, visibility and count, in one module.
 
-It takes pictures as cameras give them and needs nothing else, and every operation in it can be
-written to an ONNX file (see `inference.export`).
+It takes pictures as cameras give them. Every operation in it can be written to an ONNX file; see
+`inference.export`.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor, nn
 
 from cardpose.inference.resize import at_least, at_most, resize
-from cardpose.network.model import COUNTS
-from cardpose.network.predict import count_interval
+from cardpose.network.intervals import count_interval
+from cardpose.network.model import COUNTS, CardPose
 from cardpose.pictures.letterbox import DETAIL, fit
 
-_TELLING = 4  # so many of the heatmaps' peaks say whether there is a packet
+_TELLING = 4  # number of highest peaks whose mean is the confidence
 
 
 class Outputs(NamedTuple):
-    """What is found in n pictures.
+    """What is predicted from n pictures.
 
-    `keypoints` (n, 8, 2) in pixels of the pictures; `visibility` (n, 8), how likely each is to be
-    seen; `cards` (n,), not rounded; `low` and `high` (n,), the ends of the 90 % interval, NaN where
-    the network has none; `confidence` (n,), under 0.5 where there is no packet; `rotation`
-    (n, 3, 3) and `box` (n, 8), the `pose.Pose` of the box; `corners` (n, 8), for each keypoint of
-    the box which of the keypoints it is.
+    Attributes:
+        keypoints: in pixels of the pictures.
+        visibility: probability that a keypoint is visible.
+        cards: count in cards, not rounded.
+        low, high: ends of its 90 % interval in cards; NaN where the network has no margins.
+        confidence: 0 to 1, under 0.5 where there is no packet.
+        rotation, box: the `pose.Pose` of the fitted box.
+        corners: for each keypoint of the box, the index of the keypoint that it is.
     """
 
-    keypoints: torch.Tensor
-    visibility: torch.Tensor
-    cards: torch.Tensor
-    low: torch.Tensor
-    high: torch.Tensor
-    confidence: torch.Tensor
-    rotation: torch.Tensor
-    box: torch.Tensor
-    corners: torch.Tensor
+    keypoints: Float32[Tensor, "n 8 2"]
+    visibility: Float32[Tensor, "n 8"]
+    cards: Float32[Tensor, " n"]
+    low: Float32[Tensor, " n"]
+    high: Float32[Tensor, " n"]
+    confidence: Float32[Tensor, " n"]
+    rotation: Float32[Tensor, "n 3 3"]
+    box: Float32[Tensor, "n 8"]
+    corners: Int64[Tensor, "n 8"]
 
 
 class EndToEnd(nn.Module):
-    """A network and all that stands before and behind it.
+    """A network with everything before and after it: resizing, and units of people.
 
     Args:
-        network, about: as `weights.load_network` returns them.
+        network, metadata: as `weights.load_network` returns them.
         count: the way of counting, one of `model.COUNTS`.
     """
 
-    def __init__(self, network, about, count):
+    def __init__(self, network: CardPose, metadata: Mapping[str, Any], count: str):
         super().__init__()
         self.network = network
         self.way = COUNTS.index(count)
-        self.size, self.deck, self.focal = about["image_size"], about["deck"], about["focal"]
-        self.margin = about["margins"] and about["margins"][count]
+        self.size, self.deck = metadata["image_size"], metadata["deck"]
+        self.focal = metadata["focal"]
+        self.margin = metadata["margins"] and metadata["margins"][count]
 
-    def forward(self, pictures):
-        """Count the packets in pictures.
-
-        Args:
-            pictures: (n, height, width, 3) uint8 RGB, upright.
-
-        Returns:
-            a `Counted`.
-        """
-        # As tensors, or a file would have the size of the one picture it was made with.
+    def forward(self, pictures: UInt8[Tensor, "n height width 3"]) -> Outputs:
+        """Find and count the packets in upright RGB pictures."""
+        # As tensors: an exported file would keep the size of the example as a constant.
         size = [torch.full((), pictures.shape[axis]) for axis in (2, 1)]
         inner, margin = fit(size, self.size, at_most, at_least)
         details = resize(pictures, size, inner, margin, self.size, DETAIL)
         small = resize(pictures, size, inner, margin, self.size, 1)
-        size, inner, margin = (torch.stack(pair).float() for pair in (size, inner, margin))
-        focal = self.focal * inner.max()
-        look = self.network.look(small, details, focal.expand(pictures.shape[0]))
-        points = (look.points - margin) * (size / inner)
-        cards = look.cards[:, self.way] * self.deck
+        full, fitted, offset = (torch.stack(pair).float() for pair in (size, inner, margin))
+        focal = self.focal * fitted.max()
+        found = self.network.predict(small, details, focal.expand(pictures.shape[0]))
+        points = (found.points - offset) * (full / fitted)
+        cards = found.cards[:, self.way] * self.deck
         low, high = count_interval(cards, self.margin)
-        peaks = look.peaks.topk(_TELLING, dim=1)[0].mean(dim=1)
+        peaks = found.peaks.topk(_TELLING, dim=1)[0].mean(dim=1)
         return Outputs(
             points,
-            look.visibility.sigmoid(),
+            found.visibility.sigmoid(),
             cards,
             low,
             high,
             peaks.clamp(0, 1),
-            look.pose.rotation.float(),
-            look.pose.numbers.float(),
-            look.corners,
+            found.pose.rotation.float(),
+            found.pose.numbers.float(),
+            found.corners,
         )

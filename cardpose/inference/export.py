@@ -1,22 +1,27 @@
-"""A trained network as one ONNX file, for whatever runs ONNX: phones, browsers, other languages.
+"""Export a trained network as one ONNX file, for phones, browsers and other languages.
 
-The file takes a picture of any size and gives places, visibility and count, see `end_to_end`;
-what else there is to know about it stands in its metadata.
+The file takes pictures of any size and gives keypoints, visibility and count; see `end_to_end`.
+Everything else that its users need is in its metadata.
 """
 
 import contextlib
 import json
 import warnings
+from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
+from typing import Any
 
 import onnx
 import torch
+from torch import Tensor
 
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
-from cardpose.geometry.pose import repeat_steps
+from cardpose.geometry.pose import Packet, repeat_steps
 from cardpose.inference.end_to_end import EndToEnd, Outputs
+from cardpose.network.model import CardPose
 
 OPSET = 20
-State = tuple[(torch.Tensor,) * 6]  # of `Packet`'s fits
+State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]  # of a fit, see `Packet`
 UNITS = {
     "keypoints": "pixels of the picture, (0, 0) the outer corner of its top-left one",
     "visibility": "probability",
@@ -28,23 +33,29 @@ UNITS = {
 }
 
 
-def export_onnx(path, network, about, count, metrics):
-    """Write a network and all that stands before and behind it as an ONNX file.
+def export_onnx(
+    path: str | PathLike,
+    network: CardPose,
+    metadata: Mapping[str, Any],
+    count: str,
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write a network, with everything before and after it, as an ONNX file.
 
     Args:
         path: of the file.
-        network, about: as `weights.load_network` returns them.
+        network, metadata: as `weights.load_network` returns them.
         count: the way of counting, one of `model.COUNTS`.
-        metrics: what `evaluation.evaluate` reported of it.
+        metrics: of the network, as `evaluation.evaluate` reports them.
     """
-    counter = EndToEnd(network, about, count).eval()
+    end_to_end = EndToEnd(network, metadata, count).eval()
     picture = torch.zeros(1, 48, 64, 3, dtype=torch.uint8)
     axes = {"pictures": {0: "n", 1: "height", 2: "width"}}
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of constants, which are meant to be constant
-        with _loops(network.packet, lambda: counter(picture)):
+        warnings.simplefilter("ignore")  # about constants in the graph, which are intended
+        with _loops(network.packet, lambda: end_to_end(picture)):
             torch.onnx.export(
-                counter,
+                end_to_end,
                 (picture,),
                 path,
                 dynamo=False,
@@ -55,24 +66,27 @@ def export_onnx(path, network, about, count, metrics):
             )
     model = onnx.load(path)
     _forget_shapes(model.graph)
-    known = {
-        **about,
+    stored = {
+        **metadata,
         "count": count,
         "keypoints": KEYPOINTS,
         "edges": EDGES,
         "units": UNITS,
         "metrics": metrics,
     }
-    onnx.helper.set_model_props(model, {"cardpose": json.dumps(known)})
+    onnx.helper.set_model_props(model, {"cardpose": json.dumps(stored)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
 
-def _forget_shapes(graph, is_loop=False):
-    """Take out the shapes noted inside a graph: those in a loop are of the one picture that it was
-    exported with, and engines that believe them fail on more."""
+def _forget_shapes(graph: onnx.GraphProto, is_loop: bool = False) -> None:
+    """Remove the shapes noted inside a graph.
+
+    Shapes inside loops are those of the single example picture; engines that rely on them fail on
+    larger batches.
+    """
     del graph.value_info[:]
-    if is_loop:  # the first inputs are its count and condition, which are numbers for good
+    if is_loop:  # the first two inputs are the loop's count and condition, always scalars
         for value in (*graph.input[2:], *graph.output[1:]):
             value.type.tensor_type.ClearField("shape")
     for node in graph.node:
@@ -82,9 +96,15 @@ def _forget_shapes(graph, is_loop=False):
 
 
 @contextlib.contextmanager
-def _loops(packet, call):
-    """Let the fits of boxes be loops in the file: written out step by step, they take ONNX Runtime
-    ten times as long to load. `call` has to fit all boxes once, as the export will."""
+def _loops(packet: Packet, call: Callable[[], Any]) -> Iterator[None]:
+    """Export the fits of boxes as loops.
+
+    Unrolled, they take ONNX Runtime ten times as long to load.
+
+    Args:
+        packet: the part of the network that fits boxes.
+        call: runs the network once, with the same fits as the export.
+    """
     loops = []
 
     def record(step, times, state, known):
@@ -104,9 +124,10 @@ def _loops(packet, call):
 
 
 def _loop(step, state, known):
+    """Compile a step of a fit, and a loop of it that becomes one ONNX operator."""
     traced = torch.jit.trace(lambda *both: step(*both), (state, list(known)), check_trace=False)
 
-    def loop(times: int, state: State, known: list[torch.Tensor]):
+    def loop(times: int, state: State, known: list[Tensor]):
         for _ in range(times):
             state = traced(state, known)
         return state

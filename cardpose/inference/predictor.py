@@ -1,27 +1,37 @@
-"""A trained network, ready to look at pictures.
+"""Count the cards of packets in pictures.
+
+    import cv2
 
     from cardpose.inference.predictor import load
 
     predictor = load("models/cardpose.onnx")
     result = predictor.predict(cv2.imread("photo.jpg"))
-    print(result.cards, result.keypoints[result.visible])
+    if result.packet:
+        print(f"{result.cards:.1f} cards ({result.low:.1f} to {result.high:.1f})")
+        print(result.keypoints[result.visible])
 
-A .onnx file is run by ONNX Runtime, and nothing here then imports torch; a .safetensors file is
-run by torch. Neither kind of file can hold code.
+ONNX Runtime runs .onnx files, without torch or pandas; torch runs .safetensors files. Neither kind
+of file can hold code.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from cardpose.common.errors import InputError, join_names
 from cardpose.geometry.bundle import count_recording
-from cardpose.inference.backends import LOADERS
+from cardpose.inference.backends import LOADERS, Run
 
-SURE = 0.5  # confidence and visibility from which on a packet, or a corner, is said to be there
-TOGETHER = 4  # pictures of one size that are looked at together; more are no faster
-PIXELS = 2**22  # and about how many pixels these may have
+SURE = 0.5  # least confidence of a packet, least visibility of a visible keypoint
+BATCH_PICTURES = 4  # most pictures of one size in a batch; larger batches are no faster
+BATCH_PIXELS = 2**22  # most pixels in a batch, unless one picture has more
+
+Picture = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,108 +39,120 @@ class Result:
     """What one picture shows.
 
     Attributes:
-        cards: the count, not rounded.
-        low, high: ends of its 90 % interval, in cards; NaN where the network has none.
-        keypoints: (8, 2) float32 places in pixels of the picture, x right and y down; (0, 0) is
-            the outer corner of the top-left pixel. In the order of `keypoints.KEYPOINTS`, the
-            hidden ones too.
-        visibility: (8,) float32 probability, 0 to 1, that a keypoint can be seen.
-        confidence: 0 to 1, how sure the network is that there is a packet at all.
+        cards: count in cards, not rounded.
+        low, high: ends of its 90 % interval, in cards; NaN where the network has no margins.
+        keypoints: the eight corners in the order of `keypoints.KEYPOINTS`, hidden ones included.
+            In pixels of the picture, x right and y down; (0, 0) is the outer corner of the
+            top-left pixel.
+        visibility: probability that a keypoint is visible, 0 to 1.
+        confidence: how sure the network is that the picture shows a packet, 0 to 1.
         width, height: of the picture, in pixels.
-        pose: the box that was fitted, for `Predictor.count_recording`.
+        pose: rotation, numbers and corners of the fitted box, for `Predictor.count_recording`.
     """
 
     cards: float
     low: float
     high: float
-    keypoints: np.ndarray
-    visibility: np.ndarray
+    keypoints: Float32[np.ndarray, "8 2"]
+    visibility: Float32[np.ndarray, " 8"]
     confidence: float
     width: int
     height: int
     pose: tuple
 
     @property
-    def visible(self):
-        """(8,) bool, which keypoints can be seen."""
+    def visible(self) -> Bool[np.ndarray, " 8"]:
+        """Which keypoints are visible."""
         return self.visibility > SURE
 
     @property
-    def corners(self):
-        """(8,) for each corner of the box that was fitted, which of the keypoints it is."""
+    def corners(self) -> Int64[np.ndarray, " 8"]:
+        """For each keypoint of the fitted box, the index of the keypoint that it is."""
         return self.pose[-1]
 
     @property
-    def packet(self):
-        """Whether there is a packet at all; where there is none, the rest means nothing."""
+    def packet(self) -> bool:
+        """Whether the picture shows a packet; the other attributes mean nothing if it does not."""
         return self.confidence >= SURE
 
 
 @dataclass(frozen=True)
 class RecordingCount:
-    """A whole recording: `cards`, not rounded, and how many `frames` showed the packet."""
+    """Count of a recording.
+
+    Attributes:
+        cards: in cards, not rounded.
+        frames: number of frames that show a packet.
+    """
 
     cards: float
     frames: int
 
 
 class Predictor:
-    """Made by `load`; `about` is what the file says of its network, a dict."""
+    """A network ready to predict. Make one with `load`.
 
-    def __init__(self, run, about):
-        self.about = about
+    Attributes:
+        metadata: what the network's file says about it.
+    """
+
+    def __init__(self, run: Run, metadata: dict[str, Any]):
+        self.metadata = metadata
         self._run = run
 
-    def predict(self, picture, rgb=False):
-        """Look at one picture.
+    def predict(self, picture: Picture, rgb: bool = False) -> Result:
+        """Find and count the packet in one picture.
 
         Args:
-            picture: (height, width, 3) uint8, upright, of any size; its channels blue, green,
-                red, as `cv2.imread` gives them.
-            rgb: the channels are red, green, blue, as Pillow and imageio give them.
-
-        Returns:
-            a `Result`.
+            picture: uint8, upright, of any size; channels in the order blue, green, red, as
+                `cv2.imread` returns them.
+            rgb: whether the channels are in the order red, green, blue, as Pillow and imageio
+                return them.
 
         Raises:
-            InputError: it is no such picture.
+            InputError: `picture` is not such an array.
         """
         return self.predict_batch([picture], rgb)[0]
 
-    def predict_batch(self, pictures, rgb=False):
-        """Look at many pictures, faster where several have one size.
+    def predict_batch(
+        self, pictures: Sequence[Picture] | UInt8[np.ndarray, "n height width 3"], rgb: bool = False
+    ) -> list[Result]:
+        """Find and count the packets in many pictures, faster where several have one size.
 
         Args:
-            pictures: a list of pictures as `predict` takes them, or an array (n, height, width,
-                3).
+            pictures: as `predict` takes them, or all in one array.
+            rgb: as `predict` takes it.
 
         Returns:
-            a list of `Result`, in the same order.
+            results in the order of `pictures`.
+
+        Raises:
+            InputError: one of `pictures` is not such an array.
         """
-        by_size = {}
+        by_size: dict[tuple[int, ...], list[int]] = {}
         for i, picture in enumerate(pictures):
             _check(picture)
             by_size.setdefault(picture.shape, []).append(i)
-        results = [None] * len(pictures)
+        results = {}
         for (height, width, _), rows in by_size.items():
-            together = max(1, min(TOGETHER, PIXELS // (height * width)))
-            for first in range(0, len(rows), together):
-                group = rows[first : first + together]
+            size = max(1, min(BATCH_PICTURES, BATCH_PIXELS // (height * width)))
+            for first in range(0, len(rows), size):
+                group = rows[first : first + size]
                 batch = np.stack([pictures[i] for i in group])
-                found = self._run(batch if rgb else np.ascontiguousarray(batch[..., ::-1]))
-                for i, row in zip(group, zip(*found, strict=True), strict=True):
+                outputs = self._run(batch if rgb else np.ascontiguousarray(batch[..., ::-1]))
+                for i, row in zip(group, zip(*outputs, strict=True), strict=True):
                     results[i] = _result(row, width, height)
-        return results
+        return [results[i] for i in range(len(pictures))]
 
-    def count_recording(self, results):
-        """Count a recording from all its frames: better than from any one of them.
+    def count_recording(self, results: Sequence[Result]) -> RecordingCount | None:
+        """Count the packet of a recording, more exactly than any single frame does.
 
         Args:
-            results: of frames of one video, or of photographs by one camera, of one packet that
-                nobody touched meanwhile, in the order they were taken.
+            results: of frames of one video, or of photographs by one camera, in the order they
+                were taken. They show one packet that nobody touched meanwhile.
 
         Returns:
-            a `Count`, or None where no frame shows a packet.
+            the count, or None where no frame shows a packet.
 
         Raises:
             InputError: the pictures have different sizes.
@@ -144,27 +166,31 @@ class Predictor:
                 f"pictures of a recording should have one size (got {join_names(sizes)})"
             )
         cards = np.array([result.cards for result in found])
-        count = self._by_box(found, cards, sizes[0]) if self.about["count"] == "both" else None
+        box = self.metadata["count"] == "both"
+        count = self._count_by_box(found, cards, sizes[0]) if box else None
         return RecordingCount(float(np.median(cards)) if count is None else count, len(found))
 
-    def _by_box(self, results, cards, size):
+    def _count_by_box(
+        self, results: list[Result], cards: Float64[np.ndarray, " n"], size: tuple[int, int]
+    ) -> float | None:
         rotation, numbers, corners = (
             np.stack(part) for part in zip(*(result.pose for result in results), strict=True)
         )
         points = np.stack([result.keypoints for result in results]).astype(float)
         visible = np.stack([result.visible for result in results])
         poses = rotation, numbers
-        return count_recording(cards, points, visible, poses, corners, size, self.about)
+        return count_recording(cards, points, visible, poses, corners, size, self.metadata)
 
 
-def load(path, threads=None):
-    """The network in a .onnx or .safetensors file that `dvc repro` made, as a `Predictor`.
+def load(path: str | PathLike, threads: int | None = None) -> Predictor:
+    """Load the network in an .onnx or .safetensors file of `dvc repro`.
 
     Args:
-        threads: how many processor cores to use; None leaves it to ONNX Runtime or torch.
+        path: of the file.
+        threads: number of processor cores to use; None leaves it to ONNX Runtime or torch.
 
     Raises:
-        InputError: the file is missing, or no network of this project.
+        InputError: the file is missing, or holds no network of this project.
     """
     path = Path(path)
     if path.suffix not in LOADERS:
@@ -176,19 +202,20 @@ def load(path, threads=None):
     return predictor
 
 
-def _try_out(path, predictor):
-    """Refuse a network that has not our inputs and outputs, or says no numbers."""
+def _try_out(path: Path, predictor: Predictor) -> None:
+    """Refuse a network with other inputs or outputs, or with outputs that are not finite."""
     try:
         result = predictor.predict(np.full((48, 64, 3), 127, np.uint8))
         numbers = np.array([result.cards, result.confidence, *result.keypoints.ravel()])
         works = np.isfinite(numbers).all() and result.keypoints.shape == (8, 2)
-    except Exception:  # as above
+    except Exception:  # ONNX Runtime raises a dozen kinds, with no other common base
         works = False
     if not works:
         raise InputError(f"{path}: should be a network that cardpose made; this one does not work")
 
 
-def _check(picture):
+def _check(picture: Any) -> None:
+    """Refuse what is not a picture."""
     if not isinstance(picture, np.ndarray):
         raise InputError(f"a picture should be a numpy array (got {type(picture).__name__})")
     shape = picture.shape
@@ -199,8 +226,8 @@ def _check(picture):
         )
 
 
-def _result(row, width, height):
-    """A `Result` from one row of each of OUTPUTS."""
+def _result(row: tuple, width: int, height: int) -> Result:
+    """Make a `Result` from one row of each of `backends.OUTPUTS`."""
     keypoints, visibility, cards, low, high, confidence, *pose = row
     return Result(
         cards=float(cards),

@@ -1,61 +1,84 @@
 """Resize pictures inside the exported network."""
 
+from collections.abc import Sequence
+
 import torch
+from jaxtyping import Bool, Float32, Int64, Integer, UInt8
+from torch import Tensor
 
 from cardpose.pictures.letterbox import GREY
 
+Scalar = Integer[Tensor, ""]
 
-def resize(pictures, size, inner, margin, target, times):
-    """Pictures fitted into `target` as `pictures.resize_to_fit` does, to whole values.
+
+def resize(
+    pictures: UInt8[Tensor, "n height width 3"],
+    size: Sequence[Scalar],
+    inner: Sequence[Scalar],
+    margin: Sequence[Scalar],
+    target: Sequence[int],
+    times: int,
+) -> Float32[Tensor, "n 3 target_height target_width"]:
+    """Fit pictures into `target` as `letterbox.resize_to_fit` does, and round colours.
 
     Args:
-        pictures: (n, height, width, 3) uint8.
-        size: their (width, height); inner, margin: what `fit` says of it, all as tensors.
+        pictures: of one size, of any.
+        size: their (width, height) as tensors.
+        inner, margin: what `letterbox.fit` returns for them, as tensors.
         target: (width, height) in pixels.
-        times: how much larger everything shall be.
+        times: factor by which target, inner and margin are enlarged.
 
     Returns:
-        (n, 3, times target height, times target width) float32, 0 to 255.
+        pictures of `times` the target's size, 0 to 255.
     """
     (columns, across, x), (rows, down, y) = (
         _taps(pixels, times * side, times * before, times * outer)
         for pixels, side, before, outer in zip(size, inner, margin, target, strict=True)
     )
-    # First the rows, then, once they are turned, the columns: what lies side by side is fetched
-    # quickly.
-    taken = down[:, None] @ pictures.flatten(2)[:, rows].float()  # (n, rows, 1, 3 width)
-    taken = taken.unflatten(3, (-1, 3)).permute(0, 3, 4, 1, 2).flatten(2)  # (n, width, 3 rows)
-    taken = across[:, None] @ taken[:, columns]  # (n, columns, 1, 3 rows)
-    taken = taken.unflatten(3, (3, -1)).permute(0, 3, 4, 1, 2).flatten(3)
-    return torch.where(y[:, None] & x, (taken + 0.5).floor(), float(GREY))
+    # Rows first; then, transposed, columns: reading neighbours in memory is fast.
+    resized = down[:, None] @ pictures.flatten(2)[:, rows].float()  # (n, rows, 1, 3 width)
+    resized = resized.unflatten(3, (-1, 3)).permute(0, 3, 4, 1, 2).flatten(2)  # (n, width, 3 rows)
+    resized = across[:, None] @ resized[:, columns]  # (n, columns, 1, 3 rows)
+    resized = resized.unflatten(3, (3, -1)).permute(0, 3, 4, 1, 2).flatten(3)
+    return torch.where(y[:, None] & x, (resized + 0.5).floor(), float(GREY))
 
 
-def _taps(size, inner, margin, outer):
-    """Which pixels of a row are averaged for each of a resized one, as OpenCV does it: those that
-    it covers, by how much (INTER_AREA), or, where it is enlarged, the two that it lies between.
+def _taps(
+    size: Scalar, inner: Scalar, margin: Scalar, outer: int
+) -> tuple[Int64[Tensor, "outer k"], Float32[Tensor, "outer k"], Bool[Tensor, " outer"]]:
+    """Return which pixels of a row make up each pixel of the resized row, as OpenCV does it.
+
+    A smaller row averages the pixels that each of its pixels covers, weighted by the covered part
+    (INTER_AREA). A larger row interpolates between two pixels (INTER_LINEAR).
 
     Args:
-        size: pixels of the row; inner: of the resized one, margin: before it, outer: with margins.
+        size: pixels of the row.
+        inner: pixels of the resized row.
+        margin: pixels before the resized row.
+        outer: pixels of the resized row and both its margins.
 
     Returns:
-        (outer, k) indices, (outer, k) weights, (outer,) whether it is no margin.
+        indices of pixels, their weights, and which pixels of the resized row are no margin.
     """
-    k = size // inner + 2 * (size % inner).clamp(max=1)  # so many at most
+    k = size // inner + 2 * (size % inner).clamp(max=1)  # most pixels that one pixel covers
     place = torch.arange(outer) - margin
     scale = size.double() / inner
     start = place * scale
     middle = start + (scale - 1) / 2
     shrunk = scale >= 1
-    at = torch.where(shrunk, start, middle).floor()[:, None] + torch.arange(k)
+    steps = torch.arange(k)  # type: ignore[call-overload]  # k stays a tensor for the export
+    at = torch.where(shrunk, start, middle).floor()[:, None] + steps
     covered = torch.minimum(at + 1, start[:, None] + scale) - torch.maximum(at, start[:, None])
     between = 1 - (at - middle[:, None]).abs()
     weights = torch.where(shrunk, covered / scale, between).clamp(0, 1)
     return at.clamp(0, size - 1).long(), weights.float(), (place >= 0) & (place < inner)
 
 
-def at_most(a, b):
+def at_most(a: Scalar, b: int) -> Scalar:
+    """Return the smaller of both; `min` would leave no trace in the exported network."""
     return a.clamp(max=b)
 
 
-def at_least(a, b):
+def at_least(a: Scalar, b: int) -> Scalar:
+    """Return the larger of both; `max` would leave no trace in the exported network."""
     return a.clamp(min=b)

@@ -1,22 +1,29 @@
-"""Building blocks of the network."""
+"""Building blocks of the network's parts."""
 
 import torch
-from torch import nn
+from jaxtyping import Float, Num
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def sample_colours(details, places):
-    """Colours of `details` at places (n, k, rows, columns, 2) in its pixels, as `sample` does:
-    (n, k, 3, rows, columns)."""
+def sample_colours(
+    details: Num[Tensor, "n 3 height width"], places: Float[Tensor, "n k rows columns 2"]
+) -> Float[Tensor, "n k 3 rows columns"]:
+    """Sample the colours of `details` at places in its pixels, bilinear between pixel centres.
+
+    Places outside of the picture have the colour of its nearest pixel.
+    """
     n, k, rows, columns, _ = places.shape
     size = torch.tensor([details.shape[3], details.shape[2]], device=details.device)
     at = (2 * places / size - 1).reshape(n, k * rows, columns, 2)
-    cut = F.grid_sample(details.float(), at, padding_mode="border", align_corners=False)
-    return cut.reshape(n, 3, k, rows, columns).transpose(1, 2)
+    colours = F.grid_sample(details.float(), at, padding_mode="border", align_corners=False)
+    return colours.reshape(n, 3, k, rows, columns).transpose(1, 2)
 
 
-def conv(inputs, outputs, stride=1, kernel=3, groups=1):
-    """Convolution, batch norm, ReLU."""
+def conv(
+    inputs: int, outputs: int, stride: int | tuple[int, int] = 1, kernel: int = 3, groups: int = 1
+) -> nn.Sequential:
+    """Build a convolution with batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -24,16 +31,17 @@ def conv(inputs, outputs, stride=1, kernel=3, groups=1):
     )
 
 
-def two_convs(inputs, outputs):
-    """A level of the plain encoder, which halves the size: two 3 x 3 convolutions."""
+def two_convs(inputs: int, outputs: int) -> nn.Sequential:
+    """Build a level of the plain encoder: two 3 x 3 convolutions, the first with stride 2."""
     return nn.Sequential(conv(inputs, outputs, stride=2), conv(outputs, outputs))
 
 
-def inverted_residual(inputs, outputs):
-    """A level of the encoder, which halves the size: a convolution channel by channel between two
-    1 x 1 convolutions, the first of which widens; after M. Sandler et al., "MobileNetV2: Inverted
-    Residuals and Linear Bottlenecks", CVPR 2018, with 5 x 5 in the middle. A block that halves the
-    size has no shortcut.
+def inverted_residual(inputs: int, outputs: int) -> nn.Sequential:
+    """Build a level of the inverted encoder, which halves the size.
+
+    A 1 x 1 convolution widens, a 5 x 5 convolution filters channel by channel with stride 2, and a
+    1 x 1 convolution narrows; after M. Sandler et al., "MobileNetV2: Inverted Residuals and Linear
+    Bottlenecks", CVPR 2018, which filters with 3 x 3. Blocks with stride 2 have no shortcut.
     """
     wide = 3 * inputs
     return nn.Sequential(
@@ -44,6 +52,6 @@ def inverted_residual(inputs, outputs):
     )
 
 
-def two_layers(inputs, hidden, outputs):
-    """Two fully connected layers, ReLU between them."""
+def two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Build two fully connected layers with ReLU between them."""
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))

@@ -1,13 +1,16 @@
-"""Close-ups: the small squares round a packet's corners that the network looks at a second time.
+"""Close-ups: small squares round the keypoints, in which the network refines their places.
 
-They are cut from `details`, the pictures at DETAIL times the network's size. Places are given in
-pixels of the network's picture all the same.
+They are cut from `details`, the pictures at DETAIL times the size of the network's pictures. Points
+are in pixels of the network's pictures, steps within a close-up in detail pixels.
 """
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Float, Num, UInt8
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardpose.geometry.keypoints import N_KEYPOINTS
@@ -18,15 +21,12 @@ from cardpose.pictures.letterbox import DETAIL
 SIDE = 40  # of a close-up, in detail pixels
 
 
-def sample_closeups(details, points):
-    """Close-ups round places, bilinear between pixels.
+def sample_closeups(
+    details: Num[Tensor, "n 3 height width"], points: Float[Tensor, "n 8 2"]
+) -> Float[Tensor, "n 8 3 side side"]:
+    """Cut upright close-ups round points, bilinear between pixel centres.
 
-    Args:
-        details: (n, 3, DETAIL height, DETAIL width), uint8 or float.
-        points: (n, 8, 2) places in the network's pictures.
-
-    Returns:
-        (n, 8, 3, SIDE, SIDE) float, 0 to 255; beyond its edge a picture goes on as it ends.
+    Beyond the picture's edge, its outermost pixels repeat. Colours keep their range.
     """
     steps = torch.arange(SIDE, device=details.device) + 0.5 - SIDE / 2
     down, right = torch.meshgrid(steps, steps, indexing="ij")
@@ -35,21 +35,22 @@ def sample_closeups(details, points):
     )
 
 
-def cut(detail, points, turn):
-    """Turned close-ups of one picture, as `sample` cuts straight ones, with OpenCV.
+def cut(
+    detail: UInt8[np.ndarray, "height width 3"],
+    points: Float[np.ndarray, "8 2"],
+    turn: Float[np.ndarray, "2 2"],
+) -> UInt8[np.ndarray, "8 side side 3"]:
+    """Cut turned close-ups of one picture with OpenCV; `sample_closeups` cuts upright ones.
 
     Args:
-        detail: (DETAIL height, DETAIL width, 3) uint8.
-        points: (8, 2) places in the network's picture.
-        turn: (2, 2) from steps in a close-up to steps in `detail`.
-
-    Returns:
-        (8, SIDE, SIDE, 3) uint8.
+        detail: the picture at DETAIL times the size of the network's picture.
+        points: in pixels of the network's picture.
+        turn: matrix from steps in a close-up to steps in `detail`.
     """
     middle = np.array([SIDE, SIDE]) / 2
     closeups = np.empty((len(points), SIDE, SIDE, 3), np.uint8)
     for closeup, point in zip(closeups, points, strict=True):
-        # cv2 counts from the middle of the first pixel, we from its corner.
+        # OpenCV's origin is the middle of the first pixel, ours is its outer corner.
         shift = DETAIL * point - 0.5 - turn @ (middle - 0.5)
         cv2.warpAffine(
             detail,
@@ -63,35 +64,35 @@ def cut(detail, points, turn):
 
 
 class Closer(nn.Module):
-    """Moves corners by what is seen close up, and counts from where they then are.
+    """Refines keypoints in close-ups, and counts cards from the refined keypoints.
 
-    A label is a pixel or two off, a count never is: taught with both, this finds the corners that
-    give the right count. It has a geometry of its own, which learns how real packets differ from
-    the simulated ones.
+    It is trained with labels and counts together: labels are a pixel or two off, counts are exact.
+    Its `geometry` starts as a copy of the head's and then learns how real packets differ from
+    simulated ones.
 
     Args:
         hidden: width of the fully connected layers.
         image_size: (width, height) of the network's picture in pixels.
     """
 
-    def __init__(self, hidden, image_size):
+    def __init__(self, hidden: int, image_size: Sequence[int]):
         super().__init__()
         self.features = nn.Sequential(conv(3, 24, stride=2), conv(24, 48, stride=2), conv(48, 48))
         self.join = nn.Linear(48 * (SIDE // 4) ** 2, hidden)
-        self.which = nn.Parameter(torch.zeros(N_KEYPOINTS, hidden))  # the corners look different
+        self.which = nn.Parameter(torch.zeros(N_KEYPOINTS, hidden))  # a bias for each keypoint
         self.move = nn.Linear(hidden, 2)
         nn.init.normal_(self.move.weight, std=1e-3)
         nn.init.zeros_(self.move.bias)
         self.geometry = GeometryHead(hidden, image_size)
 
-    def forward(self, closeups):
-        """How far the corners are from the middle of their close-ups.
+    def forward(self, closeups: Num[Tensor, "n 8 3 side side"]) -> Float[Tensor, "n 8 2"]:
+        """Predict where the keypoints are in their close-ups.
 
         Args:
-            closeups: (n, 8, 3, SIDE, SIDE), 0 to 255, uint8 or float.
+            closeups: RGB, 0 to 255.
 
         Returns:
-            (n, 8, 2) steps right and down, in pixels of the close-ups.
+            steps right and down from the middle of each close-up, in detail pixels.
         """
         x = self.features(closeups.flatten(0, 1).float() / 127.5 - 1).flatten(1)
         x = self.join(x).unflatten(0, (-1, N_KEYPOINTS)) + self.which

@@ -1,51 +1,67 @@
 """The heads that count cards and predict visibility."""
 
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardpose.geometry.keypoints import EDGES, FLIP, N_KEYPOINTS
 from cardpose.network.blocks import two_layers
 
-SHAPE = 5 * 8 - 5  # numbers in a packet's shape, see `shape_of`
+SHAPE = 5 * 8 - 5  # how many numbers `shape_of` returns for each packet
+_UPRIGHTS = EDGES[8:]  # the edges between the face and the back
 
 
 class Head(nn.Module):
-    """From the corners' places and the picture's features to the count and the visibility.
+    """Counts cards and predicts visibility, from a picture's features and its keypoints.
 
-    `picture` counts from the features; `geometry` from the corners alone: it is taught on simulated
-    packets (`parts.learn_geometry`) and left as it is when pictures come.
+    `picture` counts from the features, `geometry` from the keypoints alone. `geometry` is trained
+    on simulated packets (`training.parts.learn_geometry`) and stays fixed when pictures are
+    trained on.
 
     Args:
-        n_looks: how many features of the picture there are.
+        features: number of features of a picture.
         hidden: width of the layers.
-        image_size: (width, height) of the picture in pixels.
+        image_size: (width, height) of the network's picture in pixels.
     """
 
-    def __init__(self, n_looks, hidden, image_size):
+    def __init__(self, features: int, hidden: int, image_size: Sequence[int]):
         super().__init__()
         self.geometry = GeometryHead(hidden, image_size).requires_grad_(False)
-        self.visible = two_layers(n_looks, hidden, N_KEYPOINTS)
-        self.picture = two_layers(n_looks, hidden, 1)
+        self.visible = two_layers(features, hidden, N_KEYPOINTS)
+        self.picture = two_layers(features, hidden, 1)
 
-    def forward(self, points, looks):
-        """(n, 2) cards as a share of the deck and (n, 8) visibility as logits."""
-        logits = self.visible(looks)
-        estimate = self.geometry(points, logits.detach() > 0).clamp(-0.1, 1.1)
-        return torch.cat([self.picture(looks), estimate[:, None]], dim=1), logits
+    def forward(
+        self, points: Float[Tensor, "n 8 2"], features: Float[Tensor, "n features"]
+    ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 8"]]:
+        """Count cards and predict visibility.
+
+        Args:
+            points: keypoints in pixels of the network's picture.
+            features: of the picture.
+
+        Returns:
+            counts as a share of the deck, in the first two of the ways in `model.COUNTS`, and
+            visibility as logits.
+        """
+        visibility = self.visible(features)
+        by_keypoints = self.geometry(points, visibility.detach() > 0).clamp(-0.1, 1.1)
+        return torch.cat([self.picture(features), by_keypoints[:, None]], dim=1), visibility
 
 
 class GeometryHead(nn.Module):
-    """From the places of a packet's corners to the number of cards: three fully connected layers.
+    """Counts cards from keypoints: three fully connected layers.
 
-    A packet's mirror image holds as many cards: the count is the mean of both.
+    A packet's mirror image holds as many cards, so the count is the mean over both images.
 
     Args:
         hidden: width of the layers.
-        image_size: (width, height) of the picture in pixels.
+        image_size: (width, height) of the network's picture in pixels.
     """
 
-    def __init__(self, hidden, image_size):
+    def __init__(self, hidden: int, image_size: Sequence[int]):
         super().__init__()
         self.image_size = image_size
         self.layers = nn.Sequential(
@@ -56,43 +72,50 @@ class GeometryHead(nn.Module):
             nn.Linear(hidden, 1),
         )
 
-    def forward(self, points, seen):
-        """(n,) cards as a share of the deck, from corners (n, 8, 2) of which some are seen."""
-        other = points[:, FLIP] * points.new_tensor([-1, 1]) + points.new_tensor(
+    def forward(
+        self, points: Float[Tensor, "n 8 2"], visible: Bool[Tensor, "n 8"]
+    ) -> Float[Tensor, " n"]:
+        """Count cards, as a share of the deck, from the visible ones of the keypoints."""
+        mirrored = points[:, FLIP] * points.new_tensor([-1, 1]) + points.new_tensor(
             [self.image_size[0], 0]
         )
-        shape = shape_of(points, seen, self.image_size)
-        mirrored = shape_of(other, seen[:, FLIP], self.image_size)
-        return (self.layers(shape) + self.layers(mirrored))[:, 0] / 2
+        shape = shape_of(points, visible, self.image_size)
+        mirrored_shape = shape_of(mirrored, visible[:, FLIP], self.image_size)
+        return (self.layers(shape) + self.layers(mirrored_shape))[:, 0] / 2
 
 
-def shape_of(points, seen, image_size):
-    """A packet's shape as numbers of size one: where its corners are, freed of place and scale.
+def shape_of(
+    points: Float[Tensor, "n 8 2"], visible: Bool[Tensor, "n 8"], image_size: Sequence[int]
+) -> Float[Tensor, "n 35"]:
+    """Describe a packet's shape by SHAPE numbers of order 1, whatever its place and scale.
+
+    Invisible keypoints have no influence.
 
     Args:
-        points: (n, 8, 2) places in pixels.
-        seen: (n, 8) bool; what is not seen counts nothing.
+        points: keypoints in pixels.
+        visible: which of them to use.
         image_size: (width, height) of the picture in pixels.
 
     Returns:
-        (n, 35): the four upright edges as vectors, magnified, since a card is a small part of
-        them; the corners, relative to their middle, in units of their spread; which are seen;
-        spread and middle as shares of the picture.
+        in this order: the four upright edges as vectors, times ten, since a single card changes
+        them little; the keypoints relative to their middle; which keypoints are visible; spread
+        and middle of the keypoints as shares of the picture. Vectors are in units of the spread,
+        which is the root mean square distance from the middle.
     """
     size = torch.tensor(image_size, dtype=points.dtype, device=points.device)
-    known = seen.to(points.dtype)[..., None]
-    number = known.sum(dim=1).clamp(min=1)
-    middle = (points * known).sum(dim=1) / number
-    offset = (points - middle[:, None]) * known
+    mask = visible.to(points.dtype)[..., None]
+    number = mask.sum(dim=1).clamp(min=1)
+    middle = (points * mask).sum(dim=1) / number
+    offset = (points - middle[:, None]) * mask
     spread = (offset.pow(2).sum(dim=(1, 2)) / number[:, 0]).clamp(min=1).sqrt()
     offset = offset / spread[:, None, None]
-    a, b = zip(*EDGES[8:], strict=True)
-    uprights = (offset[:, list(a)] - offset[:, list(b)]) * known[:, list(a)] * known[:, list(b)]
+    a, b = zip(*_UPRIGHTS, strict=True)
+    uprights = (offset[:, list(a)] - offset[:, list(b)]) * mask[:, list(a)] * mask[:, list(b)]
     return torch.cat(
         [
             10 * uprights.flatten(1),
             offset.flatten(1),
-            known[..., 0],
+            mask[..., 0],
             5 * spread[:, None] / size[0],
             2 * middle / size - 1,
         ],
@@ -100,14 +123,12 @@ def shape_of(points, seen, image_size):
     )
 
 
-def at_corners(features, heatmaps):
-    """The features at each heatmap's peak.
+def at_corners(
+    features: Float[Tensor, "n channels h w"], heatmaps: Float[Tensor, "n k h w"]
+) -> Float[Tensor, "n k*channels"]:
+    """Average the features round the peak of each heatmap.
 
-    Args:
-        features: (n, c, h, w); heatmaps: (n, 8, h, w).
-
-    Returns:
-        (n, 8 c).
+    Pixels weigh by how far the heatmap exceeds 0.3 of its peak there.
     """
     weights = F.relu(heatmaps - 0.3 * heatmaps.amax(dim=(2, 3), keepdim=True)).flatten(2)
     weights = weights / weights.sum(dim=2, keepdim=True).clamp(min=1e-4)

@@ -1,17 +1,29 @@
-"""The network: a small UNet for the heatmaps, and beside it a head for the count.
+"""The network: a small UNet that draws heatmaps, a head that counts, and a refinement in detail.
 
-The heatmaps reach the head detached from the graph: the count learns from where the corners are,
-but never bends the heatmaps. A third part looks at each corner again, close up, and moves it to
-where the count and the labels say it should be. A fourth traces the edges of the box that the
-corners are the corners of. So there are three ways of counting, which can be compared: from the
-picture, from the keypoints of the first look alone, and from all that is seen.
+1. The UNet draws one heatmap for each keypoint. Its encoder halves the picture's size level by
+   level (`stem`, `down`); its decoder climbs back (`narrow`, `up`), and a last convolution
+   (`heatmaps`) draws.
+2. The head (`head`) counts cards and predicts visibility. Its features are the encoder's deepest
+   ones, averaged over the picture; the decoder's last ones at the heatmaps' peaks; and the heights
+   of the peaks. The heatmaps reach it detached from the graph. Hence the losses of count and
+   visibility reach the encoder and, through the features at the peaks, the decoder, but never the
+   last convolution.
+3. Close-ups round the keypoints, cut from a larger picture, refine the keypoints (`closer`).
+4. A box of a card's width and length is fitted to the keypoints (`packet`). Strips along its edges
+   are cut from the larger picture, the edges are traced in them (`tracer`), and the box is fitted
+   again, to keypoints and edges.
+
+So there are three ways of counting, which can be compared: from the `picture`'s features, from the
+`keypoints` of the heatmaps alone, and from `both`, the box and the refined keypoints.
 """
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int, Num
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardpose.geometry.heatmaps import decode
@@ -25,166 +37,236 @@ from cardpose.network.strips import Tracer
 from cardpose.pictures.letterbox import DETAIL
 
 COUNTS = ("picture", "keypoints", "both")  # the ways of counting
-CLEAR = 0.8  # so high is the heatmap of a keypoint that is believed wholly
+CLEAR = 0.8  # height from which a heatmap's peak gives its keypoint full weight
+_FAINTEST = 0.05  # weight of a keypoint without a peak, relative to a clear one
+_BOX_PARTS = 4  # weight of the box's count in `both`, relative to that of the refined keypoints
+_EDGE_BLUR = 0.05  # detail pixels, added to the error that the tracer expects of itself
+
+
+class WholePicture(NamedTuple):
+    """What the network reads from n whole pictures, before close-ups and strips.
+
+    Attributes:
+        heatmaps: with gradients; everything below is computed from them detached.
+        points: keypoints in pixels of the network's picture.
+        peaks: heights of the heatmaps' peaks, about 1 where a keypoint is found.
+        cards: counts as a share of the deck, in the first two of the ways in COUNTS.
+        visibility: as logits.
+    """
+
+    heatmaps: Float[Tensor, "n 8 rows columns"]
+    points: Float[Tensor, "n 8 2"]
+    peaks: Float[Tensor, "n 8"]
+    cards: Float[Tensor, "n 2"]
+    visibility: Float[Tensor, "n 8"]
 
 
 class Prediction(NamedTuple):
-    """What a network says of n pictures: `cards` (n, 3) as a share of the deck, one column each of
-    COUNTS; `points` (n, 8, 2) in pixels of its picture; `visibility` (n, 8) as logits; `peaks`
-    (n, 8) how high the heatmaps' peaks are; the `pose` of the box; and `corners` (n, 8): for each
-    keypoint of that box which of the points it is."""
+    """What the network predicts from n pictures.
 
-    cards: torch.Tensor
-    points: torch.Tensor
-    visibility: torch.Tensor
-    peaks: torch.Tensor
+    Attributes:
+        cards: counts as a share of the deck, one column for each way in COUNTS.
+        points: keypoints in pixels of the network's picture.
+        visibility: as logits.
+        peaks: heights of the heatmaps' peaks, in the order of the heatmaps.
+        pose: of the fitted box.
+        corners: for each keypoint of the box, the index of the point that it is.
+    """
+
+    cards: Float[Tensor, "n 3"]
+    points: Float[Tensor, "n 8 2"]
+    visibility: Float[Tensor, "n 8"]
+    peaks: Float[Tensor, "n 8"]
     pose: Pose
-    corners: torch.Tensor
+    corners: Int[Tensor, "n 8"]
 
 
 class BoxFit(NamedTuple):
-    """Boxes fitted to the corners and edges of n pictures.
+    """Boxes fitted to the keypoints and edges of n pictures.
 
-    `points` (n, 8, 2) in pixels of the network's picture, `visibility` (n, 8) as logits, `peaks`
-    (n, 8) heights of the heatmaps' peaks and `weight` (n, 8), 0 to 1, of each point in the fit
-    are in the order of the heatmaps. `cards` (n, 2) is a share of the deck, one column for each
-    of the first two of COUNTS. `names` (n, 8) tells for each keypoint of the box which of the
-    points it is. `corner_pose` is the pose of the box that fits the corners, `pose` of the one
-    that fits the edges too."""
+    Points, visibility, peaks and weight are in the order of the heatmaps.
 
-    points: torch.Tensor
-    visibility: torch.Tensor
-    peaks: torch.Tensor
-    cards: torch.Tensor
-    weight: torch.Tensor
-    names: torch.Tensor
+    Attributes:
+        points: refined keypoints in pixels of the network's picture.
+        visibility: as logits.
+        peaks: heights of the heatmaps' peaks.
+        cards: counts as a share of the deck, in the first two of the ways in COUNTS.
+        weight: of each point in the fit, 0 to 1.
+        names: for each keypoint of the box, the index of the point that it is.
+        corner_pose: of the box fitted to the keypoints.
+        pose: of the box fitted to keypoints and edges.
+    """
+
+    points: Float[Tensor, "n 8 2"]
+    visibility: Float[Tensor, "n 8"]
+    peaks: Float[Tensor, "n 8"]
+    cards: Float[Tensor, "n 2"]
+    weight: Float[Tensor, "n 8"]
+    names: Int[Tensor, "n 8"]
     corner_pose: Pose
     pose: Pose
 
 
 class CardPose(nn.Module):
-    """UNet with a second head, a second look, and a box.
+    """The network, see above.
 
     Args:
-        widths: channels at 1/2, 1/4, 1/8, ... of the picture.
-        stride: picture pixels a heatmap pixel: 2, 4 or 8.
-        sigma: of the heatmaps it is trained on, in heatmap pixels.
-        hidden: width of the fully connected layers in the count's head.
-        image_size: (width, height) of the pictures.
-        encoder: "plain", or "inverted" for MobileNet's blocks (see `inverted_residual`).
-        focal: focal length of the camera in picture widths.
+        widths: channels at 1/2, 1/4, 1/8, ... of the picture's size.
+        stride: picture pixels per heatmap pixel: 2, 4 or 8.
+        sigma: of the heatmaps to train on, in heatmap pixels.
+        hidden: width of the fully connected layers.
+        image_size: (width, height) of the network's picture in pixels.
+        encoder: "plain", or "inverted" for MobileNetV2's blocks. No pretrained "inverted" network
+            comes with the repository, so training one starts from nothing; its accuracy has not
+            been measured.
+        focal: usual focal length, as a share of a picture's longer side.
         card: (width, length, thickness) of a card in mm.
-        deck: how many cards a whole deck has, of which counts are shares.
+        deck: number of cards of a whole deck; counts are shares of it.
     """
 
-    def __init__(self, widths, stride, sigma, hidden, image_size, encoder, focal, card, deck):
+    def __init__(
+        self,
+        widths: Sequence[int],
+        stride: int,
+        sigma: float,
+        hidden: int,
+        image_size: Sequence[int],
+        encoder: str,
+        focal: float,
+        card: Sequence[float],
+        deck: int,
+    ):
         super().__init__()
         self.stride, self.sigma, self.image_size = stride, sigma, image_size
         level = {"plain": two_convs, "inverted": inverted_residual}[encoder]
-        finest = {2: 0, 4: 1, 8: 2}[stride]  # the level that the heatmaps are drawn at
+        finest = {2: 0, 4: 1, 8: 2}[stride]  # the level at which heatmaps are drawn
         self.stem = conv(3, widths[0], stride=2)
         self.down = nn.ModuleList(level(a, b) for a, b in pairwise(widths))
         steps = [(deep, skip) for skip, deep in pairwise(widths[finest:])][::-1]
         self.narrow = nn.ModuleList(nn.Conv2d(deep, skip, 1) for deep, skip in steps)
         self.up = nn.ModuleList(conv(skip, skip) for _, skip in steps)
         self.heatmaps = nn.Conv2d(widths[finest], N_KEYPOINTS, 1)
-        # Near zero, or the first steps crush every heatmap to nothing, and learning stalls.
+        # With larger weights, the first steps push every heatmap to zero, and learning stalls.
         nn.init.normal_(self.heatmaps.weight, std=1e-3)
-        nn.init.zeros_(self.heatmaps.bias)
+        nn.init.zeros_(self.heatmaps.bias)  # type: ignore[arg-type]
         self.head = Head(widths[-1] + N_KEYPOINTS * (widths[finest] + 1), hidden, image_size)
         self.closer = Closer(hidden, image_size)
         self.packet = Packet(image_size, focal, card, deck)
         self.tracer = Tracer()
         self.deck_height = deck * card[2]
 
-    def look(self, pictures, details, focal=None):
-        """Find the corners, look closer, fit a box, and count the cards in every way.
+    def predict(
+        self,
+        pictures: Num[Tensor, "n 3 height width"],
+        details: Num[Tensor, "n 3 2*height 2*width"],
+        focal: Float[Tensor, " n"] | None = None,
+    ) -> Prediction:
+        """Find the keypoints, refine them in close-ups, fit a box, and count in every way.
 
-        The last way is a mean of two counts that err differently: four fifths from the thickness
-        of the box that fits corners and edges, one fifth from the corners seen close up.
+        The count `both` is a weighted mean of two counts whose errors differ: four fifths from the
+        thickness of the box, one fifth from the refined keypoints.
 
         Args:
-            pictures: as in `forward`, of `image_size`.
-            details: (n, 3, DETAIL height, DETAIL width), the same larger.
-            focal: (n,) focal lengths in pixels of `pictures`, where they are not the usual one.
-
-        Returns:
-            a `Prediction`.
+            pictures: RGB, 0 to 255, of `image_size`.
+            details: the same pictures at DETAIL times the size.
+            focal: focal lengths in pixels of `pictures`; None for the usual one.
         """
         fit = self.fit_boxes(pictures, details, focal)
         with torch.autocast(pictures.device.type, enabled=False):
-            points = fit.points.gather(1, fit.names[..., None].expand(-1, -1, 2))
-            visible = fit.visibility.gather(1, fit.names)
-            # New names follow the rule; given ones may differ from it where it is nearly a tie.
-            given = torch.arange(N_KEYPOINTS, device=fit.names.device)
-            renamed = (fit.names != given).any(dim=1, keepdim=True)
-            order = torch.where(renamed, self.packet.names(fit.pose), given)
-            points = points.gather(1, order[..., None].expand(-1, -1, 2))
-            visible = visible.gather(1, order)
-            by_corners = self.closer.geometry(self.packet.as_usual(points, focal), visible > 0)
+            points, visibility = _take(fit.points, fit.names), fit.visibility.gather(1, fit.names)
+            order = self._order_names(fit.pose, fit.names)
+            points, visibility = _take(points, order), visibility.gather(1, order)
+            usual = self.packet.as_usual(points, focal)
+            by_corners = self.closer.geometry(usual, visibility > 0)
             by_box = (fit.pose.numbers[:, 3] / self.deck_height).clamp(0, 1).float()
-            both = (by_corners + 4 * by_box) / 5
+            both = (by_corners + _BOX_PARTS * by_box) / (1 + _BOX_PARTS)
         cards = torch.cat([fit.cards, both[:, None]], dim=1)
         corners = order.argsort(dim=1)
-        return Prediction(cards, points, visible, fit.peaks, fit.pose, corners)
+        return Prediction(cards, points, visibility, fit.peaks, fit.pose, corners)
 
-    def fit_boxes(self, pictures, details, focal=None, thickness=None):
-        """Find the corners, refine them in close-ups, and fit a box to them and to its edges.
+    def fit_boxes(
+        self,
+        pictures: Num[Tensor, "n 3 height width"],
+        details: Num[Tensor, "n 3 2*height 2*width"],
+        focal: Float[Tensor, " n"] | None = None,
+        thickness: Float[Tensor, " n"] | None = None,
+    ) -> BoxFit:
+        """Find the keypoints, refine them in close-ups, and fit a box to them and to its edges.
 
         Args:
-            pictures, details, focal: as in `look`.
-            thickness: (n,) thickness of the packets in mm, where their count is known. It holds
-                the box that is fitted to the corners, not the box that is fitted to the edges too.
-
-        Returns:
-            a `BoxFit`.
+            pictures, details, focal: as in `predict`.
+            thickness: of the packets in mm, where their count is given. It constrains the box that
+                is fitted to the keypoints, not the box that is fitted to the edges too.
         """
-        _, points, peaks, cards, visibility = self._first_look(pictures, focal)
+        whole = self.read_whole_pictures(pictures, focal)
         details = details.float()
         with torch.autocast(pictures.device.type, enabled=False):
-            points = points + self.closer(sample_closeups(details, points)) / DETAIL
-            # A weak peak may belong to another keypoint, or be shared by two names.
-            weight = (visibility > 0) * (peaks / CLEAR).clamp(0.05, 1)
+            points = whole.points + self.closer(sample_closeups(details, whole.points)) / DETAIL
+            weight = keypoint_weights(whole.visibility, whole.peaks)
             corner_pose, names = self.packet.fit(points, weight, thickness, focal)
-            named = points.gather(1, names[..., None].expand(-1, -1, 2))
             edges = self.trace(details, corner_pose)
-            pose = self.packet.refine(corner_pose, named, weight.gather(1, names), edges, focal)
-        return BoxFit(points, visibility, peaks, cards, weight, names, corner_pose, pose)
+            pose = self.packet.refine(
+                corner_pose, _take(points, names), weight.gather(1, names), edges, focal
+            )
+        return BoxFit(
+            points, whole.visibility, whole.peaks, whole.cards, weight, names, corner_pose, pose
+        )
 
-    def trace(self, details, pose):
-        """Find a packet's edges close to where a pose has them: `pose.Edges`, without weight where
-        an edge is hidden, short or not in the picture."""
+    def _order_names(self, pose: Pose, names: Int[Tensor, "n 8"]) -> Int[Tensor, "n 8"]:
+        """Return the order of the box's keypoints that the naming rule demands.
+
+        Only packets that the fit has renamed are reordered: where two names are nearly tied, the
+        heatmaps' names may break the rule, and are kept.
+        """
+        kept = torch.arange(N_KEYPOINTS, device=names.device)
+        renamed = (names != kept).any(dim=1, keepdim=True)
+        return torch.where(renamed, self.packet.names(pose), kept)
+
+    def trace(self, details: Num[Tensor, "n 3 height width"], pose: Pose) -> Edges:
+        """Trace a packet's edges near where a pose has them.
+
+        The weight is 0 where an edge is hidden, too short or outside of the picture, and
+        everywhere as long as the tracer is untrained.
+        """
         starts, ends, kinds, lines = self.packet.edges(pose)
-        across = strips.normals(starts, ends)
-        cut = strips.sample_strips(details, starts, ends, across)
+        normal = strips.normals(starts, ends)
+        cut = strips.sample_strips(details, starts, ends, normal)
         heights = strips.side_heights(self.packet.keypoints(pose)).float()
-        off, spread = self.tracer(cut, kinds, heights)
+        distance, spread = self.tracer(cut, kinds, heights)
         share = torch.as_tensor(strips.TRACED, device=details.device)
         along = ends - starts
         at = starts[:, :, None] + along[:, :, None] * share[:, None]
         size = at.new_tensor(self.image_size)
         inside = ((at > 1) & (at < size - 1)).all(dim=-1)
-        counts = inside & (kinds.any(dim=-1) & strips.long_enough(starts, ends))[..., None]
-        place = (at * across[:, :, None]).sum(dim=-1) + off.double() / DETAIL
-        surely = self.tracer.taught * DETAIL / (spread.double().exp() + 0.05)
-        weight = torch.where(counts, surely, 0.0)
-        return Edges(share, across, place, weight, lines)
+        used = inside & (kinds.any(dim=-1) & strips.long_enough(starts, ends))[..., None]
+        place = (at * normal[:, :, None]).sum(dim=-1) + distance.double() / DETAIL
+        weight = self.tracer.taught * DETAIL / (spread.double().exp() + _EDGE_BLUR)
+        return Edges(share, normal, place, torch.where(used, weight, 0.0), lines)
 
-    def forward(self, pictures):
-        """Find the corners, count the cards: the first look.
+    def forward(
+        self, pictures: Num[Tensor, "n 3 height width"]
+    ) -> tuple[Float[Tensor, "n 8 rows columns"], Float[Tensor, "n 2"], Float[Tensor, "n 8"]]:
+        """Read whole pictures: everything that is trained on whole pictures.
 
         Args:
-            pictures: (n, 3, height, width) RGB, 0 to 255, uint8 or float; of `image_size`, or
-                all of it made smaller.
+            pictures: RGB, 0 to 255; of `image_size`, or scaled down.
 
         Returns:
-            heatmaps (n, 8, height / stride, width / stride); cards (n, 2) as a share of the deck,
-            counted in the first two of the ways in COUNTS; visibility (n, 8) as logits.
+            heatmaps at 1 / stride of the pictures' size; counts as a share of the deck, in the
+            first two of the ways in COUNTS; visibility as logits.
         """
-        heatmaps, _, _, cards, visible = self._first_look(pictures)
-        return heatmaps, cards, visible
+        whole = self.read_whole_pictures(pictures)
+        return whole.heatmaps, whole.cards, whole.visibility
 
-    def _first_look(self, pictures, focal=None):
+    def read_whole_pictures(
+        self, pictures: Num[Tensor, "n 3 height width"], focal: Float[Tensor, " n"] | None = None
+    ) -> WholePicture:
+        """Draw heatmaps, decode the keypoints, count from picture and keypoints.
+
+        Args:
+            pictures: as `forward` takes them.
+            focal: focal lengths in pixels of pictures of `image_size`; None for the usual one.
+        """
         x = self.stem(pictures.float() / 127.5 - 1)
         features = [x]
         for level in self.down:
@@ -201,12 +283,32 @@ class CardPose(nn.Module):
             detached = heatmaps.detach().float()
             points, peaks = decode(detached, self.stride, self.sigma)
             points = points * (self.image_size[0] / pictures.shape[3])
-            looks = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
-            cards, visible = self.head(self.packet.as_usual(points, focal), looks)
-        return heatmaps, points, peaks, cards, visible
+            pooled = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
+            cards, visibility = self.head(self.packet.as_usual(points, focal), pooled)
+        return WholePicture(heatmaps, points, peaks, cards, visibility)
 
 
-def network_shape(about):
-    """The arguments of `CardPose` in what is stored with its weights."""
+def keypoint_weights(
+    visibility: Float[Tensor, "n 8"], peaks: Float[Tensor, "n 8"]
+) -> Float[Tensor, "n 8"]:
+    """Return how much each keypoint counts when a box is fitted, 0 to 1.
+
+    Hidden keypoints do not count. One with a low peak counts little: it may be in the place of
+    another, or its peak may be shared by two names.
+
+    Args:
+        visibility: as logits.
+        peaks: heights of the heatmaps' peaks.
+    """
+    return (visibility > 0) * (peaks / CLEAR).clamp(_FAINTEST, 1)
+
+
+def network_shape(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `CardPose` from the metadata stored with its weights."""
     names = ("widths", "stride", "sigma", "hidden", "image_size", "encoder")
-    return {name: about[name] for name in (*names, "focal", "card", "deck")}
+    return {name: metadata[name] for name in (*names, "focal", "card", "deck")}
+
+
+def _take(points: Float[Tensor, "n 8 2"], names: Int[Tensor, "n 8"]) -> Float[Tensor, "n 8 2"]:
+    """Return each picture's points in the order of its `names`."""
+    return points.gather(1, names[..., None].expand(-1, -1, 2))

@@ -1,83 +1,97 @@
 """Run a network over frames."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-import pandas as pd
 import torch
-from scipy import stats
+from jaxtyping import Bool, Float64, Int64, Integer, UInt8
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cardpose.geometry.pose import Pose
+from cardpose.network.model import CardPose
+
+
+@runtime_checkable
+class FrameArrays(Protocol):
+    """The part of `dataset.tensors.Tensors` that predictions need."""
+
+    pictures: UInt8[np.ndarray, "n height width 3"]
+    details: UInt8[np.ndarray, "n 2*height 2*width 3"]
+
+    @property
+    def longer(self) -> Integer[np.ndarray, " n"]:
+        """Longer side of each frame in the network's picture, in pixels."""
 
 
 class PictureDetailPairs(Dataset):
-    """Frames of a `Tensors`, to be looked at twice: "pictures", "details" and "longer"."""
+    """Frames as {"pictures", "details", "longer"}, see `pair_loader`."""
 
-    def __init__(self, tensors, rows):
+    def __init__(self, tensors: FrameArrays, rows: Integer[np.ndarray, " n"]):
         self.tensors, self.rows = tensors, rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> dict[str, Any]:
         t, row = self.tensors, self.rows[index]
         arrays = {"pictures": t.pictures[row], "details": t.details[row]}
         arrays = {name: array.transpose(2, 0, 1).copy() for name, array in arrays.items()}
         return {**arrays, "longer": t.longer[row]}
 
 
-def pair_loader(tensors, rows, batch_size):
-    """A DataLoader of {"pictures", "details", "longer"} over some rows of `tensors`: uint8 RGB, (n,
-    3, height, width) and (n, 3, DETAIL height, DETAIL width), and (n,), see `Tensors.longer`."""
+def pair_loader(
+    tensors: FrameArrays, rows: Integer[np.ndarray, " n"], batch_size: int
+) -> DataLoader:
+    """Load frames in batches of {"pictures", "details", "longer"}, in the order of `rows`.
+
+    "pictures" (n, 3, height, width) and "details" (n, 3, DETAIL height, DETAIL width) are uint8
+    RGB; "longer" (n,) is the longer side of each frame in the network's picture, in pixels.
+    """
     return DataLoader(PictureDetailPairs(tensors, rows), batch_size)
 
 
-class Predicted(NamedTuple):
-    """What a network says of n frames: `cards` (n, 3), not rounded, counted in each of the ways in
-    `model.COUNTS`; `points` (n, 8, 2) in pixels of the network's picture; `visible` (n, 8) bool;
-    `pose` and `corners` as in `model.Prediction`. All arrays, floats in double precision."""
+class FramePredictions(NamedTuple):
+    """What a network predicts from n frames, as arrays.
 
-    cards: np.ndarray
-    points: np.ndarray
-    visible: np.ndarray
+    Attributes:
+        cards: counts in cards, not rounded, one column for each way in `model.COUNTS`.
+        points: keypoints in pixels of the network's picture.
+        visible: which keypoints are visible.
+        pose, corners: as in `model.Prediction`.
+    """
+
+    cards: Float64[np.ndarray, "n 3"]
+    points: Float64[np.ndarray, "n 8 2"]
+    visible: Bool[np.ndarray, "n 8"]
     pose: Pose
-    corners: np.ndarray
+    corners: Int64[np.ndarray, "n 8"]
 
 
-def predict_frames(network, loader, about, device="cpu"):
-    """Run a network over a loader's batches (`pair_loader`): a `Predicted`."""
-    looks, network = [], network.to(device)
+def predict_frames(
+    network: CardPose,
+    loader: Iterable[Mapping[str, Tensor]],
+    metadata: Mapping[str, Any],
+    device: str | torch.device = "cpu",
+) -> FramePredictions:
+    """Run a network over the batches of a `pair_loader`.
+
+    Args:
+        network: a network ready to predict; it is moved to `device`.
+        loader: the batches.
+        metadata: of the network; "deck" turns its counts into cards.
+        device: where to compute.
+    """
+    columns, network = [], network.to(device)
     with torch.inference_mode():
         for batch in loader:
             pictures, details, longer = (
                 batch[name].to(device) for name in ("pictures", "details", "longer")
             )
-            look = network.look(pictures, details, network.packet.focal_of(longer))
-            cards, visible = look.cards.double() * about["deck"], look.visibility > 0
-            looks.append((cards, look.points.double(), visible, *look.pose, look.corners))
-    cards, points, visible, rotation, numbers, corners = (
-        torch.cat(column).cpu().numpy() for column in zip(*looks, strict=True)
-    )
-    return Predicted(cards, points, visible, Pose(rotation, numbers), corners)
-
-
-def interval_margin(predicted, cards, recordings):
-    """Half the width of the 90 % interval, in cards.
-
-    Frames of one recording err alike, so what is known of errors is known from as many cases as
-    there are recordings, which may be three: Student's t takes that into account.
-
-    Args:
-        predicted, cards: (n,) counts of frames that did not train the network.
-        recordings: (n,) the recording of each.
-    """
-    squares = pd.Series((predicted - cards) ** 2).groupby(np.asarray(recordings)).mean()
-    return float(stats.t.ppf(0.95, len(squares)) * np.sqrt(squares.mean()))
-
-
-def count_interval(predicted, margin):
-    """(n,) lowest and (n,) highest count that a 90 % interval holds, as arrays or as tensors; NaN
-    where `margin` is None."""
-    half = np.nan if margin is None else margin
-    return (predicted - half).clip(min=0), predicted + half
+            found = network.predict(pictures, details, network.packet.focal_of(longer))
+            cards, visible = found.cards.double() * metadata["deck"], found.visibility > 0
+            columns.append((cards, found.points.double(), visible, *found.pose, found.corners))
+    arrays = [torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True)]
+    cards, points, visible, rotation, numbers, corners = arrays
+    return FramePredictions(cards, points, visible, Pose(rotation, numbers), corners)

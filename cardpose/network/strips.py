@@ -1,90 +1,110 @@
-"""Strips: the surroundings of a packet's edges, straightened, that the network traces edges in.
+"""Strips: straightened surroundings of a packet's edges, in which the network traces the edges.
 
-A strip follows an edge from one end to the other, and reaches REACH detail pixels to both sides of
-where the edge is thought to be. It is cut from `details`, as close-ups are; places are in pixels of
-the network's picture.
+A strip follows an edge from one end to the other and reaches REACH detail pixels to either side of
+where the edge is expected. Strips are cut from `details`, the pictures at DETAIL times the size of
+the network's pictures; points are in pixels of the network's pictures.
 """
 
 import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Bool, Float, Float64, Num
+from torch import Tensor, nn
 
 from cardpose.geometry.pose import KINDS
 from cardpose.network.blocks import conv, sample_colours
 from cardpose.pictures.letterbox import DETAIL
 
-LENGTH = 48  # of a strip in its own pixels, however long the edge is
-REACH = 12  # detail pixels
-POINTS = 12  # of an edge that are traced
-SHORTEST = (10.0, 2.0)  # network pixels: of a long edge, of an upright one, that is traced
-_ENDS = 0.04  # the share of an edge at either end that a strip leaves out: corners are round
+LENGTH = 48  # of a strip in its own pixels, whatever the length of the edge
+REACH = 12  # detail pixels to either side of the edge
+POINTS = 12  # points traced on each edge
+SHORTEST = (10.0, 2.0)  # network pixels: shorter flat edges and upright edges are not traced
+_ENDS = 0.04  # share of an edge left out at either end, where a card's corner is round
 
 
-def shares(count):
-    """How far along the edge the middles of `count` equal parts of a strip are, 0 to 1."""
+def shares(count: int) -> Float64[np.ndarray, " count"]:
+    """Return where the middles of `count` equal parts of a strip are along the edge, 0 to 1."""
     return _ENDS + (1 - 2 * _ENDS) * (np.arange(count) + 0.5) / count
 
 
-ALONG, TRACED = shares(LENGTH), shares(POINTS)  # of a strip's pixels, and of what is traced
+ALONG, TRACED = shares(LENGTH), shares(POINTS)  # of a strip's columns, and of the traced points
 
 
-def normals(starts, ends):
-    """Unit vectors across edges (n, k, 2), away from the packet's middle.
+def normals(
+    starts: Float[Tensor, "n 12 2"], ends: Float[Tensor, "n 12 2"]
+) -> Float[Tensor, "n 12 2"]:
+    """Return the unit normals of a packet's edges that point away from the packet's middle.
 
-    Args:
-        starts, ends: (n, 12, 2) tensors, the edges in the order of `keypoints.EDGES`.
+    Edges are in the order of `keypoints.EDGES`.
     """
     along = ends - starts
-    across = torch.stack([along[..., 1], -along[..., 0]], dim=-1)
-    across = across / across.square().sum(dim=-1, keepdim=True).clamp(min=1e-12).sqrt()
+    normal = torch.stack([along[..., 1], -along[..., 0]], dim=-1)
+    normal = normal / normal.square().sum(dim=-1, keepdim=True).clamp(min=1e-12).sqrt()
     back, face = starts[:, :4].mean(dim=1), starts[:, 4:8].mean(dim=1)
-    of = torch.stack([back, face, (back + face) / 2], dim=1)
-    middle = of.repeat_interleave(4, dim=1)
-    away = (across * ((starts + ends) / 2 - middle)).sum(dim=-1, keepdim=True)
-    return torch.where(away < 0, -across, across)
+    middles = torch.stack([back, face, (back + face) / 2], dim=1)
+    middles = middles.repeat_interleave(4, dim=1)  # one per edge
+    away = (normal * ((starts + ends) / 2 - middles)).sum(dim=-1, keepdim=True)
+    return torch.where(away < 0, -normal, normal)
 
 
-def sample_strips(details, starts, ends, across):
-    """Strips, bilinear between pixels.
+def sample_strips(
+    details: Num[Tensor, "n 3 height width"],
+    starts: Float[Tensor, "n 12 2"],
+    ends: Float[Tensor, "n 12 2"],
+    normal: Float[Tensor, "n 12 2"],
+) -> Float[Tensor, "n 12 3 across along"]:
+    """Cut strips along edges, bilinear between pixel centres.
 
     Args:
-        details: (n, 3, DETAIL height, DETAIL width), uint8 or float.
-        starts, ends: (n, 12, 2) places in the network's pictures; across: their `normals`.
+        details: the pictures at DETAIL times the size of the network's pictures.
+        starts, ends: of the edges, in pixels of the network's pictures.
+        normal: of the edges, as `normals` returns them.
 
     Returns:
-        (n, 12, 3, 2 REACH + 1, LENGTH) float, 0 to 255: along the edge to the right, away from
-        the packet down.
+        strips of 2 REACH + 1 rows, from the packet's side outward, and LENGTH columns along the
+        edge. Colours keep their range.
     """
-    return sample_colours(details, _places(starts.float(), ends.float(), across.float()))
+    return sample_colours(details, strip_places(starts.float(), ends.float(), normal.float()))
 
 
-def _places(starts, ends, across):
-    """(n, 12, 2 REACH + 1, LENGTH, 2) detail pixels."""
+def strip_places(
+    starts: Float[Tensor, "n k 2"], ends: Float[Tensor, "n k 2"], normal: Float[Tensor, "n k 2"]
+) -> Float[Tensor, "n k across along 2"]:
+    """Return the places of all pixels of strips, in detail pixels; see `sample_strips`."""
     share = torch.as_tensor(ALONG, dtype=starts.dtype, device=starts.device)[:, None]
     along = starts[:, :, None] + (ends - starts)[:, :, None] * share
     out = torch.arange(-REACH, REACH + 1, dtype=starts.dtype, device=starts.device)
-    return DETAIL * along[:, :, None] + across[:, :, None, None] * out[:, None, None]
+    return DETAIL * along[:, :, None] + normal[:, :, None, None] * out[:, None, None]
 
 
-def long_enough(starts, ends):
-    """(n, 12) bool."""
+def long_enough(
+    starts: Float[Tensor, "n 12 2"], ends: Float[Tensor, "n 12 2"]
+) -> Bool[Tensor, "n 12"]:
+    """Return which edges are long enough to be traced; see SHORTEST."""
     least = starts.new_tensor([SHORTEST[0]] * 8 + [SHORTEST[1]] * 4)
     return (ends - starts).square().sum(dim=-1) > least.square()
 
 
-def side_heights(keypoints):
-    """(n,) how high the packet's sides are in the picture, in detail pixels, from its keypoints."""
+def side_heights(keypoints: Float[Tensor, "n 8 2"]) -> Float[Tensor, " n"]:
+    """Return the mean height of each packet's sides in the picture, in detail pixels.
+
+    It is the mean length of the four upright edges between the keypoints.
+    """
     upright = keypoints[:, [0, 1, 4, 5]] - keypoints[:, [2, 3, 6, 7]]
     return DETAIL * upright.square().sum(dim=2).sqrt().mean(dim=1)
 
 
 class Tracer(nn.Module):
-    """Finds a packet's edges in the strips along them (see `strips`).
+    """Finds a packet's edges in the strips along them.
 
-    Convolutions only: wherever an edge lies in its strip, it looks the same.
+    It is fully convolutional, so that an edge looks the same wherever it lies in its strip.
+
+    Args:
+        width: channels of each convolution.
     """
 
-    def __init__(self, width=24):
+    taught: Tensor
+
+    def __init__(self, width: int = 24):
         super().__init__()
         self.features = nn.Sequential(
             conv(3 + KINDS + 1, width, stride=(1, 2), kernel=5),
@@ -93,28 +113,35 @@ class Tracer(nn.Module):
             conv(width, width),
         )
         self.found = nn.Conv2d(width, 2, 1)
-        self.register_buffer("taught", torch.zeros(()))  # until it is 1, nobody should listen
+        self.register_buffer("taught", torch.zeros(()))  # 1 once trained; until then, weights are 0
 
-    def forward(self, cut, kinds, heights):
-        """Where edges lie, and how surely.
+    def forward(
+        self,
+        strips: Num[Tensor, "n k 3 across along"],
+        kinds: Bool[Tensor, "n k kinds"],
+        heights: Float[Tensor, " n"],
+    ) -> tuple[Float[Tensor, "n k points"], Float[Tensor, "n k points"]]:
+        """Find edges, and how far off they usually are.
 
         Args:
-            cut: (n, 12, 3, 2 REACH + 1, LENGTH) strips, 0 to 255, uint8 or float.
-            kinds: (n, 12, KINDS) bool, see `pose.Packet.edges`.
-            heights: (n,) of the packet's sides in detail pixels: as far apart are its edges.
+            strips: RGB, 0 to 255, as `sample_strips` cuts them.
+            kinds: of the edges, see `pose.Packet.edges`.
+            heights: of the packets' sides in detail pixels, as `side_heights` returns them: they
+                tell how far the edges of the back and the face are apart.
 
         Returns:
-            (n, 12, POINTS) detail pixels away from the strip's middle line, and as many logs of
-            how far off that usually is.
+            distances from the strip's middle line at POINTS points, in detail pixels, positive
+            away from the packet; and the logarithm of each distance's usual error.
         """
         height = (heights / 10).clamp(0, 3)[:, None, None].expand(-1, kinds.shape[1], 1)
-        known = torch.cat([kinds.float(), height], dim=2)[..., None, None]
-        x = torch.cat([cut.float() / 127.5 - 1, known.expand(-1, -1, -1, *cut.shape[3:])], dim=2)
-        found = self.found(self.features(x.flatten(0, 1))).float().unflatten(0, cut.shape[:2])
+        context = torch.cat([kinds.float(), height], dim=2)[..., None, None]
+        context = context.expand(-1, -1, -1, *strips.shape[3:])
+        x = torch.cat([strips.float() / 127.5 - 1, context], dim=2)
+        found = self.found(self.features(x.flatten(0, 1))).float().unflatten(0, strips.shape[:2])
         score, spread = found.unbind(dim=2)
         chance = score.softmax(dim=2)
-        out = torch.arange(-REACH, REACH + 1, device=cut.device)[:, None].float()
-        place = (chance * out).sum(dim=2)
-        width = (chance * (out - place[:, :, None]) ** 2).sum(dim=2)
+        out = torch.arange(-REACH, REACH + 1, device=strips.device)[:, None].float()
+        distance = (chance * out).sum(dim=2)
+        width = (chance * (out - distance[:, :, None]) ** 2).sum(dim=2)
         spread = spread.mean(dim=2) + (width + 0.05).log() / 2
-        return place, spread.clamp(-4, 4)
+        return distance, spread.clamp(-4, 4)

@@ -1,13 +1,16 @@
-"""What a network says of frames, in the units people use: cards, pixels, visible or not."""
+"""Weights and metadata of a network, in one safetensors file."""
 
 import json
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from cardpose.common.errors import InputError
 from cardpose.network.model import COUNTS, CardPose, network_shape
@@ -24,9 +27,15 @@ from cardpose.params import (
     Widths,
 )
 
+_KEY = "cardpose"  # of the JSON text in a file's metadata
+
 
 class Metadata(Section):
-    """What is needed to use a network's weights, stored with them."""
+    """What is stored with the weights, to use them.
+
+    `margins` has the `interval_margin` of each way of counting, or is None where no recording
+    validated the network.
+    """
 
     encoder: Encoder
     widths: Widths
@@ -37,29 +46,29 @@ class Metadata(Section):
     deck: Annotated[int, Field(ge=1, le=1000)]
     focal: Focal
     card: Card
-    margins: dict[Literal[COUNTS], Weight] | None
+    margins: dict[Literal[COUNTS], Weight] | None  # type: ignore[valid-type]
 
 
-def save_network(path, weights, about):
-    """Write weights and what is needed to use them as one safetensors file.
+def save_network(
+    path: str | PathLike, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]
+) -> None:
+    """Write weights and metadata as one safetensors file.
 
     Args:
-        weights: a CardPose's state_dict.
-        about: {"encoder", "widths", "stride", "hidden", "image_size", "sigma", "deck", "focal",
-            "card", "margins"}; the last a `margin` for each way of counting, or None.
+        path: of the file.
+        weights: the state_dict of a `CardPose`.
+        metadata: the fields of `Metadata`.
 
     Raises:
-        InputError: there are weights that are no numbers.
+        InputError: some weights are not finite.
     """
     _check_weights(path, weights)
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
-    content = save(weights, metadata={"cardpose": json.dumps(about)})
-    Path(path).write_bytes(
-        content
-    )  # unlike safetensors, it says in the usual way that a disk is full
+    content = save(weights, metadata={_KEY: json.dumps(metadata)})
+    Path(path).write_bytes(content)  # unlike safetensors, it raises an OSError on a full disk
 
 
-def _check_weights(path, weights):
+def _check_weights(path: str | PathLike, weights: Mapping[str, Tensor]) -> None:
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise InputError(
@@ -68,36 +77,44 @@ def _check_weights(path, weights):
             )
 
 
-def check_network(path, about, tensors, model=None):
-    """Refuse a network, which lies at `path`, that was made for other tensors than these. One to
-    start from may know another sigma, but has to be built as `model` of params.yaml says.
+def check_network(
+    path: str | PathLike, metadata: Mapping[str, Any], tensors: Any, model: Section | None = None
+) -> None:
+    """Refuse a network that was made for other tensors.
+
+    Args:
+        path: of the network, for the error message.
+        metadata: of the network.
+        tensors: a `dataset.tensors.Tensors`.
+        model: `model` of params.yaml, for a network to start training from. Such a network has to
+            be built as `model` demands, but may have been trained with another sigma.
 
     Raises:
-        InputError: it says in what they differ.
+        InputError: they differ; its message names the first difference.
     """
     wanted = {"image_size": list(tensors.image_size), "stride": tensors.stride}
     wanted |= model.model_dump() if model else {"sigma": tensors.sigma}
     for name, value in wanted.items():
-        if about[name] != value:
+        if metadata[name] != value:
             raise InputError(
-                f"{path}: was made with {name} {about[name]}, and should be with {value}:"
+                f"{path}: was made with {name} {metadata[name]}, and should be with {value}:"
                 " `dvc repro` makes it again"
             )
 
 
-def load_network(path):
-    """The network in a file that `save_network` wrote, ready to predict, and its `about`.
+def load_network(path: str | PathLike) -> tuple[CardPose, dict[str, Any]]:
+    """Load a network, ready to predict, and its metadata from a file of `save_network`.
 
     Raises:
         InputError: the file is missing or no network of this project.
     """
     try:
-        with open(path, "rb"):  # says why not, which safetensors does not
+        with open(path, "rb"):  # its errors say why a file cannot be read; safetensors' do not
             pass
         with safe_open(path, framework="pt") as file:
-            about = Metadata.model_validate_json(file.metadata()["cardpose"]).model_dump()
+            metadata = Metadata.model_validate_json(file.metadata()[_KEY]).model_dump()
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        network = CardPose(**network_shape(about))
+        network = CardPose(**network_shape(metadata))
         network.load_state_dict(weights)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
@@ -106,4 +123,5 @@ def load_network(path):
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError):
         raise InputError(f"{path}: should be a network that cardpose trained") from None
     _check_weights(path, weights)
-    return network.eval().to(memory_format=torch.channels_last), about
+    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network, metadata

@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 
 from cardpose.geometry.keypoints import FLIP
 from cardpose.network.closeups import SIDE, cut
-from cardpose.network.strips import LENGTH, REACH, TRACED, _places, normals
+from cardpose.network.strips import LENGTH, REACH, TRACED, strip_places, normals
 from cardpose.pictures.letterbox import DETAIL
 from cardpose.training.augment import augment, recolour
 
@@ -120,7 +120,7 @@ class EdgeStrips(Dataset):
         moved += rng.normal(0, 1, 2) * rng.uniform(0, _PACKET_OFF)
         starts, ends = (torch.from_numpy(x[None]) for x in true + moved / DETAIL)
         across = normals(starts, ends)
-        places = _places(starts, ends, across)[0].numpy().astype(np.float32)
+        places = strip_places(starts, ends, across)[0].numpy().astype(np.float32)
         detail = self.tensors.details[row]
         # cv2 counts from the middle of the first pixel, we from its corner.
         strips = cv2.remap(

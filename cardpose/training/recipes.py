@@ -5,8 +5,9 @@ import numpy as np
 from dvclive import Live
 
 from cardpose.common.errors import InputError
+from cardpose.network.intervals import interval_margin
 from cardpose.network.model import COUNTS, CardPose, network_shape
-from cardpose.network.predict import interval_margin, pair_loader, predict_frames
+from cardpose.network.predict import pair_loader, predict_frames
 from cardpose.training.batches import frame_loader
 from cardpose.training.callbacks import KeepBest, LossHistory, Part
 from cardpose.training.distributed import rank

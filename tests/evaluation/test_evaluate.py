@@ -13,14 +13,14 @@ from cardpose.evaluation import report as report_module
 from cardpose.evaluation.evaluate import count_recordings, evaluate
 from cardpose.evaluation.report import write_report
 from cardpose.network.model import CardPose, network_shape
-from cardpose.network.predict import Predicted
+from cardpose.network.predict import FramePredictions
 from cardpose.pictures.drawing import heatmap_rows
 
 ABOUT = {"focal": FOCAL, "card": CARD, "deck": 52}
 
 
 def counted(recordings, cards, points, visible):
-    predicted = Predicted(None, points, visible, *posed(points, visible))
+    predicted = FramePredictions(None, points, visible, *posed(points, visible))
     sizes = np.tile(SIZE, (len(cards), 1))
     return count_recordings(np.array(recordings), cards, predicted, sizes, ABOUT)
 

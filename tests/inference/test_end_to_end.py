@@ -90,8 +90,8 @@ def test_places_are_told_in_the_pixels_of_the_picture(network, size, scale, marg
 def test_the_focal_length_is_a_share_of_the_longer_side(network, monkeypatch, size, focal):
     """Of the network's picture's 64 x 48 pixels, one that stands on end is 48 high."""
     told = []
-    look = network.look
-    monkeypatch.setattr(network, "look", lambda *args: told.append(args[2]) or look(*args))
+    predict = network.predict
+    monkeypatch.setattr(network, "predict", lambda *args: told.append(args[2]) or predict(*args))
     count(network, np.stack([textured(*size)] * 2))
     assert told[0].tolist() == pytest.approx([1.06 * focal] * 2)
 

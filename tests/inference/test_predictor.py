@@ -112,6 +112,10 @@ def test_torch_and_its_module_agree(network_file):
 # Recordings
 
 
+def never_run(pictures):
+    raise AssertionError("recordings are counted from results")
+
+
 def filmed(thickness, size):
     """Results of a walk round a packet so many mm thick, in pictures of a size, each counting 12
     cards; and a predictor that says nothing itself."""
@@ -140,7 +144,7 @@ def filmed(thickness, size):
         for at, shown, *parts in rows
     ]
     about = {"image_size": network_size, "focal": 1.06, "card": [63, 88, 0.3], "deck": 52}
-    return results, Predictor(None, {**about, "count": "both"})
+    return results, Predictor(never_run, {**about, "count": "both"})
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1600, 1200), (480, 640), (1920, 1080)])
@@ -167,7 +171,7 @@ def test_where_no_box_can_be_fitted_the_frames_alone_count():
     hidden = [replace(result, visibility=np.zeros(8, np.float32)) for result in results]
     assert predictor.count_recording(hidden).cards == 12
     # Somebody who wants to count from the picture alone wants no box.
-    alone = Predictor(None, {**predictor.about, "count": "picture"})
+    alone = Predictor(never_run, {**predictor.metadata, "count": "picture"})
     assert alone.count_recording(results).cards == 12
 
 

@@ -10,8 +10,8 @@ from cardpose.geometry.keypoints import FLIP
 from cardpose.geometry.pose import KINDS
 from cardpose.network import strips
 from cardpose.network.heads import SHAPE, at_corners, shape_of
+from cardpose.network.intervals import count_interval, interval_margin
 from cardpose.network.model import COUNTS, CardPose, network_shape
-from cardpose.network.predict import count_interval, interval_margin
 from cardpose.network.strips import Tracer
 from cardpose.network.weights import load_network, save_network
 from cardpose.params import load_params
@@ -81,7 +81,7 @@ def details(n=3):
 
 def test_both_looks_together_give_every_count_and_the_places(network):
     with torch.inference_mode():
-        look = network.eval().look(pictures(), details())
+        look = network.eval().predict(pictures(), details())
     assert look.cards.shape == (3, len(COUNTS))
     assert (look.points.shape, look.visibility.shape) == ((3, 8, 2), (3, 8))
     assert (look.peaks.shape, look.corners.shape) == ((3, 8), (3, 8))
@@ -91,7 +91,7 @@ def test_a_second_look_goes_by_what_the_closer_says(network):
     """The closer's steps are detail pixels, half as large as the picture's."""
     network.heatmaps = Spot()
     network.eval().closer.move = Steps()
-    points = network.look(pictures(1), details(1)).points
+    points = network.predict(pictures(1), details(1)).points
     # From (14, 10), where the spot is.
     assert torch.allclose(points, torch.tensor([17.0, 9.0]).expand(1, 8, 2), atol=1e-3)
 
@@ -102,10 +102,10 @@ def test_what_is_counted_from_both_follows_the_corners_that_were_moved(network):
     torch.nn.init.zeros_(network.head.visible[-1].weight)
     batch = pictures(1), details(1)
     with torch.inference_mode():
-        before = network.look(*batch).cards
+        before = network.predict(*batch).cards
         torch.nn.init.normal_(network.closer.move.weight)
         torch.nn.init.normal_(network.closer.which)  # or all corners move alike
-        after = network.look(*batch).cards
+        after = network.predict(*batch).cards
     assert torch.equal(before[0, :2], after[0, :2])
     assert abs(before[0, 2] - after[0, 2]) > 1e-4
 
@@ -118,10 +118,10 @@ def test_keypoints_count_in_the_box_by_how_high_their_peaks_are(network, monkeyp
     )
     peaks = torch.tensor([[0.8, 1.1, 0.4, 0.2, 0.0, 0.04, 0.8, 0.6]])
     visible = torch.tensor([[1.0, 1, 1, 1, 1, 1, -1, 1]])
-    first = network._first_look(pictures(1))
-    found = (first[0], first[1], peaks, first[3], visible)
-    monkeypatch.setattr(network, "_first_look", lambda *_: found)
-    network.look(pictures(1), details(1))
+    whole = network.read_whole_pictures(pictures(1))
+    found = whole._replace(peaks=peaks, visibility=visible)
+    monkeypatch.setattr(network, "read_whole_pictures", lambda *_: found)
+    network.predict(pictures(1), details(1))
     [counts] = given
     assert counts[0].tolist() == pytest.approx([1, 1, 0.5, 0.25, 0.05, 0.05, 0, 0.75])
 
@@ -129,7 +129,7 @@ def test_keypoints_count_in_the_box_by_how_high_their_peaks_are(network, monkeyp
 def test_four_fifths_of_the_count_are_the_box_s(network, monkeypatch):
     monkeypatch.setattr(network.closer.geometry, "forward", lambda points, seen: torch.zeros(3))
     with torch.inference_mode():
-        look = network.eval().look(pictures(), details())
+        look = network.eval().predict(pictures(), details())
     box = (look.pose.numbers[:, 3] / (52 * 0.3)).clamp(0, 1).float()
     assert torch.allclose(look.cards[:, COUNTS.index("both")], 4 / 5 * box, atol=1e-6)
 
@@ -393,9 +393,9 @@ def test_corners_under_mixed_names_come_out_under_the_right_ones():
     torch.nn.init.ones_(network.head.visible[-1].bias)
     with torch.inference_mode():
         batch = torch.zeros(1, 3, 480, 640), torch.zeros(1, 3, 960, 1280)
-        look = network.look(*batch)
+        look = network.predict(*batch)
         network.heatmaps.shown = shown[:, list(np.argsort(mixed))]
-        usual = network.look(*batch)
+        usual = network.predict(*batch)
     assert torch.allclose(look.points, points.float(), atol=0.1)
     assert look.cards[0, 2] == pytest.approx(usual.cards[0, 2].item(), abs=0.01)
     assert (look.visibility > 0).all()
