@@ -66,8 +66,8 @@ def _taps(
     start = place * scale
     middle = start + (scale - 1) / 2
     shrunk = scale >= 1
-    steps = torch.arange(k)  # type: ignore[call-overload]  # k stays a tensor for the export
-    at = torch.where(shrunk, start, middle).floor()[:, None] + steps
+    at = torch.where(shrunk, start, middle).floor()[:, None]
+    at = at + torch.arange(k)  # type: ignore[call-overload]  # k stays a tensor for the export
     covered = torch.minimum(at + 1, start[:, None] + scale) - torch.maximum(at, start[:, None])
     between = 1 - (at - middle[:, None]).abs()
     weights = torch.where(shrunk, covered / scale, between).clamp(0, 1)

@@ -90,8 +90,10 @@ def predict_frames(
                 batch[name].to(device) for name in ("pictures", "details", "longer")
             )
             found = network.predict(pictures, details, network.packet.focal_of(longer))
-            cards, visible = found.cards.double() * metadata["deck"], found.visibility > 0
-            columns.append((cards, found.points.double(), visible, *found.pose, found.corners))
+            in_cards = found.cards.double() * metadata["deck"]
+            visible = found.visibility > 0
+            columns.append((in_cards, found.points.double(), visible, *found.pose, found.corners))
     arrays = [torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True)]
-    cards, points, visible, rotation, numbers, corners = arrays
-    return FramePredictions(cards, points, visible, Pose(rotation, numbers), corners)
+    cards, points, seen, rotation, numbers, corners = arrays
+    pose = Pose(rotation, numbers)  # type: ignore[arg-type]
+    return FramePredictions(cards, points, seen, pose, corners)

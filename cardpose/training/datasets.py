@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 
 from cardpose.geometry.keypoints import FLIP
 from cardpose.network.closeups import SIDE, cut
-from cardpose.network.strips import LENGTH, REACH, TRACED, strip_places, normals
+from cardpose.network.strips import LENGTH, REACH, TRACED, normals, strip_places
 from cardpose.pictures.letterbox import DETAIL
 from cardpose.training.augment import augment, recolour
 
