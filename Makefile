@@ -14,7 +14,7 @@ STUDIO_INSTALLED := $(STUDIO)/.installed-$(STUDIO_VERSION)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install repro pretrain app label-studio test soak test-label-studio browser lint format
+.PHONY: install repro pretrain app label-studio test soak test-label-studio browser mutants lint format
 
 install: $(INSTALLED)
 
@@ -69,9 +69,14 @@ browser:
 			DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium; } \
 		|| true
 
+# Break the code on purpose, place by place; docs/reliability.md has the score.
+mutants: install
+	python tests/mutants/mutants.py
+
 lint: install
 	ruff check .
 	ruff format --check .
+	mypy
 
 format: install
 	ruff check --fix .

@@ -1,7 +1,14 @@
 """What several tests share: videos to order, a small data set, and how a complaint has to read."""
 
-import contextlib
 import os
+
+from jaxtyping import install_import_hook
+
+if os.environ.get("CARDPOSE_UNCHECKED") != "1":
+    # Before anything imports the package: types and shapes of its functions are checked in tests.
+    install_import_hook("cardpose", "beartype.beartype")
+
+import contextlib
 import signal
 
 import cv2
