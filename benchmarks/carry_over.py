@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from cardpose.dataset.extraction import extract_frames
+from cardpose.dataset.labelled_frames import write_labelled
 from cardpose.dataset.recordings import read_recordings
 from cardpose.dataset.tensors import read_tensors
 from cardpose.evaluation.evaluate import evaluate
 from cardpose.network.weights import load_network
 from cardpose.params import load_params
-from stages.make_heatmaps import write_labelled
 
 REAL = Path("data/cardcut")
 
@@ -35,7 +35,7 @@ def main():
         extracted, tensors = Path(folder) / "frames", Path(folder) / "tensors"
         extract_frames(read_recordings(REAL), params.frame_step, extracted)
         size = about["image_size"], about["stride"], about["sigma"]
-        write_labelled(tensors, extracted, REAL / "annotations.csv", size)
+        write_labelled(tensors, extracted, REAL / "annotations.csv", *size)
         tensors = read_tensors(tensors)
         role = np.full(len(tensors), "test")
         report, _ = evaluate(network, about, tensors, role, params.count.source)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cardpose.dataset.labelled_frames import write_labelled
 from cardpose.dataset.layout import labelling_folder
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
@@ -29,7 +30,6 @@ from cardpose.network.model import CardPose, network_shape
 from cardpose.network.weights import load_network
 from cardpose.params import load_params
 from cardpose.training.recipes import train
-from stages.make_heatmaps import write_labelled
 
 START = "models/pretrained.safetensors"
 METRICS = (
@@ -91,7 +91,7 @@ def with_train(params, **changes):
 def labelled_tensors(dataset, params, folder):
     """The tensors of all labelled frames."""
     size = params.image_size, params.heatmap_stride, params.sigma
-    write_labelled(folder, labelling_folder(dataset) / "frames", dataset / "annotations.csv", size)
+    write_labelled(folder, labelling_folder(dataset) / "frames", dataset / "annotations.csv", *size)
     return read_tensors(folder)
 
 

@@ -24,6 +24,7 @@ import torch
 
 from cardpose.common.files import scratch_folder
 from cardpose.dataset.extraction import extract_frames
+from cardpose.dataset.labelled_frames import write_labelled
 from cardpose.dataset.recordings import read_recordings
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
@@ -32,7 +33,6 @@ from cardpose.network.model import CardPose, network_shape
 from cardpose.network.weights import load_network
 from cardpose.params import load_params
 from cardpose.training.recipes import train
-from stages.make_heatmaps import write_labelled
 
 _SET, _START = Path("data/cardcut"), "models/pretrained.safetensors"
 _METRICS = {
@@ -82,7 +82,7 @@ def write_set(params, folder):
     """Extract the real set's frames and write their tensors into a folder."""
     extract_frames(read_recordings(_SET), params.frame_step, folder / "frames")
     size = params.image_size, params.heatmap_stride, params.sigma
-    write_labelled(folder / "tensors", folder / "frames", _SET / "annotations.csv", size)
+    write_labelled(folder / "tensors", folder / "frames", _SET / "annotations.csv", *size)
 
 
 def measure(params, folder, fold, share, used, steps):

@@ -184,14 +184,14 @@ def extract(folder):
 
 
 def heatmaps(folder):
-    from stages.make_heatmaps import write_labelled
+    from cardpose.dataset.labelled_frames import write_labelled
 
     params = settings()
 
     def work():
         size = params.image_size, params.heatmap_stride, params.sigma
         path = folder / "dataset/annotations.csv"
-        write_labelled(folder / "tensors", folder / "frames", path, size)
+        write_labelled(folder / "tensors", folder / "frames", path, *size)
 
     return work
 

@@ -1,15 +1,18 @@
-"""Recordings to sampled frames on disk, several recordings at a time."""
+"""Write the sampled frames of recordings to disk, several recordings at a time."""
 
 import contextlib
 import csv
 import shutil
 import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple, TextIO, TypeVar
 
 import cv2
+import numpy as np
+from jaxtyping import UInt8
 from pydantic import ConfigDict, Field, TypeAdapter
 from tqdm import tqdm
 
@@ -18,11 +21,13 @@ from cardpose.common.errors import InputError
 from cardpose.common.parallel import map_parallel
 from cardpose.dataset.layout import INDEX_COLUMNS, SUMMARY_COLUMNS
 from cardpose.dataset.names import frame_name
-from cardpose.dataset.recordings import numbered_pictures
+from cardpose.dataset.recordings import Recording, numbered_pictures
 from cardpose.pictures.reading import read_marked_picture
 from cardpose.pictures.videos import sampled_frames
 
-# Quality 98 with full-resolution colour: differs from the decoded frame by less than its noise.
+T = TypeVar("T")
+
+# Quality 98 with full-resolution colour: the difference to the decoded frame is below its noise.
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY,
     98,
@@ -31,22 +36,43 @@ _JPEG = [
 ]
 
 
-def extract_frames(recordings, step, folder, jobs=-1, dask=None, dask_tls=None):
-    """Write the sampled frames of all recordings, and what they are, into `folder`.
+class FoundFrames(NamedTuple):
+    """Sampled frames of one recording.
 
-    `folder` gets a sub-folder of pictures a recording, and two tables: `index.csv` (`frame,
-    recording, file, width, height`) and `recordings.csv` (`recording, cards_counted, total_cards,
-    kind, frames, step`: kind is video or folder, frames is how many the recording holds).
+    `kind` is "video" or "folder", `frames` the number of frames that the recording holds, `step`
+    the distance between sampled ones. `pictures` holds (index, file suffix, width, height) of each.
+    """
+
+    kind: str
+    frames: int
+    step: int
+    pictures: list[tuple[int, str, int, int]]
+
+
+def extract_frames(
+    recordings: Sequence[Recording],
+    step: int,
+    folder: str | Path,
+    jobs: int = -1,
+    dask: str | None = None,
+    dask_tls: str | Path | None = None,
+) -> None:
+    """Write the sampled frames of all recordings, and two tables of them, into `folder`.
+
+    `folder` gets a subfolder of pictures per recording. index.csv has the columns `frame,
+    recording, file, width, height`. recordings.csv has the columns `recording, cards_counted,
+    total_cards, kind, frames, step`: kind is video or folder, frames the number of frames that the
+    recording holds.
 
     Args:
-        step: takes frames 0, step, 2 step, ... of a video; folders of frames are taken whole.
-        jobs: recordings worked on side by side; -1 for one a core.
-        dask: address of a Dask scheduler, whose workers do it instead; see `map_on_cluster`.
-        dask_tls: the certificates that encrypt the connection to it, or None.
+        step: sample frames 0, step, 2 step, ... of a video. Folders of frames are sampled whole.
+        jobs: number of recordings processed at a time; -1 for one per core.
+        dask: address of a Dask scheduler whose workers do the work; see `map_on_cluster`.
+        dask_tls: certificates that encrypt the connection to it.
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
-    # The longest first: begun last, it would keep everybody waiting.
+    # Start with the longest recording: started last, it would run on alone.
     order = sorted(range(len(recordings)), key=lambda i: -recordings[i].path.stat().st_size)
     queue = [recordings[i] for i in order]
     with contextlib.ExitStack() as stack:
@@ -65,19 +91,19 @@ def extract_frames(recordings, step, folder, jobs=-1, dask=None, dask_tls=None):
         index.writerow(INDEX_COLUMNS)
         summary.writerow(SUMMARY_COLUMNS)
         bar = tqdm(work, "extract frames", len(queue), unit="recording")
-        for recording, found in zip(recordings, _in_turn(order, bar), strict=True):
-            name = recording.name
-            kind, frames, step_taken, pictures = found
-            for number, suffix, width, height in pictures:
+        for recording, result in zip(recordings, _in_turn(order, bar), strict=True):
+            name, found = recording.name, FoundFrames(*result)
+            for number, suffix, width, height in found.pictures:
                 frame = frame_name(name, number)
                 index.writerow([frame, name, f"{name}/{frame}{suffix}", width, height])
             counts = (recording.cards, recording.total_cards)
-            summary.writerow([name, *counts, kind, frames, step_taken])
+            summary.writerow([name, *counts, found.kind, found.frames, found.step])
 
 
-def _in_turn(order, results):
-    """Yield results, which come in the order of the numbers `order`, in that of 0, 1, 2, ..."""
-    waiting, turn = {}, 0
+def _in_turn(order: Sequence[int], results: Iterable[T]) -> Iterator[T]:
+    """Yield results in the order 0, 1, 2, ...; `order` holds their numbers as they come."""
+    waiting: dict[int, T] = {}
+    turn = 0
     for number, result in zip(order, results, strict=True):
         waiting[number] = result
         while turn in waiting:
@@ -85,16 +111,16 @@ def _in_turn(order, results):
             turn += 1
 
 
-def _text(path):
+def _text(path: Path) -> TextIO:
     return open(path, "w", newline="", encoding="utf-8")
 
 
 @contextlib.contextmanager
-def _used_once(folder):
-    """A folder inside `folder`, whose contents move up into that in the end.
+def _used_once(folder: Path) -> Iterator[Path]:
+    """Yield a new folder inside `folder`, and move its contents into `folder` at the end.
 
-    Workers that nobody waits for any more may still be writing, after an error or a lost
-    connection: they have to come to nothing, and not into a later run's way.
+    After an error or a lost connection, abandoned workers may go on writing. In a folder that is
+    removed, they cannot disturb a later run.
     """
     scratch = folder / uuid.uuid4().hex
     scratch.mkdir()
@@ -103,11 +129,11 @@ def _used_once(folder):
         for path in sorted(scratch.iterdir()):
             path.rename(folder / path.name)
     finally:
-        # Under another name nobody can add to it while it is removed.
+        # Rename it first, so that no worker adds files while it is removed.
         shutil.rmtree(scratch.rename(scratch.with_suffix(".over")))
 
 
-# What `_extract` returns, to the letter: it names the files in index.csv.
+# Strict form of `FoundFrames`, for answers of Dask workers: they name the files in index.csv.
 _FOUND = TypeAdapter(
     tuple[
         Literal["folder", "video"],
@@ -126,49 +152,58 @@ _FOUND = TypeAdapter(
 )
 
 
-def _accept(step, recording, found):
-    """Raise a ValueError where a worker's answer is nothing that `_extract` returns."""
+def _accept(step: int, recording: Recording, found: object) -> None:
+    """Refuse a worker's answer that `_extract` cannot return.
+
+    Raises:
+        ValueError: the answer has other types, or other frames than those of the recording.
+    """
     kind, frames, step_taken, pictures = _FOUND.validate_python(found)
-    numbers = [number for number, *_ in pictures]
+    indices = [index for index, *_ in pictures]
     expected = ("folder", 1) if recording.is_folder else ("video", step)
-    known = recording.is_folder or all(n < frames and n % step == 0 for n in numbers)
-    if (kind, step_taken) != expected or numbers != sorted(set(numbers)) or not known:
+    possible = recording.is_folder or all(k < frames and k % step == 0 for k in indices)
+    if (kind, step_taken) != expected or indices != sorted(set(indices)) or not possible:
         raise ValueError("other frames than those of the recording")
 
 
-def _extract(recording, step, folder):
-    """Write one recording's frames, once more if need be.
+def _extract(recording: Recording, step: int, folder: Path) -> tuple:
+    """Write the sampled frames of one recording. A second call repeats the first.
 
     Returns:
-        kind, frames and step of its row of recordings.csv, and a tuple a picture: the frame's
-        number, the file's suffix, width, height. Short ones: many wait in memory.
+        the fields of `FoundFrames`, as a plain tuple, which travels between processes.
     """
     cv2.setNumThreads(1)
     target = folder / recording.name
     target.mkdir(exist_ok=True)
-    found = []
     if recording.is_folder:
-        pictures = numbered_pictures(recording.path)
-        for index, source in pictures.items():
-            picture, square = read_marked_picture(source)
-            # Nobody else heeds the shape of pixels: browsers and tools for labels do not.
-            suffix = source.suffix.lower() if square else ".jpg"
-            file = target / f"{frame_name(recording.name, index)}{suffix}"
-            if square:
-                shutil.copyfile(source, file)
-            else:
-                _write(file, picture)
-            found.append((index, suffix, *picture.shape[1::-1]))
-        return "folder", len(pictures), 1, found
+        return _copy_pictures(recording, target)
+    found, index = [], 0
     for index, picture in sampled_frames(recording.path, step):
         if picture is None:
             break
-        file = target / f"{frame_name(recording.name, index)}.jpg"
-        _write(file, picture)
+        _write(target / f"{frame_name(recording.name, index)}.jpg", picture)
         found.append((index, ".jpg", *picture.shape[1::-1]))
     return "video", index, step, found
 
 
-def _write(file, picture):
+def _copy_pictures(recording: Recording, target: Path) -> tuple:
+    """Copy the pictures of a folder of frames; see `_extract`."""
+    found = []
+    pictures = numbered_pictures(recording.path)
+    for index, source in pictures.items():
+        picture, square = read_marked_picture(source)
+        # Browsers and labelling tools ignore the shape of pixels, so only square ones stay as
+        # they are.
+        suffix = source.suffix.lower() if square else ".jpg"
+        file = target / f"{frame_name(recording.name, index)}{suffix}"
+        if square:
+            shutil.copyfile(source, file)
+        else:
+            _write(file, picture)
+        found.append((index, suffix, *picture.shape[1::-1]))
+    return "folder", len(pictures), 1, found
+
+
+def _write(file: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
     if not cv2.imwrite(str(file), picture, _JPEG):
         raise InputError(f"{file}: cannot be written; is the disk full?")

@@ -1,11 +1,14 @@
-"""videos.csv and the recordings it lists: videos, or folders of frames already sampled."""
+"""Read videos.csv and the recordings it lists: videos, or folders of frames already sampled."""
 
 import math
 import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandera.pandas as pa
+from jaxtyping import UInt8
 
 from cardpose.common.errors import InputError, short_repr
 from cardpose.common.tables import between, name_column, number_column, read_table
@@ -18,7 +21,11 @@ PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 @dataclass(frozen=True)
 class Recording:
-    """One packet, filmed: `name` is the stem of its file or folder, `path` where that lies."""
+    """A video, or folder of frames, of one packet.
+
+    `name` is the stem of the file or the name of the folder at `path`. `cards` is the packet's
+    count, `total_cards` that of the whole deck.
+    """
 
     name: str
     path: Path
@@ -26,29 +33,21 @@ class Recording:
     total_cards: int
 
     @property
-    def is_folder(self):
+    def is_folder(self) -> bool:
         return self.path.is_dir()
 
 
-def read_recordings(dataset):
-    """The recordings that `<dataset>/videos.csv` lists, in its order.
+def read_recordings(dataset: str | Path) -> list[Recording]:
+    """Return the recordings that `<dataset>/videos.csv` lists, in its order.
 
     Raises:
-        InputError: see `read_table`; also a count above the deck, a video that does not lie in
-            `<dataset>/videos`, is not there, or has the name of another.
+        InputError: the table is faulty (see `read_table`), a count is above the deck, or a video
+            does not lie in `<dataset>/videos`, is not there, or has the name of another.
     """
     path = Path(dataset) / "videos.csv"
-    table = read_table(
-        path,
-        pa.DataFrameSchema(
-            {
-                "video": name_column(),
-                "cards_counted": number_column("int64", between(1, 1000)),
-                "total_cards": number_column("int64", between(1, 1000)),
-            }
-        ),
-    )
-    recordings, seen = [], {}
+    table = read_table(path, _schema())
+    recordings: list[Recording] = []
+    video_of_name: dict[str, str] = {}
     for row in table.itertuples():
         where = f"{path}: line {row.Index}"
         if row.cards_counted > row.total_cards:
@@ -56,42 +55,26 @@ def read_recordings(dataset):
                 f"{where}: cards_counted: should be at most total_cards, {row.total_cards}"
                 f" (got {row.cards_counted})"
             )
-        relative = PurePosixPath(row.video)
-        given = short_repr(row.video)
-        if not row.video.isprintable():
-            raise InputError(f"{where}: video: holds a control character (got {given})")
-        if "\\" in row.video:
-            raise InputError(f"{where}: video: should have / between folders (got {given})")
-        if relative.is_absolute() or ".." in relative.parts or not relative.name:
-            raise InputError(f"{where}: video: should lie below videos/ (got {given})")
-        file = Path(dataset) / "videos" / relative
-        try:
-            there = file.exists()
-        except OSError as error:
-            raise InputError(f"{where}: video: {error.strerror} (got {given})") from None
-        name = relative.name if file.is_dir() else relative.stem
-        check_recording_name(name, f"{where}: video")
-        if not there:
-            raise InputError(f"{where}: video: there is no {file}")
-        if not (file.is_file() or file.is_dir()):
-            raise InputError(f"{where}: video: should be a file or a folder (got {file})")
-        if name in seen:
-            raise InputError(f"{where}: video: {row.video} and {seen[name]} are both named {name}")
-        seen[name] = row.video
+        name, file = _locate(Path(dataset) / "videos", row.video, where)
+        if name in video_of_name:
+            raise InputError(
+                f"{where}: video: {row.video} and {video_of_name[name]} are both named {name}"
+            )
+        video_of_name[name] = row.video
         recordings.append(Recording(name, file, row.cards_counted, row.total_cards))
     return recordings
 
 
-def numbered_pictures(folder):
-    """The pictures in a folder of sampled frames, by the number at the end of their names.
+def numbered_pictures(folder: str | Path) -> dict[int, Path]:
+    """Return the pictures in a folder of sampled frames by the number at the end of their names.
 
     Returns:
         {index: path}, in the order of the indices.
 
     Raises:
-        InputError: no pictures, one without a number, or two with the same.
+        InputError: there are no pictures, one has no number, or two have the same.
     """
-    pictures = {}
+    pictures: dict[int, Path] = {}
     for path in sorted(Path(folder).iterdir()):
         if path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith("."):
             continue
@@ -107,8 +90,13 @@ def numbered_pictures(folder):
     return dict(sorted(pictures.items()))
 
 
-def sampled_pictures(recording, step, wanted):
-    """Yield (index, picture) of the frames that are sampled or wanted."""
+def sampled_pictures(
+    recording: Recording, step: int, wanted: Collection[int]
+) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:
+    """Yield (index, BGR picture) of every `step`-th frame of a video and of the `wanted` ones.
+
+    A folder of frames is yielded whole.
+    """
     if recording.is_folder:
         for index, path in numbered_pictures(recording.path).items():
             yield index, read_picture(path)
@@ -117,3 +105,36 @@ def sampled_pictures(recording, step, wanted):
     for index, picture in sampled_frames(recording.path, every):
         if picture is not None and (index % step == 0 or index in wanted):
             yield index, picture
+
+
+def _schema() -> pa.DataFrameSchema:
+    return pa.DataFrameSchema(
+        {
+            "video": name_column(),
+            "cards_counted": number_column("int64", between(1, 1000)),
+            "total_cards": number_column("int64", between(1, 1000)),
+        }
+    )
+
+
+def _locate(videos: Path, video: str, where: str) -> tuple[str, Path]:
+    """Return the name and the path of a recording, given its entry in videos.csv."""
+    relative, given = PurePosixPath(video), short_repr(video)
+    if not video.isprintable():
+        raise InputError(f"{where}: video: holds a control character (got {given})")
+    if "\\" in video:
+        raise InputError(f"{where}: video: should have / between folders (got {given})")
+    if relative.is_absolute() or ".." in relative.parts or not relative.name:
+        raise InputError(f"{where}: video: should lie below videos/ (got {given})")
+    file = videos / relative
+    try:
+        exists = file.exists()
+    except OSError as error:
+        raise InputError(f"{where}: video: {error.strerror} (got {given})") from None
+    name = relative.name if file.is_dir() else relative.stem
+    check_recording_name(name, f"{where}: video")
+    if not exists:
+        raise InputError(f"{where}: video: there is no {file}")
+    if not (file.is_file() or file.is_dir()):
+        raise InputError(f"{where}: video: should be a file or a folder (got {file})")
+    return name, file

@@ -1,47 +1,49 @@
-"""Which frames train the network, which pick its best epoch, and which are held out."""
+"""Split frames into those that train, those that pick the best epoch, and those held out.
+
+Frames of one recording are nearly the same picture. Only a split by recording measures how well
+the network reads a packet that it has never seen, so all frames of a recording get the same role.
+"""
 
 import numpy as np
+from jaxtyping import Bool, Int, Num, Shaped
+from numpy.typing import ArrayLike
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from cardpose.common.errors import InputError, join_names
+from cardpose.params import Split
 
 
-def split_frames(recordings, cards, split, seed):
-    """Split frames into training, validation and test, by recording or by frame.
+def split_frames(
+    recordings: ArrayLike, cards: ArrayLike, split: Split, seed: int
+) -> Shaped[np.ndarray, " n"]:
+    """Assign each frame to training, validation or test.
 
-    Frames of one recording are nearly the same picture, so only a split by recording measures
-    what the network makes of a packet it has never seen. The folds deal recordings out in order
-    of their counts, so that each holds small, middling and large packets.
+    The units of the split are recordings, or single frames if `split.by` is "frame". Recordings
+    are assigned to folds in order of their counts, so that each fold holds small, middling and
+    large packets.
 
     Args:
-        recordings: (n,) the recording of each frame.
-        cards: (n,) its count.
-        split: `split` of params.yaml.
-        seed: which of the equally good splits to take.
+        recordings: recording of each of n frames.
+        cards: count of each frame.
+        split: section `split` of params.yaml.
+        seed: picks one of the equally good splits.
 
     Returns:
-        (n,) array of "train", "validation" or "test". Validation is empty when
+        "train", "validation" or "test" for each frame. No frame is for validation when
         `split.validation` is 0.
 
     Raises:
-        InputError: a recording that is not there is to be held out, there are fewer recordings
-            than folds, or fewer than two frames are left to train on.
+        InputError: `split.test_videos` names a recording that is not there, there are fewer
+            units than folds, or fewer than two frames are left for training.
     """
     recordings, cards = np.asarray(recordings), np.asarray(cards)
     if split.by == "frame" and not split.test_videos:
-        units = counts = np.arange(len(recordings))
-        unit_of_frame = units
+        units = counts = unit_of_frame = np.arange(len(recordings))
     else:
         units, first, unit_of_frame = np.unique(recordings, return_index=True, return_inverse=True)
         counts = cards[first]
     if split.test_videos:
-        absent = [name for name in split.test_videos if name not in units]
-        if absent:
-            raise InputError(
-                "params.yaml: split.test_videos: no labelled recording is named"
-                f" {join_names(absent)}; there are {join_names(units)}"
-            )
-        test = np.isin(units, split.test_videos)
+        test = _named_units(units, split.test_videos)
     else:
         if split.folds > len(units):
             raise InputError(
@@ -50,33 +52,53 @@ def split_frames(recordings, cards, split, seed):
             )
         test = _fold_of_units(counts, split.folds, split.by, seed) == split.fold
     role = np.where(test, "test", "train").astype(object)
-    rest = np.flatnonzero(~test)
-    wanted = min(round(split.validation * len(rest)), len(rest) - 1)
-    if split.validation and len(rest) > 1:
-        wanted = max(wanted, 1)
-        # The middle of each of `wanted` equal stretches of the counts.
-        by_count = rest[np.argsort(counts[rest], kind="stable")]
-        places = ((np.arange(wanted) + 0.5) * len(rest) / wanted).astype(int)
-        role[by_count[places]] = "validation"
+    role[_validation_units(counts, np.flatnonzero(~test), split.validation)] = "validation"
     role = role[unit_of_frame]
-    if (role == "train").sum() < 2:  # batch norm cannot take a single one
+    if (role == "train").sum() < 2:  # batch normalization needs two
         raise InputError(
             "params.yaml: split: leaves no recording to train on, or one of a single frame"
         )
     return role
 
 
-def _fold_of_units(counts, folds, by, seed):
-    """(n,) the fold of each unit."""
+def _named_units(units: Shaped[np.ndarray, " n"], names: list[str]) -> Bool[np.ndarray, " n"]:
+    """Return which units are named; refuse names of no unit."""
+    absent = [name for name in names if name not in units]
+    if absent:
+        raise InputError(
+            "params.yaml: split.test_videos: no labelled recording is named"
+            f" {join_names(absent)}; there are {join_names(units)}"
+        )
+    return np.isin(units, names)
+
+
+def _fold_of_units(
+    counts: Num[np.ndarray, " n"], folds: int, by: str, seed: int
+) -> Int[np.ndarray, " n"]:
+    """Return the fold of each unit."""
     n = len(counts)
     if by == "frame":
         splitter, strata = KFold(folds, shuffle=True, random_state=seed), None
     else:
         rank = np.argsort(np.argsort(counts, kind="stable"), kind="stable")
-        # Strata of `folds` recordings with neighbouring counts, the last taking what is over.
+        # A stratum holds `folds` recordings of neighbouring counts; the last also the remainder.
         strata = np.minimum(rank // folds, max(n // folds - 1, 0))
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     fold = np.empty(n, int)
     for number, (_, held_out) in enumerate(splitter.split(counts, strata)):
         fold[held_out] = number
     return fold
+
+
+def _validation_units(
+    counts: Num[np.ndarray, " n"], rest: Int[np.ndarray, " m"], share: float | int
+) -> Int[np.ndarray, " k"]:
+    """Return the units for validation: a share of those not held out, `rest`, but not all.
+
+    Sorted by count, `rest` is cut into k equal pieces, and the middle unit of each is taken.
+    """
+    if not share or len(rest) < 2:
+        return rest[:0]
+    k = max(min(round(share * len(rest)), len(rest) - 1), 1)
+    by_count = rest[np.argsort(counts[rest], kind="stable")]
+    return by_count[((np.arange(k) + 0.5) * len(rest) / k).astype(int)]
