@@ -40,8 +40,10 @@ from cardpose.evaluation.evaluate import evaluate
 from cardpose.labelling.proposals import read_proposals
 from cardpose.network.weights import load_network
 from cardpose.params import load_params
+from cardpose.rendering.backs import BACK_SCALE
+from cardpose.rendering.deck import size_ratio
 from cardpose.rendering.scenes import random_scene
-from cardpose.rendering.textures import BACK_SCALE, TABLE_SIZE, card_size
+from cardpose.rendering.textures import TABLE_SIZE
 from cardpose.rendering.videos import render_video
 
 ROOT = Path(__file__).parents[1]
@@ -185,7 +187,7 @@ def marble(_):
 def medallions(_, paper, card, border):
     """A card's back, (h, w, 3) uint8: two medallions on dark red, and so many mm of border."""
     width, length, _ = card
-    scale = BACK_SCALE / card_size(card)
+    scale = BACK_SCALE / size_ratio(card)
     h, w = round(length * scale), round(width * scale)
     x = (np.arange(w) + 0.5) / scale - width / 2
     y = ((np.arange(h) + 0.5) / scale - length / 2)[:, None]
@@ -214,7 +216,7 @@ def tiles(_):
 def rays(_, paper, card):
     """A card's back, (h, w, 3) uint8: dark green rays from its middle, and a narrow border."""
     width, length, _ = card
-    scale = BACK_SCALE / card_size(card)
+    scale = BACK_SCALE / size_ratio(card)
     h, w = round(length * scale), round(width * scale)
     x = (np.arange(w) + 0.5) / scale - width / 2
     y = ((np.arange(h) + 0.5) / scale - length / 2)[:, None]

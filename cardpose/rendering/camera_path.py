@@ -1,48 +1,73 @@
 """Paths of a hand-held camera round a packet."""
 
 import numpy as np
+from jaxtyping import Float
 from scipy.interpolate import PchipInterpolator
 
-from cardpose.geometry.camera import orbit
+from cardpose.geometry.camera import Camera, orbit
 from cardpose.geometry.card import FOCAL
-from cardpose.rendering.textures import card_size
+from cardpose.rendering import ranges
+from cardpose.rendering.deck import CardSize, size_ratio
+from cardpose.rendering.ranges import Range
 
-WIDEST = 0.6  # of the usual focal length: with a shorter one nobody goes nearer to fill the picture
+_SHORTEST_FOCAL = 0.6  # times the usual one; with a shorter one, nobody goes nearer still
+_HORIZON = 660  # focal length in pixels that decides how low the camera may go
 
 
-def wander(rng, frames, low, high, pace=80):
-    """(frames,) a smooth walk between `low` and `high`, about one turn every `pace` frames."""
-    knots = rng.uniform(low, high, frames // pace + 3)
+def wander(
+    rng: np.random.Generator, frames: int, between: Range, pace: int = 80
+) -> Float[np.ndarray, " frames"]:
+    """Draw a smooth random walk within a range, with about one turn every `pace` frames."""
+    knots = rng.uniform(*between, frames // pace + 3)
     at = (np.arange(len(knots)) - rng.uniform(0, 1)) * pace
     return PchipInterpolator(at, knots)(np.arange(frames))
 
 
-def walk_round(rng, frames, cards, card, focal, width, height):
-    """Cameras that go round the packet, nearer and farther, sometimes cutting it off."""
-    size, zoom, longer = card_size(card), focal / FOCAL, max(width, height) / 640
-    # A camera that sees much at once stays higher up, so as not to see the horizon.
-    lowest = max(20.0, np.degrees(np.arctan2(height / 2, 660 * zoom * longer)))
-    highest = max(55.0, lowest + 20)
-    pace = rng.uniform(np.radians(30), np.radians(75)) / 100  # rad a frame
-    azimuth = rng.uniform(0, 2 * np.pi) + rng.choice([-1, 1]) * pace * np.arange(frames)
-    azimuth = azimuth + wander(rng, frames, -0.4, 0.4)
-    elevation = np.radians(wander(rng, frames, lowest, highest))
-    usual = rng.uniform(140, 215) * size * max(zoom, WIDEST)
-    distance = usual * np.exp(wander(rng, frames, -0.26, 0.2))  # usually within 105 to 265 mm
-    pixels = rng.uniform(660, 700) * zoom * longer  # the focal length
+def walk_round(
+    rng: np.random.Generator,
+    frames: int,
+    cards: int,
+    card: CardSize,
+    focal: float | int,
+    width: int,
+    height: int,
+) -> list[Camera]:
+    """Draw one camera per frame: they circle the packet, come near, and sometimes cut it off.
+
+    Args:
+        focal: focal length as a share of the picture's longer side; the cameras differ a little.
+        width, height: pixels.
+    """
+    size, zoom, enlargement = size_ratio(card), focal / FOCAL, max(width, height) / 640
+    lowest, highest = _elevation_range(_HORIZON * zoom * enlargement, height)
+    speed = rng.uniform(*np.radians(ranges.ANGULAR_SPEED)) / 100  # radians per frame
+    azimuth = rng.uniform(0, 2 * np.pi) + rng.choice([-1, 1]) * speed * np.arange(frames)
+    azimuth = azimuth + wander(rng, frames, ranges.AZIMUTH_SWAY)
+    elevation = np.radians(wander(rng, frames, (lowest, highest)))
+    usual_distance = rng.uniform(*ranges.DISTANCE) * size * max(zoom, _SHORTEST_FOCAL)
+    distance = usual_distance * np.exp(wander(rng, frames, ranges.DISTANCE_SWAY))
+    focal_length = rng.uniform(*ranges.FOCAL_LENGTH) * zoom * enlargement  # pixels
     # How far the packet may stray from the middle before the picture's edge cuts it, about.
-    span = pixels * 105 * size / distance
-    stray = rng.uniform(0.3, 1.0)
+    span = focal_length * 105 * size / distance
+    stray = rng.uniform(*ranges.STRAY)
     room_x = np.maximum(0.5 - 0.45 * span / width, 0.02) * stray
     room_y = np.maximum(0.5 - 0.45 * span * np.sin(elevation) / height, 0.02) * stray
-    x = width * (0.5 + room_x * wander(rng, frames, -1, 1))
+    x = width * (0.5 + room_x * wander(rng, frames, (-1, 1)))
     # Below the middle only from high up: a low camera that looks up sees the horizon.
     rise = (elevation - np.radians(lowest)) / np.radians(highest - lowest)
     below = np.minimum(room_y, 0.25 * rise)
-    y = height * (0.5 - room_y + (below + room_y) * wander(rng, frames, 0, 1))
-    roll = np.radians(wander(rng, frames, -7, 7))
+    y = height * (0.5 - room_y + (below + room_y) * wander(rng, frames, (0, 1)))
+    roll = np.radians(wander(rng, frames, ranges.ROLL))
     target = np.array([0, 0, cards * card[2] / 2])
     return [
-        orbit(a, e, d, target, (u, v), r, pixels, width, height)
+        orbit(a, e, d, target, (u, v), r, focal_length, width, height)
         for a, e, d, u, v, r in zip(azimuth, elevation, distance, x, y, roll, strict=True)
     ]
+
+
+def _elevation_range(focal_length: float, height: int) -> Range:
+    """Return the lowest and the highest elevation in degrees: a wide view must stay higher up, or
+    it shows the horizon."""
+    horizon = np.degrees(np.arctan2(height / 2, focal_length))
+    lowest = max(ranges.LOWEST_ELEVATION, horizon)
+    return lowest, max(ranges.HIGHEST_ELEVATION, lowest + ranges.ELEVATION_SPAN)

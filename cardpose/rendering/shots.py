@@ -1,73 +1,130 @@
-"""Rendered pictures to start learning from: each packet has a table, a deck and a light of its own.
+"""Render pictures for pretraining: each packet has a table, a deck and a light of its own.
 
-A recording shows one table and one deck in hundreds of pictures; what has seen a few dozen of them
-takes the next for something else. Here no two packets share any of it, and tables and backs vary
-more widely than those of `scenes` do.
+A recording shows one table and one deck in hundreds of pictures, and a network that has seen only a
+few dozen tables and decks reads a new one badly. So no two packets share any of them here, and
+tables and backs vary more widely than in rendered recordings.
 """
 
+from dataclasses import replace
 from functools import partial
+from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float64, UInt8
 from tqdm import tqdm
 
 from cardpose.common.errors import InputError
 from cardpose.common.parallel import map_parallel
 from cardpose.dataset.names import frame_name
 from cardpose.geometry.card import CARD, FOCAL
+from cardpose.rendering import ranges
+from cardpose.rendering.backs import draw_varied_back
+from cardpose.rendering.deck import DECK, CardSize
 from cardpose.rendering.renderer import Renderer
-from cardpose.rendering.scenes import DECK, HEIGHT, WIDTH, random_scene
-from cardpose.rendering.textures import any_back, any_table
+from cardpose.rendering.scenes import HEIGHT, WIDTH, Scene, random_scene
+from cardpose.rendering.textures import draw_varied_table
 
-VIEWS, APART = 2, 100  # pictures of each packet, so many frames apart
+VIEWS = 2  # pictures of each packet
+_APART = 100  # frames from one picture of a packet to the next
 
 
-def shoot(seed, index, card=CARD, focal=FOCAL):
-    """Pictures of a random packet, from VIEWS places.
+class Shots(NamedTuple):
+    """Pictures of one packet.
+
+    Attributes:
+        pictures: BGR.
+        points: places of the keypoints in pixels.
+        visible: visibility of the keypoints.
+        cards: number of cards in the packet.
+    """
+
+    pictures: UInt8[np.ndarray, "n h w 3"]
+    points: Float64[np.ndarray, "n 8 2"]
+    visible: Bool[np.ndarray, "n 8"]
+    cards: int
+
+
+def shoot(seed: int, index: int, card: CardSize = CARD, focal: float | int = FOCAL) -> Shots:
+    """Render VIEWS pictures of a random packet.
+
+    The same seed and index give the same bytes. Packets 0, 1, 2, ... have 1, 2, ... DECK, 1, 2, ...
+    cards.
 
     Args:
-        seed, index: same two, same bytes.
-        card, focal: see `scenes.random_scene`.
-
-    Returns:
-        pictures: (VIEWS, HEIGHT, WIDTH, 3) uint8 BGR.
-        points: (VIEWS, 8, 2) of the keypoints in pixels; visible: (VIEWS, 8) bool.
-        cards: how many there are: of packets 0, 1, 2, ... it is 1, 2, ... DECK, 1, 2, ...
+        card, focal: the deck and the camera, see `scenes.random_scene`.
     """
     rng = np.random.default_rng([seed, index])
     cards = 1 + index % DECK
-    number, frames = int(rng.integers(2**31)), APART * (VIEWS - 1) + 1
-    scene = random_scene(number, cards, frames, WIDTH, HEIGHT, card, focal, any_table, any_back)
-    warm = rng.uniform(0, 1) ** 2 * rng.choice([-1, 1], p=[0.25, 0.75])
-    scene.tone[:] *= np.clip(1 - warm * np.array([0.45, 0.2, 0]), 0, 1.1) * rng.uniform(0.7, 1.05)
-    renderer = Renderer(scene)
-    views = range(0, frames, APART)
+    scene_seed, frames = int(rng.integers(2**31)), _APART * (VIEWS - 1) + 1
+    scene = random_scene(
+        scene_seed,
+        cards,
+        frames,
+        card=card,
+        focal=focal,
+        cloth=draw_varied_table,
+        back=draw_varied_back,
+    )
+    renderer = Renderer(_coloured_light(rng, scene))
+    views = range(0, frames, _APART)
     pictures = [_sharpened(rng, renderer.frame(view)) for view in views]
     points, visible = zip(*map(renderer.keypoints, views), strict=True)
-    return np.stack(pictures), np.stack(points), np.stack(visible), cards
+    return Shots(np.stack(pictures), np.stack(points), np.stack(visible), cards)
 
 
-def render_shots(folder, n, seed, card=CARD, focal=FOCAL, jobs=-1):
+def _coloured_light(rng: np.random.Generator, scene: Scene) -> Scene:
+    """Draw a warm or a cold light, mostly weak, and its brightness."""
+    warm = ranges.WARM_LIGHT_PROBABILITY
+    strength = rng.uniform(0, 1) ** 2 * rng.choice([-1, 1], p=[1 - warm, warm])
+    gains = np.clip(1 - strength * np.array(ranges.WARMTH), 0, 1.1)
+    return replace(scene, tone=scene.tone * (gains * rng.uniform(*ranges.LAMP_BRIGHTNESS)))
+
+
+def _sharpened(
+    rng: np.random.Generator, picture: UInt8[np.ndarray, "h w 3"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Sharpen a picture by a random amount, as some cameras do."""
+    unsharpened = ranges.UNSHARPENED_PROBABILITY
+    strengths = [0.0, rng.uniform(*ranges.SHARPENING)]
+    strength = rng.choice(strengths, p=[unsharpened, 1 - unsharpened])
+    soft = cv2.GaussianBlur(picture, (0, 0), rng.uniform(*ranges.SHARPENING_BLUR))
+    return cv2.addWeighted(picture, 1 + strength, soft, -strength, 0)
+
+
+def render_shots(
+    folder: str | PathLike[str],
+    n: int,
+    seed: int,
+    card: CardSize = CARD,
+    focal: float | int = FOCAL,
+    jobs: int = -1,
+) -> tuple[pd.DataFrame, Float64[np.ndarray, "{n} 8 2"], Bool[np.ndarray, "{n} 8"]]:
     """Write `n` pictures as JPEG files, VIEWS of each packet.
 
     Args:
         folder: to be made.
-        jobs: packets rendered side by side; -1 for one a core.
         seed, card, focal: see `shoot`.
+        jobs: number of packets rendered in parallel; -1 for one per core.
 
     Returns:
-        frames: a table as `tensors.match_labels` returns it; each packet is a recording of its own.
-        points: (n, 8, 2) of the keypoints, fractions of width and height; visible: (n, 8) bool.
+        a table with one row per picture, as `labelled_frames.match_labels` returns it, where each
+        packet is a recording of its own; places of the keypoints as fractions of width and height;
+        their visibility.
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
     packets = -(-n // VIEWS)
-    work = partial(_write, folder=folder, seed=seed, card=card, focal=focal)
-    made = map_parallel(work, range(packets), jobs)
-    done = list(tqdm(made, "render", packets, unit="packet"))
-    files, points, visible, cards = (np.concatenate(rows)[:n] for rows in zip(*done, strict=True))
+    write = partial(_write_packet, folder=folder, seed=seed, card=card, focal=focal)
+    written = list(
+        tqdm(map_parallel(write, range(packets), jobs), "render", packets, unit="packet")
+    )
+    files, points, visible, cards = (
+        np.concatenate(rows)[:n] for rows in zip(*written, strict=True)
+    )
     recordings = [f"packet_{i // VIEWS:06}" for i in range(n)]
     frames = pd.DataFrame(
         {
@@ -83,23 +140,18 @@ def render_shots(folder, n, seed, card=CARD, focal=FOCAL, jobs=-1):
     return frames, points / (WIDTH, HEIGHT), visible
 
 
-def _write(index, folder, seed, card, focal):
-    """Write what `shoot` returns: the files' names, and the rest of it."""
+def _write_packet(
+    index: int, folder: Path, seed: int, card: CardSize, focal: float | int
+) -> tuple[list[str], Float64[np.ndarray, "n 8 2"], Bool[np.ndarray, "n 8"], list[int]]:
+    """Write the pictures of one packet; return their names, points, visibility and counts."""
     cv2.setNumThreads(1)
     pictures, points, visible, cards = shoot(seed, index, card, focal)
-    quality = int(np.random.default_rng([seed, index, 1]).uniform(60, 98))
+    quality = int(np.random.default_rng([seed, index, 1]).uniform(*ranges.JPEG_QUALITY))
     names = [f"packet_{index:06}_{view}.jpg" for view in range(VIEWS)]
     for name, picture in zip(names, pictures, strict=True):
         code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         try:
-            (folder / name).write_bytes(code)
+            (folder / name).write_bytes(code.tobytes())
         except OSError as error:
             raise InputError(f"{folder / name}: cannot be written ({error.strerror})") from None
     return names, points, visible, [cards] * VIEWS
-
-
-def _sharpened(rng, picture):
-    """As some cameras do."""
-    more = rng.choice([0.0, rng.uniform(0.2, 1.2)], p=[0.6, 0.4])
-    soft = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.6, 1.5))
-    return cv2.addWeighted(picture, 1 + more, soft, -more, 0)

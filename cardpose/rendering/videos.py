@@ -1,11 +1,13 @@
-"""A rendered data set: one video a count, with the exact place of every corner."""
+"""Render a data set: one video per count, with the exact place of every corner."""
 
 from functools import partial
+from os import PathLike
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float64
 from tqdm import tqdm
 
 from cardpose.common.errors import InputError
@@ -14,33 +16,48 @@ from cardpose.dataset.annotations import write_annotations
 from cardpose.dataset.names import frame_name
 from cardpose.geometry.card import CARD, FOCAL
 from cardpose.pictures.videos import check_written
+from cardpose.rendering.deck import DECK, CardSize
 from cardpose.rendering.renderer import Renderer
-from cardpose.rendering.scenes import DECK, HEIGHT, WIDTH, random_scene
+from cardpose.rendering.scenes import HEIGHT, WIDTH, Scene, random_scene
 
-FRAME_RATE = 30
+FRAME_RATE = 30  # frames per second
+
+# Places of the corners as fractions of width and height, and their visibility.
+Corners = tuple[Float64[np.ndarray, "n 8 2"], Bool[np.ndarray, "n 8"]]
 
 
 def render_dataset(
-    videos, annotations, table, count, frames, seed, card=CARD, focal=FOCAL, jobs=-1
-):
+    videos: str | PathLike[str],
+    annotations: str | PathLike[str],
+    table: str | PathLike[str],
+    count: int,
+    frames: int,
+    seed: int,
+    card: CardSize = CARD,
+    focal: float | int = FOCAL,
+    jobs: int = -1,
+) -> None:
     """Render recordings of packets of 1, 2, ... `count` cards.
+
+    The same seed gives the same bytes.
 
     Args:
         videos: folder to be made, for packet_01.mp4, packet_02.mp4, ...
         annotations: file to be written, with the corners in every frame.
         table: file to be written, with the counts (`videos.csv`).
-        frames: of each video.
-        seed: same seed, same bytes.
-        card, focal: the deck and the camera, as `scenes.random_scene` takes them.
-        jobs: videos rendered side by side; -1 for one a core.
+        frames: number of frames per video.
+        card, focal: the deck and the camera, see `scenes.random_scene`.
+        jobs: number of videos rendered in parallel; -1 for one per core.
     """
     videos = Path(videos)
     videos.mkdir(parents=True)
     cards = list(range(1, count + 1))
-    known = {"frames": frames, "seed": seed, "card": card, "focal": focal}
-    work = map_parallel(partial(_render, videos=videos, **known), cards, jobs)
+    render = partial(
+        _render_recording, videos=videos, frames=frames, seed=seed, card=card, focal=focal
+    )
+    rendered = tqdm(map_parallel(render, cards, jobs), "render", len(cards), unit="video")
     names, points, visible = [], [], []
-    for n, (p, v) in zip(cards, tqdm(work, "render", len(cards), unit="video"), strict=True):
+    for n, (p, v) in zip(cards, rendered, strict=True):
         stem = Path(_file_name(n)).stem
         names += [frame_name(stem, index) for index in range(frames)]
         points.append(p)
@@ -50,25 +67,27 @@ def render_dataset(
     pd.DataFrame(rows).to_csv(table, index=False, lineterminator="\n")
 
 
-def _file_name(cards):
+def _file_name(cards: int) -> str:
     return f"packet_{cards:02d}.mp4"
 
 
-def _render(cards, videos, frames, seed, card, focal):
+def _render_recording(
+    cards: int, videos: Path, frames: int, seed: int, card: CardSize, focal: float | int
+) -> Corners:
     scene = random_scene(seed, cards, frames, WIDTH, HEIGHT, card, focal)
     return render_video(videos / _file_name(cards), scene, frames, (WIDTH, HEIGHT))
 
 
-def render_video(path, scene, frames, size):
-    """Render a scene's first frames, of `size` (width, height) pixels, to a video.
+def render_video(path: Path, scene: Scene, frames: int, size: tuple[int, int]) -> Corners:
+    """Render the first `frames` frames of a scene, of `size` (width, height), to a video.
 
     Returns:
-        points (frames, 8, 2) of the corners as fractions, and their visibility (frames, 8).
+        places of the corners as fractions of width and height, and their visibility.
     """
     cv2.setNumThreads(1)
     renderer = Renderer(scene)
     points, visible = np.empty((frames, 8, 2)), np.empty((frames, 8), bool)
-    codec = cv2.VideoWriter_fourcc(*"mp4v")
+    codec = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, FRAME_RATE, size)
     if not writer.isOpened():
         raise InputError(f"{path}: cannot be written as a video; is the disk full?")

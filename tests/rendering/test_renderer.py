@@ -1,33 +1,25 @@
-"""Rendered pictures against their own annotations: OpenCV's projection, and what they show."""
+"""Rendered pictures against OpenCV's projection, and annotations against the pictures."""
 
-import hashlib
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from dvc.utils.serialize import dumps_yaml, loads_yaml
 
-from cardpose.dataset.annotations import read_annotations
 from cardpose.geometry.bundle import fit_box
 from cardpose.geometry.card import card_outline
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.geometry.pose import Packet
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
-from cardpose.rendering.videos import render_dataset
-from stages import render_synthetic
 
-REPOSITORY = Path(__file__).parents[2]
 FRAMES = 240
-LOOKED_AT = range(0, FRAMES, 12)
+CHECKED_FRAMES = range(0, FRAMES, 12)
 THICKNESS = 0.30  # mm a card
 POKER = 63, 88, THICKNESS
-# Decks as they are sold, in mm, and cameras from a phone's usual one to one that sees little.
+# Decks as they are sold, in mm, and focal lengths from wide angle to telephoto.
 OTHERS = {
     "bridge": ((57, 88, 0.28), 1.06),
     "mini": ((44, 63, 0.3), 2.0),
@@ -41,13 +33,13 @@ def scene():
 
 
 def flat(scene, cards):
-    """The same walk round a packet that is a flat white blob on black."""
+    """Return the scene with a flat white packet on a black table."""
     return replace(
         scene,
         cards=cards,
         table=np.zeros_like(scene.table),
         back=np.full_like(scene.back, 255),
-        offsets=np.zeros((cards, 2)),
+        slips=np.zeros((cards, 2)),
         bend=(0, 0, 0),
         edge_colours=np.full((cards, 3), 255.0),
         ambient=1.0,
@@ -67,24 +59,24 @@ def plain(scene):
 
 @pytest.fixture(scope="module")
 def small_scenes():
-    """Twice the scene of one seed, then that of another."""
+    """Two scenes of one seed, then one of another."""
     return [random_scene(seed, 5, 3) for seed in (7, 7, 8)]
 
 
 def world_corners(scene, card=POKER):
-    """(8, 3) mm: the corners of the lowest card on the table, then of the top of the topmost."""
+    """Return the corners of the lowest card, then of the top of the topmost, in mm: (8, 3)."""
     # From the centre of the rounding, 3 mm out along the diagonal.
     x, y = (side / 2 - 3 + 3 / np.sqrt(2) for side in card[:2])
     corners = np.array([[-x, y], [x, y], [-x, -y], [x, -y]])
     height = bent(scene.bend, *(2 * corners / card[:2]).T)
     height = height - bent(scene.bend, *np.meshgrid(*[np.linspace(-1, 1, 201)] * 2)).min()
-    face = np.column_stack([corners + scene.offsets[0], height])
-    back = np.column_stack([corners + scene.offsets[-1], height + scene.cards * card[2]])
+    face = np.column_stack([corners + scene.slips[0], height])
+    back = np.column_stack([corners + scene.slips[-1], height + scene.cards * card[2]])
     return np.concatenate([face, back])
 
 
 def bent(bend, u, v):
-    """mm that a card rises at u along its width and v along its length, each -1 to 1."""
+    """Return the height in mm of a bent card at (u, v), each -1 to 1 from edge to edge."""
     twist, along, across = bend
     return twist * u * v + along * (1 - v**2) + across * (1 - u**2)
 
@@ -105,7 +97,7 @@ def test_annotations_are_where_opencv_projects_the_corners(scene):
 def compare_with_opencv(scene, card):
     renderer = Renderer(scene)
     world = world_corners(scene, card)
-    for index in LOOKED_AT:
+    for index in CHECKED_FRAMES:
         points, _ = renderer.keypoints(index)
         seen = opencv_project(scene.cameras[index], world)
         apart = np.hypot(*np.moveaxis(points[:, None] - seen, 2, 0))  # (8, 8)
@@ -116,31 +108,31 @@ def compare_with_opencv(scene, card):
             assert (corner < 4) == name.endswith("face")
 
 
-def test_names_follow_the_picture(scene):
+def test_keypoint_names_follow_the_picture(scene):
     renderer = Renderer(scene)
-    for index in LOOKED_AT:
+    for index in CHECKED_FRAMES:
         # Axes: upper and lower, face and back, left and right, x and y.
         points = renderer.keypoints(index)[0].reshape(2, 2, 2, 2)
         assert (points[:, :, 0, 0] < points[:, :, 1, 0]).all()
         assert points[0, ..., 1].mean() < points[1, ..., 1].mean()
 
 
-def test_what_is_visible_on_rendered_frames(scene):
+def test_visible_keypoints_lie_in_the_picture_and_are_not_hidden(scene):
     renderer = Renderer(scene)
-    for index in LOOKED_AT:
+    for index in CHECKED_FRAMES:
         points, visible = renderer.keypoints(index)
         inside = ((points >= 0) & (points <= [640, 480])).all(axis=1)
         back = np.array([name.endswith("back") for name in KEYPOINTS])
         assert np.array_equal(visible[back], inside[back])
         assert not visible[~inside].any()
-        # Beside the packet a camera sees the face's corners at one side or at two that meet.
+        # A camera sees the corners of the face on one side, or on two sides that meet.
         assert visible[~back].sum() <= 3
         if inside.all():
             assert visible[~back].sum() >= 2
 
 
 def outline(picture):
-    """The outline of a white packet on black, eight times enlarged, and whether it is whole."""
+    """Return the outline of a white packet, eight times enlarged, and whether it is whole."""
     fine = cv2.resize(picture[..., 0], None, fx=8, fy=8, interpolation=cv2.INTER_LINEAR)
     mask = (fine > 127).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -151,19 +143,19 @@ def outline(picture):
 
 @pytest.mark.parametrize("cards", [1, 52])
 @pytest.mark.parametrize("bend", [(0, 0, 0), (1.0, 0.5, 0.2), (-1.5, -0.4, 0)])
-def test_visible_corners_lie_on_the_outline_of_the_packet_in_the_picture(plain, cards, bend):
+def test_visible_corners_lie_on_the_outline_of_the_drawn_packet(plain, cards, bend):
     packet = replace(plain(cards), bend=bend)
     renderer, world = Renderer(packet), world_corners(packet)
     checked = {"face": 0, "back": 0}
-    for index in LOOKED_AT:
+    for index in CHECKED_FRAMES:
         camera = packet.cameras[index]
         points, visible = renderer.keypoints(index)
         seen = opencv_project(camera, world)
         contour, _ = outline(renderer.frame(index))
         for point, name in zip(points[visible], np.array(KEYPOINTS)[visible], strict=True):
             corner = world[np.hypot(*(seen - point).T).argmin()]
-            # The rounded corner faces the camera, or turns away from it. The lower outline of the
-            # packet is the picture's where it faces, the upper one where it turns away.
+            # Where a corner faces the camera, the packet's lower outline is the outline in the
+            # picture. Where it turns away, the upper one is.
             faces = (camera.position[:2] - corner[:2]) @ np.sign(corner[:2]) > 0
             if faces == name.endswith("face"):
                 at = (point * 8 - 0.5).tolist()
@@ -173,14 +165,14 @@ def test_visible_corners_lie_on_the_outline_of_the_packet_in_the_picture(plain, 
 
 
 def compare_with_outline(scene, heights, slip, growth, card=POKER):
-    """Hold each frame's blob against the outlines of a card at some heights.
+    """Compare each frame's blob with the outlines of a card at `heights`, in mm.
 
-    `slip` is how far their middles may lie apart, `growth` how far their edges, in pixels.
+    `slip` is how far their middles may lie apart, and `growth` how far their edges, in pixels.
     """
     renderer, checked = Renderer(scene), 0
     sides = card_outline(arc_points=20, width=card[0], length=card[1])
     solid = np.concatenate([np.insert(sides, 2, z, axis=1) for z in heights])
-    for index in LOOKED_AT:
+    for index in CHECKED_FRAMES:
         contour, whole = outline(renderer.frame(index))
         if not whole:
             continue
@@ -195,7 +187,7 @@ def compare_with_outline(scene, heights, slip, growth, card=POKER):
     assert checked >= 5
 
 
-def test_the_packet_covers_what_lies_between_its_lower_and_its_upper_outline(plain):
+def test_the_packet_fills_the_picture_from_its_lower_to_its_upper_outline(plain):
     compare_with_outline(plain(30), (0, 30 * THICKNESS), slip=0.4, growth=0.3)
 
 
@@ -205,8 +197,8 @@ def test_the_back_lies_on_top_of_the_packet(plain):
 
 
 @pytest.mark.parametrize("bend", [(0, 0, 0), (2.0, 1.0, 0.5), (-2.0, 0.5, -0.5)])
-def test_the_back_bends(plain, bend):
-    """The white back of a black packet against its outline, bent by hand and seen by OpenCV."""
+def test_a_bent_back_is_drawn_where_opencv_projects_it(plain, bend):
+    """The packet is black but for its white back."""
     packet = replace(plain(30), edge_colours=np.zeros((30, 3)), bend=bend)
     renderer, checked = Renderer(packet), 0
     sides = np.concatenate(
@@ -215,7 +207,7 @@ def test_the_back_bends(plain, bend):
     grid = np.meshgrid(*[np.linspace(-1, 1, 201)] * 2)
     height = bent(bend, *(2 * sides / POKER[:2]).T) - bent(bend, *grid).min()
     rim = np.column_stack([sides, height + 30 * THICKNESS])
-    for index in LOOKED_AT:
+    for index in CHECKED_FRAMES:
         contour, whole = outline(renderer.frame(index))
         if not whole:
             continue
@@ -231,18 +223,18 @@ def test_more_cards_cover_more_of_the_picture(plain):
     areas = []
     for cards in counts:
         renderer = Renderer(plain(cards))
-        areas.append([(renderer.frame(index) > 127).mean() for index in LOOKED_AT[::4]])
+        areas.append([(renderer.frame(index) > 127).mean() for index in CHECKED_FRAMES[::4]])
     assert (np.diff(areas, axis=0) > 0).all()
 
 
 @pytest.fixture(scope="module", params=OTHERS.values(), ids=OTHERS.keys())
 def other(request):
-    """The scene of another deck before another camera; the deck, and the camera's number."""
+    """A scene with another deck and another camera; the deck; the focal length."""
     card, focal = request.param
     return random_scene(0, 40, FRAMES, card=card, focal=focal), card, focal
 
 
-def test_another_deck_is_where_its_annotations_say(other):
+def test_another_deck_is_drawn_where_its_annotations_say(other):
     scene, card, _ = other
     compare_with_opencv(scene, card)
     packet = flat(scene, 30)
@@ -252,10 +244,10 @@ def test_another_deck_is_where_its_annotations_say(other):
 
 
 def extents(scene):
-    """Of the frames, how much of the picture's width the back takes, and of its height."""
+    """Return the median share of the picture's width and height that the back takes."""
     back = [name.endswith("back") for name in KEYPOINTS]
     renderer = Renderer(scene)
-    points = np.array([renderer.keypoints(index)[0][back] for index in LOOKED_AT])
+    points = np.array([renderer.keypoints(index)[0][back] for index in CHECKED_FRAMES])
     camera = scene.cameras[0]
     return np.median(np.ptp(points, axis=1) / [camera.width, camera.height], axis=0)
 
@@ -266,21 +258,21 @@ def test_another_deck_fills_the_picture_as_the_usual_one_does(scene, other):
     assert 0.8 < high < 1.3
 
 
-def test_the_camera_is_the_one_that_was_asked_for(other):
+def test_the_focal_length_is_the_one_that_was_asked_for(other):
     scene, _, focal = other
     assert all(0.97 < camera.focal / 640 / focal < 1.035 for camera in scene.cameras)
 
 
-def test_a_camera_of_more_pixels_sees_as_much():
+def test_a_picture_of_more_pixels_has_the_same_field_of_view():
     scene = random_scene(7, 5, 3, width=1280, height=720)
     assert all(0.97 < camera.focal / 1280 / 1.06 < 1.035 for camera in scene.cameras)
 
 
-def test_a_box_of_that_deck_seen_by_that_camera_counts_its_cards(other):
-    """The same two parameters serve what draws the pictures and what counts in them."""
+def test_a_box_fitted_with_the_same_deck_and_camera_counts_the_cards(other):
+    """The renderer and the box fit take the same two parameters."""
     scene, card, focal = other
     renderer = Renderer(scene)
-    seen = [renderer.keypoints(index) for index in LOOKED_AT]
+    seen = [renderer.keypoints(index) for index in CHECKED_FRAMES]
     points, visible = (np.array(part) for part in zip(*seen, strict=True))
     packet = Packet((640, 480), focal, card, 52)
     pose, names = packet.fit(torch.from_numpy(points), torch.from_numpy(visible))
@@ -291,7 +283,7 @@ def test_a_box_of_that_deck_seen_by_that_camera_counts_its_cards(other):
 
 @pytest.mark.parametrize("card", [(20, 20, 0.05), (300, 300, 5), (20, 300, 5), (300, 300, 0.05)])
 @pytest.mark.parametrize("focal", [0.3, 5])
-def test_whatever_deck_and_camera_are_allowed_the_packet_lies_before_it(card, focal):
+def test_the_packet_lies_before_the_camera_for_every_allowed_deck_and_focal_length(card, focal):
     cards = 52
     scene = random_scene(1, cards, 40, card=card, focal=focal)
     world = np.column_stack([world_corners(scene, card), np.ones(8)])
@@ -325,104 +317,3 @@ def test_a_frame_does_not_depend_on_the_frames_before_it(small_scenes):
     for index in (0, 1):
         after.frame(index)
     assert alone.frame(2).tobytes() == after.frame(2).tobytes()
-
-
-def rendered(folder, seed):
-    paths = folder / "videos", folder / "annotations.csv", folder / "videos.csv"
-    render_dataset(*paths, count=2, frames=8, seed=seed, jobs=1)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return rendered(tmp_path_factory.mktemp("first"), seed=0)
-
-
-def hashes(folder):
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
-
-
-def pictures_of(video):
-    capture = cv2.VideoCapture(str(video))
-    pictures = []
-    while (read := capture.read())[0]:
-        pictures.append(read[1])
-    capture.release()
-    return pictures
-
-
-def test_a_rendered_data_set_has_videos_their_counts_and_a_row_a_frame(dataset):
-    assert sorted(hashes(dataset)) == [
-        "annotations.csv",
-        "videos.csv",
-        "videos/packet_01.mp4",
-        "videos/packet_02.mp4",
-    ]
-    counts = pd.read_csv(dataset / "videos.csv")
-    assert counts.to_dict("list") == {
-        "video": ["packet_01.mp4", "packet_02.mp4"],
-        "cards_counted": [1, 2],
-        "total_cards": [52, 52],
-    }
-    frames, points, visible, _ = read_annotations(dataset / "annotations.csv")
-    assert frames == [f"packet_{n:02d}_frame_{i}" for n in (1, 2) for i in range(8)]
-    assert visible.any(axis=1).all()
-    assert np.array_equal(np.isnan(points).any(axis=2), ~visible)
-    for n in (1, 2):
-        pictures = pictures_of(dataset / "videos" / f"packet_{n:02d}.mp4")
-        assert [picture.shape for picture in pictures] == [(480, 640, 3)] * 8
-
-
-def test_a_data_set_of_the_same_seed_has_the_same_bytes(dataset, tmp_path):
-    assert hashes(rendered(tmp_path, seed=0)) == hashes(dataset)
-
-
-def test_a_data_set_of_another_seed_has_other_bytes(dataset, tmp_path):
-    other, first = hashes(rendered(tmp_path, seed=1)), hashes(dataset)
-    same = {name for name in first if first[name] == other[name]}
-    assert same == {"videos.csv"}  # the counts
-
-
-def test_the_stage_renders_the_deck_and_the_camera_of_params_yaml(tmp_path, monkeypatch):
-    params = loads_yaml((REPOSITORY / "params.yaml").read_text())
-    params["synthetic"] = {"videos": 2, "frames": 3}
-    params["geometry"].update(card=[57, 88, 0.28], focal=0.8)
-    (tmp_path / "data/synthetic").mkdir(parents=True)
-    (tmp_path / "params.yaml").write_text(dumps_yaml(params))
-    monkeypatch.chdir(tmp_path)
-    render_synthetic.main()
-    _, points, visible, _ = read_annotations("data/synthetic/annotations.csv")
-    renderer = Renderer(random_scene(params["seed"], 2, 3, card=(57, 88, 0.28), focal=0.8))
-    for index in range(3):
-        expected, seen = renderer.keypoints(index)
-        assert np.array_equal(seen, visible[3 + index])
-        assert np.allclose(points[3 + index][seen] * [640, 480], expected[seen], atol=1e-3)
-
-
-def test_each_frame_of_a_video_stands_beside_its_own_corners(tmp_path, monkeypatch):
-    class Stub:
-        """Frame i is as bright as 30 i, its corners stand at (64 i, 48 i)."""
-
-        def __init__(self, scene):
-            pass
-
-        def frame(self, index):
-            return np.full((480, 640, 3), 30 * index, np.uint8)
-
-        def keypoints(self, index):
-            return np.tile([64.0 * index, 48.0 * index], (8, 1)), np.ones(8, bool)
-
-    monkeypatch.setattr("cardpose.rendering.videos.Renderer", Stub)
-    monkeypatch.setattr("cardpose.rendering.videos.random_scene", lambda *_: None)
-    rendered(tmp_path, seed=0)
-    _, points, _, _ = read_annotations(tmp_path / "annotations.csv")
-    # As fractions of 640 and 480 both coordinates are i / 10.
-    expected = np.tile(np.arange(8) / 10, 2)[:, None, None]
-    assert np.allclose(points, expected)
-    for video in sorted((tmp_path / "videos").iterdir()):
-        bright = [picture.mean() for picture in pictures_of(video)]
-        assert np.allclose(bright, 30 * np.arange(8), atol=8)

@@ -1,4 +1,4 @@
-"""Rendered pictures to start learning from: the same from one seed, and no two packets alike."""
+"""Rendered pictures for pretraining: reproducible, and no two packets alike."""
 
 import cv2
 import numpy as np
@@ -8,26 +8,30 @@ import torch
 from cardpose.dataset.names import split_frame_name
 from cardpose.geometry.card import FOCAL
 from cardpose.geometry.pose import Packet
-from cardpose.rendering.scenes import DECK, HEIGHT, WIDTH
+from cardpose.rendering.backs import draw_varied_back
+from cardpose.rendering.deck import DECK
+from cardpose.rendering.scenes import HEIGHT, WIDTH
 from cardpose.rendering.shots import VIEWS, render_shots, shoot
-from cardpose.rendering.textures import any_back, any_table
+from cardpose.rendering.textures import draw_varied_table
 
 PAPER = np.array([230.0, 235.0, 240.0])
 POKER = 63, 88, 0.3
 
 
 @pytest.fixture(scope="module")
-def looks():
+def surfaces():
     """60 tables and 60 backs."""
-    tables = [any_table(np.random.default_rng([0, i])) for i in range(60)]
-    return tables, [any_back(np.random.default_rng([0, i]), PAPER, POKER) for i in range(60)]
+    tables = [draw_varied_table(np.random.default_rng([0, i])) for i in range(60)]
+    return tables, [
+        draw_varied_back(np.random.default_rng([0, i]), PAPER, POKER) for i in range(60)
+    ]
 
 
 def written(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_seed_gives_the_same_files_however_many_are_rendered_side_by_side(tmp_path):
+def test_a_seed_gives_the_same_files_however_many_are_rendered_in_parallel(tmp_path):
     render_shots(tmp_path / "a", 5, seed=3, jobs=1)
     frames, points, visible = render_shots(tmp_path / "b", 6, seed=3, jobs=2)
     render_shots(tmp_path / "c", 2, seed=4, jobs=1)
@@ -44,8 +48,8 @@ def test_a_seed_gives_the_same_files_however_many_are_rendered_side_by_side(tmp_
     assert frames["frame"].is_unique
 
 
-def test_as_many_rows_as_asked_for_and_counts_take_turns(tmp_path):
-    n = VIEWS * (DECK + 1) + 1  # of one packet not all
+def test_there_are_as_many_rows_as_asked_for_and_counts_take_turns(tmp_path):
+    n = VIEWS * (DECK + 1) + 1  # the last packet has fewer than VIEWS
     frames, points, visible = render_shots(tmp_path / "shots", n, seed=0, jobs=2)
     assert len(frames) == len(points) == len(visible) == n
     counts = frames.groupby("recording")["cards_counted"].unique()
@@ -54,7 +58,7 @@ def test_as_many_rows_as_asked_for_and_counts_take_turns(tmp_path):
 
 
 @pytest.mark.parametrize("index", [7, 25, 51])
-def test_a_box_of_so_many_cards_fits_the_keypoints(index):
+def test_a_box_of_the_packets_thickness_fits_the_keypoints(index):
     pictures, points, visible, cards = shoot(0, index)
     assert cards == index + 1
     assert pictures.shape == (VIEWS, HEIGHT, WIDTH, 3)
@@ -67,23 +71,23 @@ def test_a_box_of_so_many_cards_fits_the_keypoints(index):
     assert np.linalg.norm(off, axis=2)[np.take_along_axis(visible, names.numpy(), 1)].max() < 6
 
 
-def test_no_two_packets_share_a_look(looks):
-    for pictures in looks:
+def test_no_two_tables_and_no_two_backs_are_alike(surfaces):
+    for pictures in surfaces:
         small = [cv2.resize(np.float32(picture), (8, 8)).ravel() for picture in pictures]
         apart = np.linalg.norm(np.stack(small)[:, None] - small, axis=2)
         assert apart[np.triu_indices(len(small), 1)].min() > 1
 
 
-def test_some_backs_are_printed_to_the_very_edge(looks):
-    edges = [np.concatenate([back[0], back[-1], back[:, 0], back[:, -1]]) for back in looks[1]]
+def test_a_part_of_the_backs_is_printed_to_the_edge(surfaces):
+    edges = [np.concatenate([back[0], back[-1], back[:, 0], back[:, -1]]) for back in surfaces[1]]
     white = np.array([(abs(edge - PAPER) < 8).all(axis=1).mean() for edge in edges])
     assert 10 < (white < 0.5).sum() < 50
 
 
-def test_some_tables_are_plain_and_some_full_of_things(looks):
-    # How much of a table is on a sharp boundary.
+def test_tables_range_from_plain_to_full_of_shapes(surfaces):
+    # Share of a table's pixels on a sharp boundary.
     busy = []
-    for table in looks[0]:
+    for table in surfaces[0]:
         grey = np.clip(table, 0, 255).astype(np.uint8).mean(axis=2).astype(np.uint8)
         busy.append((cv2.Canny(cv2.GaussianBlur(grey, (0, 0), 2), 20, 60) > 0).mean())
     assert min(busy) < 0.001

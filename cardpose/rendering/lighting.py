@@ -1,0 +1,93 @@
+"""Light and colour: shadows on the table, the paper, the packet's sides, and the camera's tone."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Int16, UInt8
+
+from cardpose.geometry.card import card_outline
+from cardpose.rendering import ranges
+from cardpose.rendering.camera_path import wander
+from cardpose.rendering.deck import CardSize, size_ratio
+from cardpose.rendering.opencv import SHIFT
+
+TABLE_SCALE = 2.0  # cloth pixels per mm of the usual deck
+NOISE_MARGIN = 64  # pixels by which the noise is larger than a frame
+
+
+def light_table(
+    rng: np.random.Generator,
+    table: Float[np.ndarray, "n n 3"],
+    cards: int,
+    card: CardSize,
+    light: Float[np.ndarray, "2"],
+) -> UInt8[np.ndarray, "n n 3"]:
+    """Light a table: a bright side, the packet's soft shadow, and the dark line at its foot.
+
+    `light` is the unit vector towards the light, along the table.
+    """
+    size, scale = len(table), TABLE_SCALE / size_ratio(card)
+    x, y = np.meshgrid(*[(np.arange(256, dtype=np.float32) - 128) / 128] * 2)
+    slope, vignette = rng.uniform(*ranges.LIGHT_SLOPE), rng.uniform(*ranges.LIGHT_VIGNETTE)
+    bright = 1 + slope * (x * light[0] + y * light[1]) - vignette * (x**2 + y**2)
+    bright = cv2.resize(bright.astype(np.float32), (size, size))
+    outline = card_outline(width=card[0], length=card[1]) * scale
+    reach = cards * card[2] * rng.uniform(*ranges.SHADOW_LENGTH) * scale
+    dark = np.zeros((size, size), np.float32)
+    # The shadow of a box: its outline swept from its foot to where its top's shadow falls.
+    swept = np.concatenate([outline, outline - light * reach]) + size / 2
+    hull = cv2.convexHull(np.round(swept * (1 << SHIFT)).astype(np.int32))
+    cv2.fillConvexPoly(dark, hull, 1.0, cv2.LINE_AA, SHIFT)
+    shadow = cv2.GaussianBlur(dark, (0, 0), 1 + reach * rng.uniform(*ranges.SHADOW_BLUR))
+    foot = cv2.GaussianBlur(dark, (0, 0), scale * rng.uniform(*ranges.CONTACT_BLUR))
+    strength = rng.uniform(*ranges.SHADOW_SHADE)
+    shade = 1 - strength * np.maximum(shadow, rng.uniform(*ranges.CONTACT_SHADE) * foot)
+    return np.clip(table * (bright * shade)[..., None], 0, 255).astype(np.uint8)
+
+
+def paper_colour(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
+    """Draw the BGR colour, 0 to 255, of the paper of a deck: white, often a little yellow."""
+    paper = np.array([1.0, 1.0, 1.0]) * rng.uniform(*ranges.PAPER_BRIGHTNESS)
+    return paper - [rng.uniform(*ranges.PAPER_YELLOW), ranges.PAPER_GREEN_LOSS, 0]
+
+
+def edge_colours(
+    rng: np.random.Generator,
+    tint_rng: np.random.Generator,
+    paper: Float[np.ndarray, "3"],
+    table: UInt8[np.ndarray, "n n 3"],
+    cards: int,
+    card: CardSize,
+) -> Float[np.ndarray, "{cards} 3"]:
+    """Draw the BGR colour, 0 to 255, of each card's thin edge, from the lowest card up."""
+    edges = paper * rng.uniform(*ranges.SIDE_BRIGHTNESS)
+    # Light catches some cards and not others; every few cards a gap shows as a dark line.
+    shade = rng.normal(1, rng.uniform(*ranges.SIDE_STREAKS), cards)
+    shade[rng.random(cards) < ranges.GAP_PROBABILITY] *= rng.uniform(*ranges.GAP_BRIGHTNESS)
+    # Near the table there is less light, more of it has the table's colour, and felt is fuzzy.
+    level = np.arange(cards)[:, None] * card[2] / size_ratio(card)
+    tint = tint_rng.uniform(*ranges.TABLE_TINT)
+    tint = tint * np.exp(-level / np.exp(tint_rng.uniform(*ranges.TABLE_TINT_HEIGHT)))
+    table_colour = table[::16, ::16].mean(axis=(0, 1))
+    table_colour = table_colour * tint_rng.uniform(*ranges.TABLE_TINT_BRIGHTNESS)
+    return np.clip(edges * shade[:, None] * (1 - tint) + table_colour * tint, 30, 255)
+
+
+def sensor_noise(
+    rng: np.random.Generator, width: int, height: int
+) -> Int16[np.ndarray, "{height}+64 {width}+64 3"]:
+    """Draw sensor noise in grey levels, a little smoothed as cameras do.
+
+    It is larger than a frame by NOISE_MARGIN, so that each frame can show another part of it.
+    """
+    shape = (height + NOISE_MARGIN, width + NOISE_MARGIN, 3)
+    grain = rng.standard_normal(shape, dtype=np.float32)
+    smooth = cv2.GaussianBlur(grain, (0, 0), rng.uniform(*ranges.NOISE_BLUR))
+    return np.round(smooth / smooth.std() * rng.uniform(*ranges.NOISE)).astype(np.int16)
+
+
+def channel_gains(rng: np.random.Generator, frames: int) -> Float[np.ndarray, "{frames} 3"]:
+    """Draw the gain of each channel in each frame: exposure and white balance drift."""
+    exposure = wander(rng, frames, ranges.EXPOSURE, pace=150)
+    balance = rng.uniform(*ranges.WHITE_BALANCE, 3)
+    drift = [wander(rng, frames, ranges.WHITE_BALANCE_DRIFT, pace=150) for _ in range(3)]
+    return exposure[:, None] * balance * np.stack(drift, axis=1)
