@@ -18,7 +18,7 @@ _STREAMS = {"mpegts", "mpeg", "mpegvideo", "h264", "hevc", "vvc", "m4v", "vc1"}
 _ENDED = "File ended prematurely"
 _LOST = re.compile(rf"{_ENDED}|invalid as first byte|exceeds max length")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_NEAR = 4  # packets from a gap on in which time may jump
+_NEAR = 4  # packets after the one that is marked
 
 
 class Damage(Exception):
@@ -43,14 +43,14 @@ def promised_frames(container, stream):
 def decoded_frames(path, container, stream):
     """Yield all frames that a player shows.
 
-    Frames before the first that can be decoded without others are left out where they are damaged:
-    what they are made from lies before the beginning.
+    Frames at the beginning are left out where they are damaged, up to the next key frame: what they
+    are made from lies before the beginning.
 
     Raises:
         Damage: after the last frame before it.
     """
     anywhere = container.format.name in _STREAMS
-    key, seen, steps = None, False, _Steps()
+    key, seen, spoilt, steps = None, False, False, _Steps()
     for packet, damage in _packets(container, stream):
         if packet is not None and _is_encrypted(packet):
             raise InputError(f"{path}: is encrypted (its codec is {stream.codec_context.name})")
@@ -63,10 +63,12 @@ def decoded_frames(path, container, stream):
         if error and not leads:
             damage = damage or error
         for frame in frames:
-            if frame.is_corrupt:
-                if (anywhere and not seen) or _is_before(frame, key):
-                    continue
+            leads = (anywhere and not seen) or _is_before(frame, key)
+            if frame.is_corrupt and not leads:
                 raise Damage("a damaged frame")
+            spoilt = frame.is_corrupt or (spoilt and not frame.key_frame)
+            if spoilt:
+                continue
             if damage and (steps.after(frame.pts) or 2) > 1.5:
                 break
             steps.add(frame.pts)
@@ -117,20 +119,25 @@ def _packets(container, stream):
     Raises:
         Damage: packets are missing or cut off, and frames that wait for them are not to be shown.
     """
-    steps, suspect = _Steps(), 0
+    begun, held = False, []
     for packet, cut in _demuxed(container, stream):
+        if held and packet is not None and packet.is_keyframe:
+            yield from ((each, None) for each in held)
+            held = []
+        if held and (packet is None or len(held) == _NEAR):
+            raise Damage("packets are missing")
         if packet is None:
             yield None, cut
             return
         if packet.is_corrupt and container.format.name not in _STREAMS:
             raise Damage(_ENDED)
         # A transport stream's packets are numbered, and FFmpeg marks one near a gap. Two videos put
-        # together have a gap, too, and where it loses a part of a frame, the decoder says so.
-        suspect = _NEAR if packet.is_corrupt else suspect - 1
-        if suspect > 0 and not packet.is_keyframe and (steps.after(packet.dts) or 0) > 1.5:
-            raise Damage("packets are missing")
-        steps.add(packet.dts)
-        yield packet, None
+        # together have a gap, too, and there the second begins with a key frame.
+        if held or (packet.is_corrupt and begun):
+            held.append(packet)
+        else:
+            yield packet, None
+        begun = True
 
 
 def _demuxed(container, stream):
@@ -145,8 +152,6 @@ def _demuxed(container, stream):
             return
         lost = next((text.strip() for *_, text in messages if _LOST.search(text)), None)
         last = packet.dts is None and packet.pts is None and not packet.size
-        if last and lost and 0 < promised_frames(container, stream) <= count:
-            lost = None  # behind all frames, only an index is cut off
         if last or lost:
             yield None, lost or _missing(container, stream, count)
             return

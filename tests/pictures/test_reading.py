@@ -117,6 +117,11 @@ def test_a_jpegs_densities_make_one_side_grow(tmp_path, unit, across, down, size
     assert read[-3, 2, 1] > 200
 
 
+def test_pixels_that_are_nearly_square_are_square(tmp_path):
+    Image.new("L", (300, 200)).save(tmp_path / "a.png", dpi=(300, 298))
+    assert read_picture(tmp_path / "a.png").shape == (200, 300, 3)
+
+
 def test_ffmpeg_writes_a_pixels_sides_for_densities(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(jfif(0, 4, 3, comment=b"Lavc62.28.102"))
@@ -158,7 +163,7 @@ def test_a_png_that_does_not_say_which_side_is_longer_is_refused(tmp_path, compl
 
 
 def test_a_picture_that_would_grow_too_large_is_refused(tmp_path, complains):
-    Image.new("L", (20_000, 10_000)).save(tmp_path / "a.png", dpi=(300, 100))
+    Image.new("L", (9_000, 9_000)).save(tmp_path / "a.png", dpi=(390, 100))
     with complains(f"{tmp_path / 'a.png'}: is too large"):
         read_picture(tmp_path / "a.png")
 
