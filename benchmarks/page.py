@@ -20,6 +20,8 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from cardpose.cli import app
+from cardpose.cli.page_server import ADDRESS
+from cardpose.cli.site import read_site
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 
@@ -38,11 +40,11 @@ _FLAGS = (
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cores", default="0", help="processor cores, like 0 or 0,1")
-    parser.add_argument("--model", type=Path, default=Path(app.MODEL))
+    parser.add_argument("--model", type=Path, default=Path(app.ONNX_MODEL))
     chosen = parser.parse_args()
-    served = app.site_server(app.site(chosen.model), 0)
+    served = app.site_server(read_site(chosen.model), 0)
     threading.Thread(target=served.serve_forever, daemon=True).start()
-    url = f"http://{app.HOST}:{served.server_port}/"
+    url = f"http://{ADDRESS}:{served.server_port}/"
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "camera.y4m"
         record(film)

@@ -1,4 +1,4 @@
-"""Write the trained network as an ONNX file, its metrics beside it."""
+"""Write the trained network as an ONNX file, with its metrics as metadata."""
 
 from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
@@ -8,12 +8,12 @@ from cardpose.network.weights import load_network
 from cardpose.params import load_params
 
 
-def main():
+def main() -> None:
     params = load_params()
-    network, about = load_network("models/cardpose.safetensors")
+    network, metadata = load_network("models/cardpose.safetensors")
     metrics = read_json("metrics/evaluate.json")
     with atomic_output("models/cardpose.onnx") as path:
-        export_onnx(path, network, about, params.count.source, metrics)
+        export_onnx(path, network, metadata, params.count.source, metrics)
 
 
 if __name__ == "__main__":

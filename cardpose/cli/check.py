@@ -1,73 +1,90 @@
 """The command `cardpose check`."""
 
+import argparse
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 from tqdm import tqdm
 
-from cardpose.cli import shared
 from cardpose.cli.own_files import check_drawing, check_free, has_header, marked_png
-from cardpose.cli.runner import complain
-from cardpose.cli.shared import dataset_parameters, refuse_overwriting, text_output
+from cardpose.cli.shared import (
+    STDOUT,
+    dataset_folder,
+    dataset_parameters,
+    output_files,
+    output_name,
+    print_error,
+    refuse_overwriting,
+    text_output,
+)
 from cardpose.common.files import atomic_output
 
 
-def run_check(chosen):
-    # torch takes seconds, and who only counts has none
-    from cardpose.checking.findings import COLUMNS
-    from cardpose.cli.check import report_findings
+def add_check_arguments(parser: argparse.ArgumentParser, force_help: str) -> None:
+    add = parser.add_argument
+    add("dataset", metavar="DATASET", help="the name of a folder in data/, or the path of a folder")
+    add(
+        "--csv",
+        type=output_name,
+        metavar="FILE",
+        help="write one row per finding; - for stdout",
+    )
+    add("--sheet", type=Path, metavar="FILE", help="draw the worst labels into this PNG picture")
+    add("--force", action="store_true", help=force_help)
 
-    folder = shared.dataset_folder(chosen.dataset)
-    files = [Path(name) for name in (chosen.csv, chosen.sheet) if name not in (None, "-")]
-    refuse_overwriting([folder / name for name in ("videos.csv", "annotations.csv")], files)
-    if chosen.csv not in (None, "-"):
+
+def run_check(chosen: argparse.Namespace) -> int:
+    """Check a data set and print the findings.
+
+    Returns:
+        The exit status: 0 if nothing looks wrong, 1 if something does, 2 if a recording cannot be
+        checked.
+    """
+    # Imported here because importing pandas and torch takes seconds, and other commands do without.
+    from cardpose.checking.check import check
+    from cardpose.checking.findings import COLUMNS, WRONG
+    from cardpose.checking.report import as_table
+
+    folder = dataset_folder(chosen.dataset)
+    refuse_overwriting(
+        [folder / name for name in ("videos.csv", "annotations.csv")],
+        output_files(chosen.csv, chosen.sheet),
+    )
+    if output_files(chosen.csv):
         check_free(chosen.csv, has_header(*COLUMNS), chosen.force)
     if chosen.sheet:
         check_drawing(chosen.sheet, chosen.force)
-    return report_findings(folder, chosen.csv, chosen.sheet, complain, text_output)
 
+    unread: list[Exception] = []
 
-def report_findings(dataset, table, drawn, complain, text_file):
-    """Check a data set with the parameters of ./params.yaml, or with the usual ones where there
-    are none, and say what was found.
-
-    Args:
-        dataset: its folder.
-        table: CSV file to be written, "-" for stdout, None for none.
-        drawn: PNG file to be written, with the worst frames, or None.
-        complain: as for `check`, prints.
-        text_file: opens `table`.
-
-    Returns:
-        0 where nothing looks wrong, 1 where something does, 2 where not all could be checked.
-    """
-    # Importing torch takes seconds, and the other commands do without it.
-    from cardpose.checking.check import check
-    from cardpose.checking.findings import COLUMNS, WRONG
-    from cardpose.checking.report import MOST_DRAWN, as_table, worst_pictures
-
-    unread = []
-
-    def cannot(error):
-        complain(error)
+    def report_unread(error: Exception) -> None:
+        print_error(error)
         unread.append(error)
 
-    def progress(recordings):
+    def progress(recordings: Iterable) -> Iterable:
         return tqdm(recordings, "check", unit="recording", leave=False, disable=None)
 
-    found = check(dataset, *dataset_parameters(), cannot, progress)
-    if table:
-        with text_file(table) as file:
+    findings = check(folder, *dataset_parameters(), report_unread, progress)
+    if chosen.csv:
+        with text_output(chosen.csv) as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([COLUMNS, *(one.row() for one in found)])
-    if table != "-":
-        print(as_table(found))
-    if drawn:
-        picture = worst_pictures(dataset, found, MOST_DRAWN)
-        if picture is None:
-            print(f"{drawn}: not written, as no label looks wrong")
-        else:
-            with atomic_output(drawn) as scratch:
-                scratch.write_bytes(marked_png(cv2.imencode(".png", picture)[1].tobytes()))
-    return 2 if unread else int(any(one.level == WRONG for one in found))
+            writer.writerows([COLUMNS, *(finding.row() for finding in findings)])
+    if chosen.csv != STDOUT:
+        print(as_table(findings))
+    if chosen.sheet:
+        _write_sheet(chosen.sheet, folder, findings)
+    return 2 if unread else int(any(finding.level == WRONG for finding in findings))
+
+
+def _write_sheet(path: Path, dataset: Path, findings: list) -> None:
+    """Write a picture of the frames with the worst labels, if there are any."""
+    from cardpose.checking.report import MOST_DRAWN, worst_pictures
+
+    picture = worst_pictures(dataset, findings, MOST_DRAWN)
+    if picture is None:
+        print(f"{path}: not written, as no label looks wrong")
+        return
+    with atomic_output(path) as scratch:
+        scratch.write_bytes(marked_png(cv2.imencode(".png", picture)[1].tobytes()))

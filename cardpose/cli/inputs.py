@@ -1,48 +1,60 @@
-"""What a packet is looked for in: photographs, folders of them, videos, a camera."""
+"""Inputs of `cardpose predict`: photographs, videos, folders of both, and cameras."""
 
 import re
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
+
 
 from cardpose.common.errors import InputError
-from cardpose.dataset.recordings import PICTURE_SUFFIXES
-from cardpose.inference.predictor import BATCH_PICTURES, BATCH_PIXELS
-from cardpose.pictures.reading import is_picture
+from cardpose.inference.predictor import BATCH_PICTURES, BATCH_PIXELS, Picture
+from cardpose.pictures.reading import PICTURE_SUFFIXES, is_picture
 from cardpose.pictures.videos import sampled_frames
 
-PICTURES = PICTURE_SUFFIXES | {".avif", ".heic", ".heif"}
-VIDEOS = {
+PHOTO_SUFFIXES = PICTURE_SUFFIXES | {".avif", ".heic", ".heif"}
+VIDEO_SUFFIXES = {
     *(".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv"),
 }
+
+Kind = Literal["picture", "video", "camera"]
+Item = TypeVar("Item")
+Frame = tuple[int, Picture]  # index and pixels
 
 
 @dataclass(frozen=True)
 class Source:
-    """`kind` is picture, video or camera; `path` is a file, or a camera's number as text."""
+    """One input.
 
-    kind: str
+    Attributes:
+        path: a file, or the number of a camera.
+    """
+
+    kind: Kind
     path: Path
 
 
-def find_sources(name):
-    """What an argument of the command line stands for: a file, a folder of files, a camera.
+def find_sources(name: str) -> list[Source]:
+    """Return the inputs that an argument names: a file, the files in a folder, or a camera.
 
-    Of a folder, the pictures and videos that lie right in it, frame_2 before frame_10.
+    In a folder these are its pictures and videos, not those of its subfolders. They are sorted by
+    name, with frame_2 before frame_10.
 
     Raises:
-        InputError: there is no such file, or the folder holds nothing to look at.
+        InputError: there is no such file, or the folder holds no picture and no video.
     """
     path = Path(name)
     if path.is_dir():
-        known = [
+        files = [
             file
             for file in path.iterdir()
-            if file.suffix.lower() in PICTURES | VIDEOS and not file.name.startswith(".")
+            if file.suffix.lower() in PHOTO_SUFFIXES | VIDEO_SUFFIXES
+            and not file.name.startswith(".")
         ]
-        if not known:
+        if not files:
             raise InputError(f"{path}: holds no pictures or videos")
-        return [Source(_kind(file), file) for file in sorted(known, key=_natural)]
+        return [Source(_kind(file), file) for file in sorted(files, key=_natural_order)]
     if not path.exists():
         if re.fullmatch("[0-9]{1,4}", name):
             return [Source("camera", path)]
@@ -50,51 +62,58 @@ def find_sources(name):
     return [Source(_kind(path), path)]
 
 
-def video_frames(path, every):
-    """Yield (index, picture) for every `every`-th frame, upright; see `sampled_frames`."""
-    return ((i, picture) for i, picture in sampled_frames(path, every) if picture is not None)
+def video_frames(path: Path, step: int) -> Iterator[Frame]:
+    """Yield (index, picture) for every `step`-th frame of a video, upright."""
+    return ((i, picture) for i, picture in sampled_frames(path, step) if picture is not None)
 
 
-def batch_frames(frames, pixels=BATCH_PIXELS, most=BATCH_PICTURES):
-    """Yield lists of consecutive frames, of at most so many pictures and about so many pixels.
+def batch_frames(
+    frames: Iterable[Frame], pixels: int = BATCH_PIXELS, most: int = BATCH_PICTURES
+) -> Iterator[list[Frame]]:
+    """Yield lists of consecutive frames.
 
-    What comes before an error is yielded before the error is raised.
+    If an error ends the frames, those before it are yielded before the error is raised.
+
+    Args:
+        pixels: of all pictures in a list, at most; a single larger picture makes a list of its own.
+        most: largest number of pictures in a list.
     """
-    batch, full, broken = [], 1, None
+    batch: list[Frame] = []
+    size, error = 1, None
     try:
         for frame in frames:
             if not batch:
-                full = max(1, min(most, pixels // frame[1][..., 0].size))
+                size = max(1, min(most, pixels // frame[1][..., 0].size))
             batch.append(frame)
-            if len(batch) == full:
+            if len(batch) == size:
                 yield batch
                 batch = []
-    except InputError as error:
-        broken = error
+    except InputError as raised:
+        error = raised
     if batch:
         yield batch
-    if broken:
-        raise broken
+    if error:
+        raise error
 
 
-def read_ahead(items):
-    """The same items; while one is worked on, a thread reads the next."""
-    items = iter(items)
+def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items, none of which is None; a thread reads the next one meanwhile."""
+    iterator = iter(items)
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = reader.submit(next, items, None)
+        following = reader.submit(next, iterator, None)
+        while (item := following.result()) is not None:
+            following = reader.submit(next, iterator, None)
             yield item
 
 
-def _kind(path):
+def _kind(path: Path) -> Kind:
     suffix = path.suffix.lower()
-    if suffix in PICTURES or (suffix not in VIDEOS and is_picture(path)):
+    if suffix in PHOTO_SUFFIXES or (suffix not in VIDEO_SUFFIXES and is_picture(path)):
         return "picture"
     return "video"
 
 
-def _natural(path):
-    """A key that sorts numbers in names as numbers."""
+def _natural_order(path: Path) -> list[int | str]:
+    """Return a sorting key that compares numbers in names as numbers."""
     parts = re.split("([0-9]+)", path.name.lower())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]

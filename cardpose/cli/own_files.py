@@ -1,8 +1,8 @@
-"""Which files a command may write over unasked: those that it wrote before.
+"""Recognise the files that cardpose wrote; a command may write over those without --force.
 
-Tables are known by their header, records by their names, exports by how they are written, drawings
-by a mark in them. A mark stands at a fixed place, so that what another program has made of a
-drawing does not count as ours.
+Tables are recognised by their header, records by their keys, exports by their exact text, drawings
+by a mark. The mark stands at a fixed place in the file, so a drawing that another program has saved
+again does not count.
 """
 
 import csv
@@ -11,6 +11,7 @@ import json
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -19,63 +20,66 @@ from cardpose.common.devices import check_special, is_special
 from cardpose.common.errors import InputError
 from cardpose.geometry.keypoints import KEYPOINTS
 
-_NAME = "cardpose"
-_SOFTWARE = 0x0131  # of EXIF: the program that wrote the picture
-_LINE = 100_000  # bytes of a first line, at most
+_MARK = "cardpose"
+_EXIF_SOFTWARE = 0x0131  # the tag for the program that wrote the picture
+_LONGEST_LINE = 100_000  # bytes of a first line that are read
 # The header of a table that `label export` writes.
-_COLUMNS = [
+_EXPORT_COLUMNS = [
     "frame",
     "annotated",
     *(f"{k}_{what}" for k in KEYPOINTS for what in ("visible", "x", "y")),
 ]
-_EXPORT = (",".join(_COLUMNS) + "\n").encode()
-# A box that players skip, at the end of an MP4 file.
-_FREE = struct.pack(">I4s", 8 + len(_NAME), b"free") + _NAME.encode()
+_EXPORT_HEADER = (",".join(_EXPORT_COLUMNS) + "\n").encode()
+_PNG_START = 33  # bytes of a PNG file's signature and its first chunk, IHDR
 
 
-def check_free(path, ours, force):
-    """Refuse to write over what is not ours.
+def check_free(path: str | Path, is_ours: Callable[[str | Path], bool], force: bool) -> None:
+    """Refuse to write over a file of another program.
 
     Args:
-        path: to be written; may be free.
-        ours: tells whether a file is ours, by its path.
-        force: whether somebody has allowed it.
+        path: of the output; nothing needs to be there.
+        is_ours: tells whether cardpose wrote the file at a path.
+        force: allow it anyway.
 
     Raises:
-        InputError: there is another file, or something that cannot be written to.
+        InputError: another file is there, or a device to which no file can be written.
     """
     if is_special(path):
         check_special(path)
-    elif not force and os.path.exists(path) and os.path.getsize(path) and not ours(path):
-        raise _strange(path)
+    elif not force and os.path.exists(path) and os.path.getsize(path) and not is_ours(path):
+        raise _not_ours(path)
 
 
-def check_drawing(path, force, folder=None):
-    """Refuse to draw into what is no drawing of ours, as `check_free` does.
+def check_drawing(path: Path, force: bool, folder: Path | None = None) -> None:
+    """Refuse to draw into a file that is not a drawing by cardpose.
 
     Args:
-        folder: what is drawn has to stay in it; links that lead out of it are not ours.
+        force: allow it anyway.
+        folder: drawings must stay in this folder; links that lead out of it are refused.
+
+    Raises:
+        InputError: another file is there, or a device.
     """
     if is_special(path):
         raise InputError(f"{path}: is no file, and cannot be drawn into; name another")
     inside = folder is None or Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
     if not force and not inside:
-        raise _strange(path)
+        raise _not_ours(path)
     check_free(path, is_drawing, force)
 
 
-def has_header(*columns):
-    """A function that tells whether a file is a table that begins with these columns."""
+def has_header(*columns: str) -> Callable[[str | Path], bool]:
+    """Return a function that tells whether a file is a CSV table with exactly these columns."""
     header = (",".join(columns) + "\n").encode()
 
-    def ours(path):
+    def is_ours(path: str | Path) -> bool:
         return _first_line(path) == header
 
-    return ours
+    return is_ours
 
 
-def has_records(path):
-    """Whether the first line of a file is one of the records that `reports` writes as JSON."""
+def has_records(path: str | Path) -> bool:
+    """Return whether the first line of a file is a record that `cardpose predict` writes."""
     try:
         record = json.loads(_first_line(path))
     except (ValueError, RecursionError):
@@ -83,12 +87,12 @@ def has_records(path):
     return isinstance(record, dict) and {"kind", "input", "packet", "cards"} <= record.keys()
 
 
-def is_export(path):
-    """Whether a file is what `label export` writes, and has not been worked on since."""
+def is_export(path: str | Path) -> bool:
+    """Return whether `cardpose label export` wrote a file, and it has not been edited since."""
     content = Path(path).read_bytes()
     try:
         text = content.decode()
-        if content.startswith(_EXPORT):
+        if content.startswith(_EXPORT_HEADER):
             return len({row["annotated"] for row in csv.DictReader(io.StringIO(text))}) < 2
         found = json.loads(text)
     except (ValueError, RecursionError, csv.Error):
@@ -102,63 +106,66 @@ def is_export(path):
     )
 
 
-def is_drawing(path):
-    """Whether a file bears one of the marks of this module."""
+def is_drawing(path: str | Path) -> bool:
+    """Return whether a JPEG, PNG or MP4 file bears the mark of this module."""
     with open(path, "rb") as file:
         head = file.read(200)
-        file.seek(max(0, os.path.getsize(path) - len(_FREE)))
+        file.seek(max(0, os.path.getsize(path) - len(_MP4_MARK)))
         tail = file.read()
-    places = (head.startswith(_JPEG, 2), head.startswith(_JPEG, 20), head.startswith(_PNG, 33))
-    return any(places) or tail == _FREE
+    # In a JPEG file the mark follows the first two bytes, or the JFIF header after them.
+    return (
+        head.startswith(_JPEG_MARK, 2)
+        or head.startswith(_JPEG_MARK, 20)
+        or head.startswith(_PNG_MARK, _PNG_START)
+        or tail == _MP4_MARK
+    )
 
 
-def marked_jpeg(content):
-    """The bytes of a JPEG picture, with the mark after its JFIF header."""
-    # Two bytes that begin the picture, two that begin the header, its length.
+def marked_jpeg(content: bytes) -> bytes:
+    """Return the bytes of a JPEG picture with the mark after its JFIF header."""
+    # The picture starts with two bytes, the header with two more and its length.
     end = 4 + int.from_bytes(content[4:6]) if content[2:4] == b"\xff\xe0" else 2
-    return content[:end] + _JPEG + content[end:]
+    return content[:end] + _JPEG_MARK + content[end:]
 
 
-def marked_png(content):
-    """The bytes of a PNG picture, with the mark after its header, which is 33 bytes long."""
-    return content[:33] + _PNG + content[33:]
+def marked_png(content: bytes) -> bytes:
+    """Return the bytes of a PNG picture with the mark after its header."""
+    return content[:_PNG_START] + _PNG_MARK + content[_PNG_START:]
 
 
-def mark_video(path):
-    """Add the mark to an MP4 file."""
+def mark_video(path: Path) -> None:
+    """Append the mark to an MP4 file."""
     with open(path, "ab") as file:
-        file.write(_FREE)
+        file.write(_MP4_MARK)
 
 
-def _strange(path):
+def _not_ours(path: str | Path) -> InputError:
     return InputError(
         f"{path}: is there already and not written by cardpose; name another, or add --force"
     )
 
 
-def _exif():
+def _first_line(path: str | Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.readline(_LONGEST_LINE)
+
+
+def _jpeg_segment() -> bytes:
+    """Return an APP1 segment whose EXIF data name the program."""
     exif = Image.Exif()
-    exif[_SOFTWARE] = _NAME
-    return exif.tobytes()
-
-
-def _segment(content):
+    exif[_EXIF_SOFTWARE] = _MARK
+    content = exif.tobytes()
     return b"\xff\xe1" + (2 + len(content)).to_bytes(2) + content
 
 
-def _chunk(kind, content):
-    return (
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-    )
+def _png_chunk() -> bytes:
+    """Return a tEXt chunk that names the program."""
+    kind, content = b"tEXt", b"Software\0" + _MARK.encode()
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + checksum
 
 
-_JPEG = _segment(_exif())
-_PNG = _chunk(b"tEXt", b"Software\0" + _NAME.encode())
-
-
-def _first_line(path):
-    with open(path, "rb") as file:
-        return file.readline(_LINE)
+_JPEG_MARK = _jpeg_segment()
+_PNG_MARK = _png_chunk()
+# A box of the kind that players skip.
+_MP4_MARK = struct.pack(">I4s", 8 + len(_MARK), b"free") + _MARK.encode()

@@ -1,8 +1,8 @@
 """HTTP server of the page, for browsers on this machine.
 
-It listens on the loopback address only and answers only requests that name this machine. Otherwise
-any page on the web could read it, by letting its own host name point to 127.0.0.1 (DNS rebinding).
-Slow and silent clients are dropped, so that they keep nobody else from being served.
+It listens on the loopback address only, and answers only requests that name this machine. Otherwise
+any web page could read it by pointing a host name of its own to 127.0.0.1 (DNS rebinding). Slow and
+silent clients are dropped, so that they do not block others.
 """
 
 import contextlib
@@ -12,20 +12,23 @@ import re
 import socketserver
 import threading
 import time
+from collections.abc import Collection, Iterable, Mapping
 from http import HTTPStatus
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cardpose.common.errors import InputError, short_repr
 
 ADDRESS = "127.0.0.1"
 LOOPBACK = frozenset({"localhost", ADDRESS, "[::1]"})
-CONNECTIONS = 64  # open at the same time; a browser opens about six
-HEAD_SECONDS = 10  # to send a request, and between two requests of one connection
-HEAD_BYTES = 2**17  # of a request line and its headers together
-WRITE_SECONDS = 30  # to take the next MiB of an answer
-_CHUNK = 2**20
+CONNECTIONS = 64  # that may be open at the same time; a browser opens about six
+HEAD_SECONDS = 10  # longest time for a client to send a request, or the next one
+HEAD_BYTES = 2**17  # largest size of a request line and its headers
+WRITE_SECONDS = 30  # longest time for a client to receive the next chunk of an answer
+_CHUNK = 2**20  # bytes
+# Error numbers when the system allows no more connections.
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::([0-9]{0,5}))?")
 _TYPES = {
@@ -41,16 +44,16 @@ _TYPES = {
 }
 
 
-def host_names(names):
-    """The names to answer to beside those of the loopback address, as browsers send them.
+def host_names(names: Iterable[str]) -> set[str]:
+    """Return host names in the form in which browsers send them.
 
     Args:
-        names: as users type them, international ones too.
+        names: as users type them; they may contain letters beyond ASCII.
 
     Raises:
-        InputError: one is no host name.
+        InputError: one is not a host name.
     """
-    checked = set()
+    checked: set[str] = set()
     for name in names:
         with contextlib.suppress(UnicodeError):
             sent = name if name.isascii() else name.encode("idna").decode()
@@ -64,52 +67,64 @@ def host_names(names):
     return checked
 
 
-def _host(authority):
-    """The host in "host:port", in lower case and without the root's dot; None if it is malformed.
+def _host(authority: str) -> str | None:
+    """Return the host of "host:port" in lower case, without a final dot; None if malformed.
 
-    The port does not matter. Where it is forwarded, browsers send another one than we listen at,
-    and a page that rebinds its host name still sends that name.
+    The port is ignored. If it is forwarded, browsers send another one than the server's, and a page
+    that rebinds its host name is recognised by the name.
     """
     match = _AUTHORITY.fullmatch(authority.strip(" \t").lower())
     return match[1] if match and int(match[2] or 0) < 2**16 else None
 
 
-class Server(ThreadingHTTPServer):
-    """Serve files from memory, each connection in a thread of its own.
+class PageServer(ThreadingHTTPServer):
+    """Serve files from memory, each connection in its own thread.
 
     Args:
         files: {path: content}.
-        headers: {name: value}, to be sent with every answer.
-        port: 0 for any that is free.
-        names: hosts to answer to beside LOOPBACK, from `host_names`.
+        headers: {name: value}, sent with every answer.
+        port: 0 for any free one.
+        names: hosts to answer to besides LOOPBACK, from `host_names`.
 
     Raises:
-        OSError, OverflowError: the port is taken, not allowed, or none.
+        OSError, OverflowError: the port is taken, not allowed or not a port.
     """
 
     request_queue_size = 128
 
-    def __init__(self, files, headers, port, names=()):
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        headers: Mapping[str, str],
+        port: int,
+        names: Collection[str] = (),
+    ):
         self.files, self.headers, self.names = files, headers, LOOPBACK | set(names)
-        self._connections = {}  # {socket: (a request is being answered, since when)}
+        # {socket: (whether a request is being answered, since when)}
+        self._connections: dict[Any, tuple[bool, float]] = {}
         self._lock = threading.Lock()
         super().__init__((ADDRESS, port), _Handler)
 
-    def server_bind(self):
-        socketserver.TCPServer.server_bind(self)  # HTTPServer's looks up the name of the address
-        self.server_name, self.server_port = self.server_address
+    @property
+    def open_connections(self) -> int:
+        return len(self._connections)
 
-    def get_request(self):
+    def server_bind(self) -> None:
+        # HTTPServer.server_bind would look up the name of the address.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def get_request(self) -> tuple[Any, Any]:
         try:
             return super().get_request()
         except OSError as error:
-            if error.errno in _FULL:  # the client stays in the queue, and we would spin
+            if error.errno in _FULL:  # the client stays in the queue: without a pause we would spin
                 with self._lock:
                     self._drop_one()
                 time.sleep(0.1)
             raise
 
-    def process_request(self, request, client_address):
+    def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
             if len(self._connections) >= CONNECTIONS:
                 self._drop_one()
@@ -119,40 +134,40 @@ class Server(ThreadingHTTPServer):
         except RuntimeError:  # the system allows no more threads
             self.shutdown_request(request)
 
-    def shutdown_request(self, request):
+    def shutdown_request(self, request: Any) -> None:
         with self._lock:
             self._connections.pop(request, None)
         super().shutdown_request(request)
 
-    def mark(self, request, answering):
-        """Note that a connection's request has arrived, or has been answered."""
+    def mark(self, request: Any, answering: bool) -> None:
+        """Record that a connection's request has arrived, or has been answered."""
         with self._lock:
             if request in self._connections:
                 self._connections[request] = (answering, time.monotonic())
 
-    def _drop_one(self):
+    def _drop_one(self) -> None:
         """End the connection that has waited longest for a request, or else for its answer."""
         if self._connections:
-            request = min(self._connections, key=self._connections.get)
+            request = min(self._connections, key=self._connections.__getitem__)
             del self._connections[request]
             with contextlib.suppress(OSError):
-                request.shutdown(2)  # its thread finds it ended, and closes it
+                request.shutdown(2)  # its thread then closes it
 
 
-class _Limited(io.RawIOBase):
-    """Bytes from a socket, within a time and a number that `allow` sets."""
+class _LimitedReader(io.RawIOBase):
+    """Read bytes from a socket, within limits of time and number that `allow` sets."""
 
-    def __init__(self, connection):
+    def __init__(self, connection: Any):
         self._connection = connection
         self.allow(HEAD_SECONDS, HEAD_BYTES)
 
-    def allow(self, seconds, size):
+    def allow(self, seconds: int | float, size: int) -> None:
         self._end, self._left = time.monotonic() + seconds, size
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         seconds = self._end - time.monotonic()
         if seconds <= 0:
             raise TimeoutError
@@ -165,36 +180,40 @@ class _Limited(io.RawIOBase):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    default_request_version = "HTTP/1.0"  # HTTP/0.9 would get answers without a head
+    """Answer the requests of one connection."""
 
-    def setup(self):
+    server: PageServer
+    raw_requestline: bytes
+    protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # answers to HTTP/0.9 would have no headers
+
+    def setup(self) -> None:
         super().setup()
         self.rfile.close()
-        self._limited = _Limited(self.connection)
-        self.rfile = io.BufferedReader(self._limited)
+        self._reader = _LimitedReader(self.connection)
+        self.rfile = io.BufferedReader(self._reader)
 
-    def handle(self):
+    def handle(self) -> None:
         with contextlib.suppress(ConnectionError):  # the browser has left
             super().handle()
 
-    def handle_one_request(self):
+    def handle_one_request(self) -> None:
         self.server.mark(self.connection, answering=False)
-        self._limited.allow(HEAD_SECONDS, HEAD_BYTES)
+        self._reader.allow(HEAD_SECONDS, HEAD_BYTES)
         super().handle_one_request()
 
-    def finish(self):
-        # What is left unread would make the system take back an answer that is still on its way.
+    def finish(self) -> None:
+        # Closing a socket with unread bytes would discard the part of the answer not yet received.
         with contextlib.suppress(OSError, HTTPException):
             self.connection.shutdown(1)
-            self._limited.allow(1, 16 * _CHUNK)
-            while self._limited.readinto(bytearray(_CHUNK)):
+            self._reader.allow(1, 16 * _CHUNK)
+            while self._reader.readinto(bytearray(_CHUNK)):
                 pass
         super().finish()
 
-    def parse_request(self):
-        if len(self.raw_requestline.split()) == 2:  # HTTP/0.9, which names no host
-            self.command, self.request_version = None, self.default_request_version
+    def parse_request(self) -> bool:
+        if len(self.raw_requestline.split()) == 2:  # HTTP/0.9, whose requests name no host
+            self.command, self.request_version = "", self.default_request_version
             self.requestline = ""
             return self._refuse(HTTPStatus.BAD_REQUEST)
         if not super().parse_request():
@@ -202,18 +221,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.mark(self.connection, answering=True)
         self.connection.settimeout(WRITE_SECONDS)
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # a body is not read, and must not be the next request
-        return self._addressed()
+            self.close_connection = True  # the unread body must not be taken for the next request
+        return self._is_addressed()
 
-    def handle_expect_100(self):
+    def handle_expect_100(self) -> bool:
         return True  # the answer does not depend on the body
 
-    def _addressed(self):
-        """Whether the request is meant for this server; refuse it if not."""
+    def _is_addressed(self) -> bool:
+        """Return whether the request names this server; answer with an error if not."""
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 or self.headers.defects:
             return self._refuse(HTTPStatus.BAD_REQUEST)
-        if not self.path.startswith("/"):  # a whole URL, as proxies get it
+        if not self.path.startswith("/"):  # a whole URL, as sent to proxies
             scheme, _, rest = self.path.partition("://")
             if scheme.lower() != "http":
                 return self._refuse(HTTPStatus.BAD_REQUEST)
@@ -230,11 +249,12 @@ class _Handler(BaseHTTPRequestHandler):
             )
         return True
 
-    def _refuse(self, status, explanation=None):
+    def _refuse(self, status: HTTPStatus, explanation: str | None = None) -> bool:
+        """Answer with an error; return False."""
         self.send_error(status, explain=explanation)
         return False
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         path = self.path.partition("?")[0].removeprefix("/") or "index.html"
         content = self.server.files.get(path)
         if content is None:
@@ -253,23 +273,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def _not_allowed(self):
+    def _not_allowed(self) -> None:
         self.send_error(HTTPStatus.METHOD_NOT_ALLOWED)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _not_allowed
 
-    def send_response(self, code, message=None):
+    def send_response(self, code: int, message: str | None = None) -> None:
         super().send_response(code, message)
         if code == HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET, HEAD")
 
-    def end_headers(self):
+    def end_headers(self) -> None:
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         super().end_headers()
 
-    def version_string(self):
+    def version_string(self) -> str:
         return "cardpose"
 
-    def log_message(self, *_):
-        """Log nothing: requests are nobody's news."""
+    def log_message(self, *_: Any) -> None:
+        """Log nothing."""

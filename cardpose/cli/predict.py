@@ -1,97 +1,179 @@
 """The command `cardpose predict`."""
 
+import argparse
 import signal
 import sys
 import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cardpose.cli.app import MODEL
-from cardpose.cli.inputs import find_sources
+from cardpose.cli.app import ONNX_MODEL
+from cardpose.cli.inputs import Source, find_sources
 from cardpose.cli.own_files import check_drawing, check_free, has_header, has_records
-from cardpose.cli.records import COLUMNS, CsvWriter, JsonWriter, Table
-from cardpose.cli.runner import Run, complain
-from cardpose.cli.shared import refuse_overwriting, text_output
+from cardpose.cli.records import RECORD_COLUMNS, CsvWriter, JsonWriter
+from cardpose.cli.runner import PredictionRun
+from cardpose.cli.shared import (
+    STDOUT,
+    output_files,
+    output_name,
+    positive,
+    print_error,
+    refuse_overwriting,
+    text_output,
+)
+from cardpose.cli.table import Table
 from cardpose.common.errors import InputError
 from cardpose.inference.predictor import load
 
-# What `make repro` makes, or else what comes with the repository.
-MODELS = (MODEL, "models/cardpose.safetensors", "models/pretrained.safetensors")
+# The first that exists is used: those that `make repro` writes, then the one in the repository.
+MODELS = (ONNX_MODEL, "models/cardpose.safetensors", "models/pretrained.safetensors")
 INTERRUPTED = 130  # the exit status that shells expect after Ctrl-C
 
 
-def run_predict(chosen):
-    found, failed = _find(chosen.inputs)
-    if not found:
+def add_predict_arguments(parser: argparse.ArgumentParser, force_help: str) -> None:
+    add = parser.add_argument
+    add(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="a picture, a video, a folder of both, or the number of a camera",
+    )
+    add(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help=f"the network (default: {MODELS[0]}, or another file in models/)",
+    )
+    add(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="write the inputs into this folder, with the results drawn in",
+    )
+    add(
+        "--csv",
+        type=output_name,
+        metavar="FILE",
+        help="write one row per picture, frame and recording; - for stdout",
+    )
+    add(
+        "--jsonl",
+        type=output_name,
+        metavar="FILE",
+        help="write the same as one line of JSON each; - for stdout",
+    )
+    add("--force", action="store_true", help=force_help)
+    add("--together", action="store_true", help="count all pictures as one packet")
+    add(
+        "--every",
+        type=positive(int),
+        default=1,
+        metavar="N",
+        help="read every N-th frame of videos (default: 1)",
+    )
+    add(
+        "--seconds",
+        type=positive(float),
+        metavar="S",
+        help="stop reading a camera after S seconds",
+    )
+    add("--threads", type=positive(int, 1024), metavar="N", help="use N processor cores")
+
+
+def run_predict(chosen: argparse.Namespace) -> int:
+    """Predict all inputs; return the exit status."""
+    sources, all_found = _find_sources(chosen.inputs)
+    if not sources:
         return 1
     model = chosen.model or _default_model()
-    targets = _targets(found, chosen.output)
-    files = [Path(name) for name in (chosen.csv, chosen.jsonl) if name not in (None, "-")]
-    refuse_overwriting([*(source.path for source in found), model], [*files, *targets.values()])
-    if chosen.csv == chosen.jsonl == "-":
-        raise InputError("--csv and --jsonl: only one of them can go to stdout")
-    for name, ours in ((chosen.csv, has_header(*COLUMNS)), (chosen.jsonl, has_records)):
-        if name not in (None, "-"):
-            check_free(name, ours, chosen.force)
-    for target in targets.values():
-        check_drawing(target, chosen.force, chosen.output)
+    targets = _drawing_targets(sources, chosen.output)
+    _check_outputs(chosen, sources, model, targets.values())
     predictor = load(model, chosen.threads)
     with ExitStack() as stack:
         writers = [
-            writer(stack.enter_context(text_output(name, wait=0)))  # another may take hours
+            # Does not wait: another process may write the file for hours.
+            writer(stack.enter_context(text_output(name, wait=0)))
             for writer, name in ((CsvWriter, chosen.csv), (JsonWriter, chosen.jsonl))
             if name
         ]
-        shown = None if "-" in (chosen.csv, chosen.jsonl) else sys.stdout
-        table = Table([str(source.path) for source in found if source.kind != "camera"], shown)
-        stop = stack.enter_context(_stopping())
-        how = (chosen.together, chosen.every, chosen.seconds)
-        run = Run(predictor, table, writers, targets, stop, *how)
-        worked = run.look(found)
-    return INTERRUPTED if stop.is_set() else int(failed or not worked)
+        screen = None if STDOUT in (chosen.csv, chosen.jsonl) else sys.stdout
+        names = [str(source.path) for source in sources if source.kind != "camera"]
+        stop = stack.enter_context(_stop_on_interrupt())
+        run = PredictionRun(
+            predictor=predictor,
+            table=Table(names, screen),
+            writers=writers,
+            targets=targets,
+            stop=stop,
+            one_packet=chosen.together,
+            step=chosen.every,
+            seconds=chosen.seconds,
+        )
+        complete = run.predict_all(sources)
+    return INTERRUPTED if stop.is_set() else int(not (all_found and complete))
+
+
+def _check_outputs(
+    chosen: argparse.Namespace, sources: Iterable[Source], model: Path, targets: Iterable[Path]
+) -> None:
+    """Refuse outputs that would overwrite inputs or files of other programs."""
+    files = output_files(chosen.csv, chosen.jsonl)
+    targets = list(targets)
+    refuse_overwriting([*(source.path for source in sources), model], [*files, *targets])
+    if chosen.csv == chosen.jsonl == STDOUT:
+        raise InputError("--csv and --jsonl: only one of them can go to stdout")
+    checks = ((chosen.csv, has_header(*RECORD_COLUMNS)), (chosen.jsonl, has_records))
+    for name, is_ours in checks:
+        if output_files(name):
+            check_free(name, is_ours, chosen.force)
+    for target in targets:
+        check_drawing(target, chosen.force, chosen.output)
 
 
 @contextmanager
-def _stopping():
-    """Give an event that Ctrl-C sets; a second Ctrl-C ends everything at once."""
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C sets. A second Ctrl-C interrupts as usual."""
     stop = threading.Event()
 
-    def ask(*_):
+    def set_stop(*_: object) -> None:
         stop.set()
         signal.signal(signal.SIGINT, before)
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.signal(signal.SIGINT, set_stop)
     try:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _find(names):
-    """The sources that the command line names, and whether some of them are not there."""
-    found, failed = [], False
+def _find_sources(names: Sequence[str]) -> tuple[list[Source], bool]:
+    """Return the inputs, each once, and whether all arguments name one; print the errors."""
+    found: list[Source] = []
+    complete = True
     for name in names:
         try:
             found += find_sources(name)
         except InputError as error:
-            complain(error)
-            failed = True
-    return list(dict.fromkeys(found)), failed
+            print_error(error)
+            complete = False
+    return list(dict.fromkeys(found)), complete
 
 
-def _default_model():
+def _default_model() -> Path:
     for name in MODELS:
         if Path(name).is_file():
             return Path(name)
     raise InputError(f"{MODELS[0]}: there is no such file: `make repro` makes it")
 
 
-def _targets(found, folder):
-    """Where each source is drawn: {source: path in `folder`}, no path twice."""
+def _drawing_targets(sources: Iterable[Source], folder: Path | None) -> dict[Source, Path]:
+    """Return the file in `folder` into which each input is drawn, with no file twice."""
     if folder is None:
         return {}
-    targets, taken = {}, set()
-    for source in found:
+    targets: dict[Source, Path] = {}
+    taken: set[str] = set()
+    for source in sources:
         if source.kind == "camera":
             raise InputError("--output: draws pictures and videos, but not what a camera sees")
         suffix = ".mp4" if source.kind == "video" else ".jpg"

@@ -1,225 +1,213 @@
-"""Everything that a user hands in, looked at one after the other, and what was found given out."""
+"""Predict all inputs of `cardpose predict` and write the results to every output."""
 
-import sys
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
-import cv2
 from tqdm import tqdm
 
 from cardpose.cli import inputs
-from cardpose.cli.own_files import mark_video, marked_jpeg
-from cardpose.cli.records import Table, interval_text, picture_record, recording_record
+from cardpose.cli.drawings import drawn_video, write_drawing
+from cardpose.cli.inputs import Source
+from cardpose.cli.records import CsvWriter, JsonWriter, Record, picture_record, recording_record
+from cardpose.cli.shared import print_error
+from cardpose.cli.table import Table
 from cardpose.common.errors import InputError
-from cardpose.common.files import atomic_output
-from cardpose.inference.predictor import Predictor
+from cardpose.inference.predictor import Picture, Predictor, Result
 from cardpose.pictures import videos
-from cardpose.pictures.drawing import draw_count, draw_packet
 from cardpose.pictures.reading import read_picture
-from cardpose.pictures.videos import check_written, video_timing
+from cardpose.pictures.videos import video_timing
 
-_CODEC = cv2.VideoWriter_fourcc(*"mp4v")
-_KEPT = 1000  # at most twice as many results of a recording are kept, evenly spread
-_STEADY = 1.0  # seconds over which a camera's count is steadied
+_KEPT = 1000  # at most twice as many results of a video are kept in memory, evenly spread
+_CAMERA_SECONDS = 1.0  # over which the count of a camera is averaged
 
 
 @dataclass
-class Run:
-    """Looks at sources and gives out what is found.
+class PredictionRun:
+    """Predict inputs and write the results.
 
     Attributes:
-        predictor: a `Predictor`.
         table: on the screen.
-        writers: of records, see `reports`.
-        targets: where to draw a source, by source; what is not there is not drawn.
-        stop: set by somebody who wants no more; what is begun is then brought to an end.
-        together: whether all pictures show one packet, to be counted from all of them.
-        every: takes every so-manieth frame of videos.
-        seconds: how long to look through a camera, None for ever.
+        targets: the file into which an input is drawn, for each input to be drawn.
+        stop: may be set during the run; what has begun is then finished properly.
+        one_packet: whether all pictures show the same packet and count as one recording.
+        step: predict every `step`-th frame of videos.
+        seconds: duration for which a camera is read; None has no limit.
     """
 
     predictor: Predictor
     table: Table
-    writers: list
-    targets: dict
+    writers: Sequence[CsvWriter | JsonWriter]
+    targets: Mapping[Source, Path]
     stop: threading.Event
-    together: bool
-    every: int
-    seconds: float | None
+    one_packet: bool
+    step: int
+    seconds: int | float | None
 
-    def look(self, sources):
-        """Look at all sources; those that cannot be read are named and skipped.
+    def predict_all(self, sources: Sequence[Source]) -> bool:
+        """Predict all inputs; print an error for each that cannot be read.
 
         Returns:
-            whether all could be read, to their end.
+            Whether all inputs could be read to their end.
         """
-        worked, album = True, []
+        complete = True
+        album: list[Result] = []
         for kind, group in groupby(sources, lambda source: source.kind):
             if kind == "picture":
-                worked &= self._pictures(list(group), len(sources) == 1, album)
+                complete &= self._predict_pictures(list(group), len(sources) == 1, album)
             else:
-                worked &= self._each({"video": self._video, "camera": self._camera}[kind], group)
+                predict = {"video": self._predict_video, "camera": self._predict_camera}[kind]
+                complete &= self._try_each(predict, group)
             if self.stop.is_set():
                 break
-        if self.together and album:
-            shown = sum(result.packet for result in album)
-            worked &= self._each(self._recording, ["all pictures"], album, len(album), shown)
-        return worked
+        if self.one_packet and album:
+            with_packet = sum(result.packet for result in album)
+            complete &= self._try_each(
+                self._count_recording, ["all pictures"], album, len(album), with_packet
+            )
+        return complete
 
-    def _each(self, look, sources, *more):
-        """Do `look` for each; what it raises is said. Returns whether it raised nothing."""
-        worked = True
-        for source in sources:
+    def _try_each(
+        self, function: Callable[..., None], items: Iterable[Any], *arguments: Any
+    ) -> bool:
+        """Call `function(item, *arguments)` for each item; return whether no error was printed."""
+        complete = True
+        for item in items:
             try:
-                look(source, *more)
+                function(item, *arguments)
             except InputError as error:
-                complain(error)
-                worked = False
+                print_error(error)
+                complete = False
             if self.stop.is_set():
                 break
-        return worked
+        return complete
 
-    def _pictures(self, sources, alone, album):
-        worked = True
+    def _predict_pictures(
+        self, sources: Sequence[Source], alone: bool, album: list[Result]
+    ) -> bool:
+        """Predict pictures; append their results to `album` if they show one packet.
+
+        Args:
+            alone: whether there is a single input, whose keypoints are printed too.
+        """
+        complete = True
         bar = tqdm(
-            inputs.read_ahead(_photographs(sources)),
+            inputs.read_ahead(_read_pictures(sources)),
             total=len(sources),
             unit="picture",
             leave=False,
-            disable=self.table.shown or None,  # lines on the screen are progress enough
+            disable=self.table.is_visible or None,  # the table's lines show the progress
         )
         for source, picture in bar:
             if isinstance(picture, InputError):
-                complain(picture)
-                worked = False
+                print_error(picture)
+                complete = False
                 continue
             name = str(source.path)
             result = self.predictor.predict(picture)
-            if self.together:
+            if self.one_packet:
                 album.append(result)
             self._write(picture_record("picture", name, None, result))
-            self.table.picture(name, result, keypoints=alone)
+            self.table.print_picture(name, result, keypoints=alone)
             if source in self.targets:
-                with atomic_output(self.targets[source]) as scratch:
-                    jpeg = cv2.imencode(".jpg", draw_result(picture, result))[1]
-                    scratch.write_bytes(marked_jpeg(jpeg.tobytes()))
+                write_drawing(self.targets[source], picture, result)
             if self.stop.is_set():
                 break
-        return worked
+        return complete
 
-    def _recording(self, name, results, frames, shown):
-        """A packet that many pictures show: `results` of some or all of them. There were so many
-        `frames`, of which so many have `shown` a packet."""
+    def _count_recording(
+        self, name: str, results: Sequence[Result], frames: int, with_packet: int
+    ) -> None:
+        """Count the packet that many frames show.
+
+        Args:
+            results: of all frames, or of an evenly spread part of them.
+            frames: number of all frames.
+            with_packet: number of frames that show a packet.
+        """
         count = self.predictor.count_recording(results)
         self._write(recording_record(name, frames, count))
-        self.table.recording(name, frames, shown, count)
+        self.table.print_recording(name, frames, with_packet, count)
 
-    def _video(self, source):
-        """Its frames in batches; of their results only some are kept, so that memory stays flat."""
+    def _predict_video(self, source: Source) -> None:
         name, target = str(source.path), self.targets.get(source)
         rate, promised = video_timing(source.path)
-        kept, step, seen, shown, broken = [], 1, 0, 0, None
-        total = -(-promised // self.every) or None
+        sample, seen, error = _EvenSample(), 0, None
+        total = -(-promised // self.step) or None
         bar = tqdm(desc=name, total=total, unit="frame", leave=False, disable=None)
-        with bar, _film(target, rate / self.every) as add:
+        drawing = drawn_video(target, rate / self.step) if target else nullcontext()
+        with bar, drawing as draw:
             try:
-                for batch in inputs.read_ahead(
-                    inputs.batch_frames(inputs.video_frames(source.path, self.every))
-                ):
+                frames = inputs.video_frames(source.path, self.step)
+                for batch in inputs.read_ahead(inputs.batch_frames(frames)):
                     results = self.predictor.predict_batch([picture for _, picture in batch])
                     for (index, picture), result in zip(batch, results, strict=True):
                         self._write(picture_record("frame", name, index, result))
-                        if target:
-                            add(draw_result(picture, result))
+                        if draw:
+                            draw(picture, result)
                         seen += 1
                         if result.packet:
-                            if shown % step == 0:
-                                kept.append(result)
-                            if len(kept) == 2 * _KEPT:
-                                kept, step = kept[::2], 2 * step
-                            shown += 1
+                            sample.add(result)
                     bar.update(len(batch))
                     if self.stop.is_set():
                         break
-            except InputError as error:
+            except InputError as raised:
                 if not seen:
                     raise
-                broken = error  # what came before is good
-        self._recording(name, kept, seen, shown)
-        if broken:
-            raise broken
+                error = raised  # the frames before it are good
+        self._count_recording(name, sample.items, seen, sample.seen)
+        if error:
+            raise error
 
-    def _camera(self, source):
-        """A line that always says what the last second showed."""
-        recent = deque()
+    def _predict_camera(self, source: Source) -> None:
+        recent: deque[tuple[float, Result]] = deque()
         try:
             for index, picture in videos.camera_frames(int(str(source.path)), self.seconds):
                 result = self.predictor.predict(picture)
                 self._write(picture_record("frame", f"camera {source.path}", index, result))
                 now = time.monotonic()
                 recent.append((now, result))
-                while recent[0][0] < now - _STEADY:
+                while recent[0][0] < now - _CAMERA_SECONDS:
                     recent.popleft()
-                self.table.now([result for _, result in recent])
+                self.table.print_camera([result for _, result in recent])
                 if self.stop.is_set():
                     break
         finally:
-            self.table.end()
+            self.table.end_camera()
 
-    def _write(self, record):
+    def _write(self, record: Record) -> None:
         for writer in self.writers:
             writer.write(record)
 
 
-def draw_result(picture, result):
-    """A BGR picture with what a `Result` says of it drawn in: corners, edges, count, interval."""
-    if not result.packet:
-        draw_count(picture, "no packet")
-        return picture
-    between = interval_text(result)
-    draw_count(picture, f"{result.cards:.1f} cards", between and f"90 %: {between}")
-    # On top of the text's ground.
-    draw_packet(picture, result.keypoints, result.visible, result.corners)
-    return picture
+class _EvenSample:
+    """At most 2 * _KEPT of the added items, evenly spread over all of them."""
+
+    def __init__(self) -> None:
+        self.items: list[Result] = []
+        self.seen = 0
+        self._step = 1
+
+    def add(self, item: Result) -> None:
+        if self.seen % self._step == 0:
+            self.items.append(item)
+        if len(self.items) == 2 * _KEPT:
+            self.items, self._step = self.items[::2], 2 * self._step
+        self.seen += 1
 
 
-def complain(error):
-    """Say on stderr, in a line, what went wrong."""
-    tqdm.write(f"error: {error}", file=sys.stderr)
-
-
-def _photographs(sources):
-    """Yield (source, picture), or the error in the picture's place."""
+def _read_pictures(
+    sources: Iterable[Source],
+) -> Iterator[tuple[Source, Picture | InputError]]:
+    """Yield (source, picture), or (source, error) if it cannot be read."""
     for source in sources:
         try:
             yield source, read_picture(source.path)
         except InputError as error:
             yield source, error
-
-
-@contextmanager
-def _film(path, rate):
-    """Give a function that adds pictures to the video at `path`."""
-    writer, frames = cv2.VideoWriter(), 0
-
-    def add(picture):
-        nonlocal frames
-        if not writer.isOpened():
-            writer.open(str(scratch), cv2.CAP_FFMPEG, _CODEC, rate, picture.shape[1::-1])
-        if not writer.isOpened():
-            raise InputError(f"{path}: cannot be written")
-        writer.write(picture)
-        frames += 1
-
-    with nullcontext() if path is None else atomic_output(path) as scratch:
-        try:
-            yield add
-        finally:
-            writer.release()
-        if frames:
-            check_written(scratch, frames, path)
-            mark_video(scratch)

@@ -1,25 +1,32 @@
-"""What several commands share: argument types, output files, parameters."""
+"""Argument types, outputs and data sets, as several commands need them."""
 
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
 
+from tqdm import tqdm
+
+from cardpose.common.devices import is_stdout
 from cardpose.common.errors import InputError, short_repr
-from cardpose.common.files import atomic_text
+from cardpose.common.files import TextFile, atomic_text
 from cardpose.common.locks import WAIT
 from cardpose.geometry.card import CARD, FOCAL
 from cardpose.params import load_params
 
-_STEP = 20  # where there is no params.yaml
+STDOUT = "-"  # the name of an output that goes to stdout
+_FRAME_STEP = 20  # if there is no params.yaml
 
 
-def positive(kind, most=inf):
-    """An argument's type: an int, or a float, above 0 and at most so large."""
+def positive(
+    kind: type[int] | type[float], most: int | float = inf
+) -> Callable[[str], int | float]:
+    """Return an argument type: a number of this kind, above 0 and at most `most`."""
 
-    def number(text):
+    def number(text: str) -> int | float:
         with suppress(ValueError):
             if 0 < (value := kind(text)) <= most:
                 return value
@@ -32,18 +39,36 @@ def positive(kind, most=inf):
     return number
 
 
+def output_name(name: str) -> str:
+    """Return the name of an output file, or "-" for stdout under any name, like /dev/stdout.
+
+    This is an argument type.
+    """
+    return STDOUT if is_stdout(name) else name
+
+
+def output_files(*names: str | Path | None) -> list[Path]:
+    """Return the outputs that are files, leaving out stdout and None."""
+    return [Path(name) for name in names if name not in (None, STDOUT)]
+
+
 @contextmanager
-def text_output(name, wait=WAIT):
-    if name == "-":
-        sys.stdout.reconfigure(line_buffering=True)  # who reads it may be waiting
+def text_output(name: str | Path, wait: int | float = WAIT) -> Iterator[TextFile]:
+    """Yield a text file for an output: stdout for "-", otherwise as `atomic_text` does."""
+    if name == STDOUT:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # readers may wait
         yield sys.stdout
     else:
         with atomic_text(name, wait) as file:
             yield file
 
 
-def refuse_overwriting(sources, targets):
-    """Nothing is written over what is read, or over a folder, or twice."""
+def refuse_overwriting(sources: Iterable[str | Path], targets: Iterable[Path]) -> None:
+    """Refuse outputs that are an input, a folder, or the same file twice.
+
+    Raises:
+        InputError: for the first such output.
+    """
     taken = {os.path.realpath(path): "an input" for path in sources}
     for target in targets:
         if target.is_dir():
@@ -54,21 +79,29 @@ def refuse_overwriting(sources, targets):
         taken[real] = "written already"
 
 
-def dataset_parameters():
-    """frame_step, focal and card of ./params.yaml, or the usual ones."""
+def dataset_parameters() -> tuple[int, float, tuple[float, ...]]:
+    """Return frame_step, geometry.focal and geometry.card of ./params.yaml.
+
+    Defaults stand in where there is no such file.
+    """
     if not Path("params.yaml").exists():
-        return _STEP, FOCAL, CARD
+        return _FRAME_STEP, FOCAL, CARD
     params = load_params()
     return params.frame_step, params.geometry.focal, tuple(params.geometry.card)
 
 
-def dataset_folder(name):
-    """The folder of a data set, by its name below data/ or by its path.
+def dataset_folder(name: str) -> Path:
+    """Return the folder of a data set, given its name below data/ or its path.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such folder.
     """
     for folder in (Path("data") / name, Path(name)):
         if folder.is_dir():
             return folder
     raise InputError(f"{name}: there is no such folder, neither here nor in data/")
+
+
+def print_error(error: Exception | str) -> None:
+    """Print one line on stderr, above a progress bar if there is one."""
+    tqdm.write(f"error: {error}", file=sys.stderr)

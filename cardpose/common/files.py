@@ -7,6 +7,7 @@ stage as done only after all of them, so it runs that stage again.
 
 import contextlib
 import errno
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from cardpose.common.locks import (
     new_scratch,
 )
 
+TextFile = TextIO | io.TextIOBase
 # Error numbers of failed writes. NumPy's errors have None.
 _FAILED_WRITE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS, None)
 _EFFECTIVE_IDS = os.access in os.supports_effective_ids
@@ -74,7 +76,7 @@ def atomic_output(path: str | Path, wait: int | float = WAIT) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_text(path: str | Path, wait: int | float = WAIT) -> Iterator[TextIO]:
+def atomic_text(path: str | Path, wait: int | float = WAIT) -> Iterator[TextFile]:
     """Yield a text file for `path`, as `atomic_output` does for a path.
 
     A device or a pipe is opened directly, so that its reader gets each line at once.

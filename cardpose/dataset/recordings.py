@@ -13,10 +13,8 @@ from jaxtyping import UInt8
 from cardpose.common.errors import InputError, short_repr
 from cardpose.common.tables import between, name_column, number_column, read_table
 from cardpose.dataset.names import check_recording_name
-from cardpose.pictures.reading import read_picture
+from cardpose.pictures.reading import PICTURE_SUFFIXES, read_picture
 from cardpose.pictures.videos import sampled_frames
-
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)

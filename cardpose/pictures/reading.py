@@ -13,6 +13,8 @@ from PIL import Image
 
 from cardpose.common.errors import InputError
 
+# In lower case. OpenCV reads all of them.
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 MOST_PIXELS = 2**28  # of a picture: more than any camera has, and 800 MB when decoded
 # Brands of the HEIF family. An AVIF file may list some of them beside its own.
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}

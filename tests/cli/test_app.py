@@ -21,6 +21,7 @@ from PIL import Image
 from support import ABOUT, ARGUMENTS, BROWSERS, PATIENCE
 
 from cardpose.cli import app
+from cardpose.cli.site import APP, build_site, read_site
 from cardpose.common.onnx_runtime import import_onnxruntime
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 from cardpose.inference.end_to_end import Outputs
@@ -133,9 +134,9 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(model):
-    if not (app.APP / "node_modules/onnxruntime-web").is_dir():
+    if not (APP / "node_modules/onnxruntime-web").is_dir():
         pytest.skip("app/node_modules is not there: `make test` installs it, if npm is there")
-    return app.site(model)
+    return read_site(model)
 
 
 @pytest.fixture(scope="module")
@@ -569,7 +570,7 @@ def test_the_keyboard_does_it_all(visit, url, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_stands_in_the_way_of_a_screen_reader_or_of_poor_eyes(visit, url, scheme):
-    axe = app.APP / "node_modules/axe-core/axe.min.js"
+    axe = APP / "node_modules/axe-core/axe.min.js"
     if not axe.is_file():
         pytest.skip("axe-core is not installed: `make test` does that")
     page = visit(url, color_scheme=scheme, bypass_csp=True)
@@ -599,7 +600,7 @@ class SubPath(SimpleHTTPRequestHandler):
 
 
 def test_a_built_folder_works_in_a_sub_path_of_any_host_and_then_without_it(visit, files, tmp_path):
-    app.build_site(tmp_path / "host/cards/page", files)
+    build_site(tmp_path / "host/cards/page", files)
     host = ThreadingHTTPServer(("127.0.0.1", 0), partial(SubPath, directory=tmp_path / "host"))
     with running(host) as url:
         page = visit(url + "cards/page/", service_workers="allow")
@@ -621,11 +622,11 @@ def test_a_new_version_replaces_the_old_one(visit, model, files, tmp_path):
         page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         page.reload()
         [old] = page.evaluate("caches.keys()")
-        shutil.copytree(app.APP, tmp_path / "app", symlinks=True, ignore=ignored)
-        (tmp_path / "app/node_modules").symlink_to(app.APP / "node_modules")
+        shutil.copytree(APP, tmp_path / "app", symlinks=True, ignore=ignored)
+        (tmp_path / "app/node_modules").symlink_to(APP / "node_modules")
         style = tmp_path / "app/style.css"
         style.write_text(style.read_text() + "\nbody { --new: 1; }\n")
-        served.update(app.site(model, tmp_path / "app"))
+        served.update(read_site(model, tmp_path / "app"))
         # While somebody counts, the new version only offers itself.
         show(page, "packet.png", plain(150, 200, 60))
         state(page, "sure")
@@ -692,7 +693,7 @@ def test_the_command_serves_until_it_is_interrupted(monkeypatch, model, files, c
         opened.append(server.server_port)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app.Server, "serve_forever", interrupted)
+    monkeypatch.setattr(app.PageServer, "serve_forever", interrupted)
     monkeypatch.setattr(app.webbrowser, "open", opened.append)
     app.run_app(arguments("--model", str(model), "--port", "0"))
     url, port = opened
@@ -711,9 +712,9 @@ def test_a_missing_model_is_named(complains, tmp_path):
 
 
 def test_missing_packages_are_named(complains, model, tmp_path):
-    shutil.copytree(app.APP, tmp_path / "app", ignore=ignored)
+    shutil.copytree(APP, tmp_path / "app", ignore=ignored)
     with complains("onnxruntime-web", "`make app`"):
-        app.site(model, tmp_path / "app")
+        read_site(model, tmp_path / "app")
 
 
 def test_a_taken_port_is_named(complains, files):
@@ -730,14 +731,14 @@ def test_a_folder_with_something_else_in_it_is_left_alone(complains, model, file
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("mine")
     with complains("mine", "holds something else"):
-        app.build_site(tmp_path / "mine", files)
+        build_site(tmp_path / "mine", files)
     assert (tmp_path / "mine/notes.txt").read_text() == "mine"
 
 
 def test_building_again_replaces_what_was_built(model, files, tmp_path, capsys):
     words = ("--model", str(model), "--build", str(tmp_path / "page"))
     listed = files["sw.js"].replace(b"FILES = [", b'FILES = ["old.js", ')
-    app.build_site(tmp_path / "page", {**files, "old.js": b"", "sw.js": listed})
+    build_site(tmp_path / "page", {**files, "old.js": b"", "sw.js": listed})
     (tmp_path / "page/CNAME").write_text("cards.example")  # what a host may want there
     app.run_app(arguments(*words))
     assert "page: upload this folder" in capsys.readouterr().out

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from cardpose.cli import app as app_module
-from cardpose.cli import page_server
-from cardpose.cli.app import APP, build_site, site, site_server
+from cardpose.cli import page_server, site
+from cardpose.cli.app import site_server
+from cardpose.cli.site import APP, build_site, read_site
 from cardpose.common.files import atomic_output
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ INDEX = f"""<meta http-equiv="Content-Security-Policy" content="{POLICY}">""".en
 
 @pytest.fixture
 def app(tmp_path):
-    """A small folder app/, with what `serve.site` wants to be there."""
+    """A small folder app/, with all files that `read_site` needs."""
     app = tmp_path / "source"
     runtime = app / "node_modules/onnxruntime-web/dist"
     runtime.mkdir(parents=True)
@@ -45,7 +45,7 @@ def app(tmp_path):
 
 @pytest.fixture
 def files(app, stand_in):
-    return site(stand_in, app)
+    return read_site(stand_in, app)
 
 
 @contextlib.contextmanager
@@ -306,9 +306,9 @@ def test_a_client_that_takes_no_answer_is_dropped(monkeypatch, files):
         connection.sendall(b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.recv(5) == b"HTTP/"
         end = time.monotonic() + PATIENCE
-        while server._connections and time.monotonic() < end:
+        while server.open_connections and time.monotonic() < end:
             time.sleep(0.05)
-        assert not server._connections
+        assert not server.open_connections
 
 
 def test_the_page_is_served_beside_more_silent_connections_than_are_kept(monkeypatch, port):
@@ -343,9 +343,9 @@ def test_an_answer_on_its_way_is_dropped_last(monkeypatch, files):
 
 
 SERVED = """
-from cardpose import page_server, serve
+from cardpose.cli import app, page_server
 page_server.HEAD_SECONDS = 600
-server = serve.server({"index.html": %r, "sw.js": b""}, 0)
+server = app.site_server({"index.html": %r, "sw.js": b""}, 0)
 print(server.server_port, flush=True)
 server.serve_forever()
 """
@@ -422,7 +422,7 @@ def test_a_network_that_browsers_cannot_run_is_refused(complains, app, tmp_path)
     model = tmp_path / "cardpose.safetensors"
     model.write_bytes(b"weights")
     with complains("cardpose.safetensors: should be a .onnx file"):
-        site(model, app)
+        read_site(model, app)
 
 
 def content(folder):
@@ -459,7 +459,7 @@ def test_the_worker_by_which_browsers_know_a_version_is_written_last(monkeypatch
         written.append(path.name)
         return atomic_output(path)
 
-    monkeypatch.setattr(app_module, "atomic_output", noted)
+    monkeypatch.setattr(site, "atomic_output", noted)
     build_site(built, files)
     assert len(written) == len(files)
     assert written[-1] == "sw.js"

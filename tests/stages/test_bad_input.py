@@ -37,7 +37,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from support import STAND_IN
 
-from cardpose.cli import app, main
+from cardpose.cli import main
+from cardpose.cli.site import build_site
 from cardpose.common.errors import InputError, run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.annotations import read_annotations, write_annotations
@@ -842,7 +843,7 @@ def test_a_page_is_never_built_over_what_is_not_its_own(tmp_path, listed):
         path.write_text("old")
     (site / "sw.js").write_text(f"const FILES = {listed};\n")
     with contextlib.suppress(InputError):  # of a folder that holds no page
-        app.build_site(site, {"index.html": b"new"})
+        build_site(site, {"index.html": b"new"})
     assert (tmp_path / "keep.txt").read_text() == "old"
     assert (site / "index.html").exists() != (site / "old.js").exists()
 

@@ -1,0 +1,140 @@
+"""Files of the web page: read them from the repository, write them for any web server."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
+
+from cardpose.cli.own_files import check_free
+from cardpose.common.errors import InputError
+from cardpose.common.files import atomic_output
+
+APP = Path(__file__).resolve().parents[2] / "app"
+_PAGE = ("index.html", "style.css", "manifest.webmanifest", "*.js", "icons/*.svg", "icons/*.png")
+_RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+# The first two lines of sw.js, the page's service worker: its version and the files that it caches.
+_HEAD = re.compile(rb'const VERSION = "[0-9a-f]{16}";\r?\nconst FILES = (\[.*\]);\r?\n')
+_HEAD_BYTES = 2**20  # that are searched for these two lines
+# A path inside a folder, none of whose parts begins with a dot.
+_NAME = re.compile(r"(?!\.)[\w.-]+(?:/(?!\.)[\w.-]+)*", re.ASCII)
+
+
+def read_site(model: str | Path, app: Path = APP) -> dict[str, bytes]:
+    """Return all files of the page, {path: content}: its source, the network and ONNX Runtime.
+
+    Args:
+        model: an ONNX file that `inference.export` wrote.
+        app: the repository's folder app/, with its node packages installed.
+
+    Raises:
+        InputError: the model is missing or not an ONNX file, or a package is not installed.
+    """
+    model, runtime = Path(model), app / "node_modules/onnxruntime-web/dist"
+    if model.suffix != ".onnx":
+        raise InputError(f"{model}: should be a .onnx file, which is what browsers can run")
+    if not model.is_file():
+        raise InputError(f"{model}: there is no such file; `make repro` makes it")
+    if not (app / "index.html").is_file():
+        raise InputError(
+            f"{app}: the page is not there; run cardpose from a clone of its repository"
+        )
+    if not all((runtime / name).is_file() for name in _RUNTIME):
+        raise InputError(f"{runtime}: is not installed yet; `make app` does that")
+    paths = sorted(path for pattern in _PAGE for path in app.glob(pattern))
+    files = {path.relative_to(app).as_posix(): path.read_bytes() for path in paths}
+    files |= {f"ort/{name}": (runtime / name).read_bytes() for name in _RUNTIME}
+    files["cardpose.onnx"] = model.read_bytes()
+    # A change of any file changes sw.js, from which browsers learn that there is a new version.
+    version = hashlib.sha256()
+    for path, content in files.items():
+        version.update(path.encode() + content)
+    cached = ["./", *(path for path in files if path not in ("index.html", "sw.js"))]
+    head = f'const VERSION = "{version.hexdigest()[:16]}";\nconst FILES = {json.dumps(cached)};\n'
+    files["sw.js"] = head.encode() + files["sw.js"]
+    return files
+
+
+def build_site(folder: str | Path, files: Mapping[str, bytes], force: bool = False) -> None:
+    """Write the page into a folder that any web server can serve.
+
+    Files of an earlier build are replaced or removed; other files stay. Links inside the folder
+    are never followed; the folder itself may be a link.
+
+    Args:
+        files: {path: content}, from `read_site`.
+        force: also replace files that no earlier build wrote.
+
+    Raises:
+        InputError: the folder holds something else, or a link in the place of a file. Nothing is
+            written then.
+    """
+    folder = Path(folder)
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"{folder}: is a link to nothing; name a folder")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is no folder; name a new or an empty one")
+    if folder.resolve().is_relative_to(APP):
+        raise InputError(f"{folder}: holds the page's source; name another folder")
+    before = _built_files(folder)
+    if not before and not force and folder.exists() and any(folder.iterdir()):
+        raise InputError(
+            f"{folder}: holds something else already; name a new or an empty folder, or add --force"
+        )
+
+    def is_ours(path: str | Path) -> bool:
+        return Path(path).relative_to(folder).as_posix() in before
+
+    for path in sorted(before | files.keys()):
+        _check_place(folder, path)
+        check_free(folder / path, is_ours, force)
+    # sw.js comes last, because browsers fetch the other files anew once it has changed.
+    for path in sorted(files, key="sw.js".__eq__):
+        with atomic_output(folder / path) as scratch:
+            scratch.write_bytes(files[path])
+    for path in before - files.keys():
+        (folder / path).unlink(missing_ok=True)
+
+
+def _check_place(folder: Path, path: str) -> None:
+    """Refuse a path inside a folder that leads through a link, or to anything but a file."""
+    place, parts = folder, path.split("/")
+    for depth, part in enumerate(parts, 1):
+        place = place / part
+        try:
+            mode = os.lstat(place).st_mode
+        except FileNotFoundError:
+            return
+        except NotADirectoryError:
+            raise InputError(f"{folder}: lies in a file; name another folder") from None
+        wanted, name = (S_ISREG, "a file") if depth == len(parts) else (S_ISDIR, "a folder")
+        if not wanted(mode):
+            what = "a link, which is not followed" if S_ISLNK(mode) else f"not {name}"
+            raise InputError(f"{place}: is {what}; remove it, or name another folder")
+
+
+def _built_files(folder: Path) -> set[str]:
+    """Return the files that an earlier build wrote into a folder, as its sw.js lists them.
+
+    Anybody may have written that list. So it counts only if it has the form of a build's list, and
+    all its paths stay inside the folder.
+    """
+    try:
+        with open(folder / "sw.js", "rb", opener=_open_no_link) as file:
+            head = _HEAD.match(file.read(_HEAD_BYTES))
+        listed = json.loads(head[1]) if head else None
+    except (OSError, ValueError, RecursionError):
+        return set()
+    if not isinstance(listed, list) or "cardpose.onnx" not in listed:
+        return set()
+    if not all(
+        isinstance(path, str) and (path == "./" or _NAME.fullmatch(path)) for path in listed
+    ):
+        return set()
+    return {"index.html", "sw.js", *listed} - {"./"}
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

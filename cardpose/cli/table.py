@@ -1,0 +1,110 @@
+"""Predictions on the screen: one line per picture and per recording."""
+
+import math
+import shutil
+import time
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from cardpose.common.files import TextFile
+from cardpose.geometry.keypoints import KEYPOINTS
+from cardpose.inference.predictor import RecordingCount, Result
+
+_RIGHT = (9, 18, 7)  # widths of the columns cards, 90 % interval, corners, in characters
+
+
+class Table:
+    """Print one line per picture and per recording, at most as wide as the terminal.
+
+    Args:
+        names: of all inputs that get a line.
+        file: where to print, or None to print nothing.
+    """
+
+    def __init__(self, names: Collection[str], file: TextFile | None):
+        self._file = file
+        self._is_terminal = file is not None and file.isatty()
+        columns = shutil.get_terminal_size().columns if self._is_terminal else math.inf
+        left = columns - sum(2 + width for width in _RIGHT)
+        self._width = max(12, min(left, max(map(len, names), default=0)))
+        self._printed_at = -math.inf
+        if names:
+            self._print_row("", "cards", "90 % interval", "corners")
+
+    @property
+    def is_visible(self) -> bool:
+        return self._file is not None
+
+    def print_picture(self, name: str, result: Result, keypoints: bool = False) -> None:
+        """Print the line of a picture and, if wanted, one line per keypoint below it."""
+        if not result.packet:
+            self._print_row(name, "no packet")
+            return
+        self._print_row(
+            name, f"{result.cards:.1f}", interval_text(result), f"{result.visible.sum()} of 8"
+        )
+        if keypoints:
+            self._print(f"  {'pixels':16} {'x':>8} {'y':>8}")
+            places = zip(KEYPOINTS, result.keypoints, result.visible, strict=True)
+            for keypoint, (x, y), visible in places:
+                hidden = "" if visible else "  hidden"
+                self._print(f"  {keypoint.replace('_', ' '):16} {x:8.1f} {y:8.1f}{hidden}")
+
+    def print_recording(
+        self, name: str, frames: int, with_packet: int, count: RecordingCount | None
+    ) -> None:
+        """Print the line of a recording.
+
+        Args:
+            frames: number of its frames that were read.
+            with_packet: number of those frames that show a packet.
+            count: None if no frame shows a packet.
+        """
+        if count is None:
+            self._print_row(name, "no packet", f"in {frames} pictures")
+        else:
+            of = "" if with_packet == frames else f"{with_packet} of "
+            self._print_row(name, f"{count.cards:.1f}", f"from {of}{frames} pictures")
+
+    def print_camera(self, results: Sequence[Result]) -> None:
+        """Print the results of a camera's last second.
+
+        On a terminal this overwrites the line before it; elsewhere it prints one line per second.
+        """
+        if self._is_terminal and self._file is not None:
+            self._file.write(f"\r\033[K{camera_text(results)}")
+            self._file.flush()
+        elif (now := time.monotonic()) >= self._printed_at + 1:
+            self._printed_at = now
+            self._print(camera_text(results))
+
+    def end_camera(self) -> None:
+        """End the line that `print_camera` overwrites."""
+        if self._is_terminal:
+            self._print("")
+
+    def _print_row(self, name: str, *cells: str) -> None:
+        if len(name) > self._width:
+            name = "…" + name[int(1 - self._width) :]
+        words = [f"{cell:>{size}}" for cell, size in zip(cells, _RIGHT, strict=False)]
+        self._print("  ".join([f"{name:{self._width}}", *words]).rstrip())
+
+    def _print(self, line: str) -> None:
+        if self._file is not None:
+            print(line, file=self._file, flush=True)
+
+
+def camera_text(results: Sequence[Result]) -> str:
+    """Return the medians of the results of one second in words."""
+    found = [result for result in results if result.packet]
+    if 2 * len(found) <= len(results):
+        return "no packet"
+    cards, low, high = np.median([(r.cards, r.low, r.high) for r in found], axis=0)
+    interval = "" if np.isnan(low) else f" ({low:.1f} to {high:.1f})"
+    return f"{cards:.1f} cards{interval}, {len(results)} pictures a second"
+
+
+def interval_text(result: Result) -> str:
+    """Return the 90 % interval in words, or nothing if the network gives none."""
+    return "" if math.isnan(result.low) else f"{result.low:.1f} to {result.high:.1f}"
