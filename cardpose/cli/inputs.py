@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-
 from cardpose.common.errors import InputError
 from cardpose.inference.predictor import BATCH_PICTURES, BATCH_PIXELS, Picture
 from cardpose.pictures.reading import PICTURE_SUFFIXES, is_picture
@@ -19,7 +18,7 @@ VIDEO_SUFFIXES = {
 }
 
 Kind = Literal["picture", "video", "camera"]
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 Frame = tuple[int, Picture]  # index and pixels
 
 
@@ -96,7 +95,7 @@ def batch_frames(
         raise error
 
 
-def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
+def read_ahead(items: Iterable[_Item]) -> Iterator[_Item]:
     """Yield the items, none of which is None; a thread reads the next one meanwhile."""
     iterator = iter(items)
     with ThreadPoolExecutor(1) as reader:

@@ -27,18 +27,18 @@ _LONGEST = 6 * 3600  # longest time for one recording, in seconds
 # Loggers whose messages repeat at length what the errors of this module say.
 _LOGGERS = ("distributed", "distributed.client", "tornado.application", "asyncio")
 
-Recording = TypeVar("Recording")
-Output = TypeVar("Output")
+_Recording = TypeVar("_Recording")
+_Output = TypeVar("_Output")
 
 
 def map_on_cluster(
     address: str,
-    function: Callable[[Recording], Output],
-    recordings: Collection[Recording],
+    function: Callable[[_Recording], _Output],
+    recordings: Collection[_Recording],
     folder: str | Path,
     certificates: CertificatePaths | None = None,
-    accept: Callable[[Recording, Output], object] | None = None,
-) -> Iterator[Output]:
+    accept: Callable[[_Recording, _Output], object] | None = None,
+) -> Iterator[_Output]:
     """Yield `function(recording)` for each recording, in their order, computed by the workers.
 
     If a worker dies, another one calls the function again, so a second call must do no harm. After

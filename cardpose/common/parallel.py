@@ -8,13 +8,13 @@ import joblib
 
 from cardpose.common.errors import InputError
 
-Item = TypeVar("Item")
-Output = TypeVar("Output")
+_Item = TypeVar("_Item")
+_Output = TypeVar("_Output")
 
 
 def map_parallel(
-    function: Callable[[Item], Output], items: Iterable[Item], jobs: int = -1
-) -> Iterator[Output]:
+    function: Callable[[_Item], _Output], items: Iterable[_Item], jobs: int = -1
+) -> Iterator[_Output]:
     """Yield `function(item)` for each item, in the order of the items.
 
     After an error no further call starts, and the error is raised once the running calls have
@@ -45,8 +45,8 @@ def map_parallel(
 
 
 def _call(
-    function: Callable[[Item], Output], item: Item, folder: str
-) -> tuple[Output | None, InputError | OSError | None]:
+    function: Callable[[_Item], _Output], item: _Item, folder: str
+) -> tuple[_Output | None, InputError | OSError | None]:
     """Return (result, None) or (None, error) of one call, made in the caller's folder."""
     if os.getcwd() != folder:  # joblib reuses worker processes of earlier calls
         os.chdir(folder)
