@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
 
 from cardpose.common.errors import InputError, join_names
 from cardpose.geometry.bundle import count_recording
@@ -66,8 +66,11 @@ class Result:
         return self.visibility > SURE
 
     @property
-    def corners(self) -> Int64[np.ndarray, " 8"]:
-        """For each keypoint of the fitted box, the index of the keypoint that it is."""
+    def corners(self) -> Shaped[np.ndarray, " 8"]:
+        """For each keypoint of the fitted box, the index of the keypoint that it is.
+
+        ONNX Runtime gives C's `long long`, which jaxtyping does not count as int64.
+        """
         return self.pose[-1]
 
     @property
