@@ -20,13 +20,13 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cardpose"]
 FOLDERS = ("cardpose", "stages", "benchmarks", "tests")
 MODULES = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
-SOURCES = sorted(MODULES - {ROOT / "cardpose/runtime.py"})
+SOURCES = sorted(MODULES - {ROOT / "cardpose/common/onnx_runtime.py"})
 EXPORT = """
 from pathlib import Path
 import torch
-from cardpose.export import export_onnx
-from cardpose.model import CardPose, network_shape
-from cardpose.predictor import load
+from cardpose.inference.export import export_onnx
+from cardpose.network.model import CardPose, network_shape
+from cardpose.inference.predictor import load
 from support import ABOUT
 
 about = ABOUT | {"margins": {"picture": 1.0, "keypoints": 1.0, "both": 1.0}}
@@ -135,7 +135,7 @@ def test_a_network_kept_loaded_asks_for_no_host(stand_in, tmp_path):
     """ONNX Runtime alone runs beside it: once that reports, the other has had the time to."""
     trace = tmp_path / "trace"
     keep = (
-        "import sys; from cardpose.predictor import load\n"
+        "import sys; from cardpose.inference.predictor import load\n"
         "load(sys.argv[1]); print('loaded', flush=True); sys.stdin.read()"
     )
     alone = "import onnxruntime, sys; sys.stdin.read()"
