@@ -21,6 +21,7 @@ from cardpose.network.strips import LENGTH, REACH
 from cardpose.params import load_params
 from cardpose.pictures.letterbox import DETAIL
 from cardpose.training.batches import closeup_loader, frame_loader, strip_loader
+from cardpose.training.datasets import EdgeTargets
 from cardpose.training.fit import best_precision
 from cardpose.training.losses import closer_loss, losses, tracer_loss
 
@@ -121,12 +122,12 @@ def tracing(params):
     options = params.train
     tensors = noise(params, 4 * options.batch_size)
     n, rng = len(tensors.cards), np.random.default_rng(0)
-    edges = {
-        "starts": rng.random((n, 12, 2)) * params.image_size,
-        "ends": rng.random((n, 12, 2)) * params.image_size,
-        "kinds": rng.random((n, 12, KINDS)) < 0.2,
-        "heights": rng.random(n) * 50,
-    }
+    edges = EdgeTargets(
+        starts=rng.random((n, 12, 2)) * params.image_size,
+        ends=rng.random((n, 12, 2)) * params.image_size,
+        kinds=rng.random((n, 12, KINDS)) < 0.2,
+        heights=rng.random(n) * 50,
+    )
     batches = strip_loader(
         tensors, edges, np.arange(n), options.batch_size, 0, params.machine.loader_workers
     )

@@ -1,4 +1,4 @@
-"""Train a network on rendered pictures, for training on the chosen data set to start from."""
+"""Train a network on rendered pictures; training on recordings starts from it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output, scratch_folder
 from cardpose.dataset.tensors import read_tensors, write_tensors
 from cardpose.network.weights import save_network
-from cardpose.params import load_params
+from cardpose.params import Params, load_params
 from cardpose.rendering.shots import render_shots
 from cardpose.training.checkpoints import fingerprint, resumable
 from cardpose.training.distributed import host_rank, rank, run_processes
@@ -19,41 +19,50 @@ CHECKPOINTS = Path("models/.pretrain.checkpoints")
 PARAMS = ("image_size", "heatmap_stride", "geometry", "model", "pretrain")
 
 
-def main():
+def main() -> None:
     params = load_params()
     number = host_rank(params.train)
-    # 1.2 MB a picture: more than a /tmp in memory holds.
+    # 1.2 MB per picture: more than a /tmp in memory holds.
     with scratch_folder(f"models/.pretrain.scratch{number}") as folder:
         tensors = folder / "tensors"
         rows = write_rendered(params, folder / "pictures", tensors)
         if number > 0:  # the first host writes
-            run_processes(work, (params, tensors, rows, None), params, "pretrain")
+            pretrain_in_processes(params, tensors, rows)
             return
-        how = *compute_settings(params), params.train.devices, params.train.hosts
-        same = fingerprint(params, PARAMS, [tensors], rows, how)
+        computing = *compute_settings(params), params.train.devices, params.train.hosts
+        mark = fingerprint(params, PARAMS, [tensors], rows, computing)
         with (
-            resumable(CHECKPOINTS, same),
+            resumable(CHECKPOINTS, mark),
             atomic_output("models/pretrained.safetensors") as path,
         ):
-            run_processes(work, (params, tensors, rows, path), params, "pretrain")
+            pretrain_in_processes(params, tensors, rows, path)
 
 
-def work(params, tensors, rows, path):
-    """What each process does."""
-    weights, about = pretrain(read_tensors(tensors), rows, params, CHECKPOINTS)
+def pretrain_in_processes(
+    params: Params, tensors: Path, rows: np.ndarray, path: Path | None = None
+) -> None:
+    """Pretrain in one process or several; the first of the first host writes to `path`."""
+    size = params.pretrain.batch_size
+    run_processes(work, (params, tensors, rows, path), params.train, size, "pretrain.batch_size")
+
+
+def work(params: Params, tensors: Path, rows: np.ndarray, path: Path | None) -> None:
+    """Pretrain in one of the processes."""
+    weights, metadata = pretrain(read_tensors(tensors), rows, params, CHECKPOINTS)
     if rank() == 0:
-        # In half the bytes, since they come with every clone.
+        # Half the bytes: the file comes with every clone.
         halved = {k: w.half() if w.is_floating_point() else w for k, w in weights.items()}
-        save_network(path, halved, about)
+        save_network(path, halved, metadata)
 
 
-def write_rendered(params, pictures, tensors):
-    """Render pictures and write their tensors into folders."""
-    known, plan = params.geometry, params.pretrain
-    n, seed = plan.pictures, plan.seed
-    frames, points, visible = render_shots(pictures, n, seed, known.card, known.focal)
+def write_rendered(params: Params, pictures: Path, tensors: Path) -> np.ndarray:
+    """Render pictures and write their tensors. Return the rows of all frames."""
+    options, geometry = params.pretrain, params.geometry
+    frames, points, visible = render_shots(
+        pictures, options.pictures, options.seed, geometry.card, geometry.focal
+    )
     size, stride = params.image_size, params.heatmap_stride
-    write_tensors(tensors, pictures, frames, points, visible, size, stride, plan.sigma)
+    write_tensors(tensors, pictures, frames, points, visible, size, stride, options.sigma)
     return np.arange(len(frames))
 
 

@@ -1,13 +1,17 @@
 """Train the network on the training recordings; keep the best epoch's weights."""
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.splits import split_frames
-from cardpose.dataset.tensors import read_tensors
+from cardpose.dataset.tensors import Tensors, read_tensors
+from cardpose.network.model import CardPose
 from cardpose.network.weights import check_network, load_network, save_network
-from cardpose.params import load_params
+from cardpose.params import Params, load_params
 from cardpose.training.checkpoints import fingerprint, resumable
 from cardpose.training.distributed import host_rank, rank, run_processes
 from cardpose.training.fit import compute_settings
@@ -18,33 +22,39 @@ CHECKPOINTS = Path("models/.train.checkpoints")
 PARAMS = ("seed", "split", "geometry", "model", "loss", "train")
 
 
-def main():
+def main() -> None:
     params = load_params()
     _, role, *_ = read(params)
     if host_rank(params.train) > 0:  # the first host writes
-        run_processes(work, (params, None, None), params, "train")
+        train_in_processes(params)
         return
-    same = fingerprint(params, PARAMS, [TENSORS, START], role, compute_settings(params))
+    mark = fingerprint(params, PARAMS, [TENSORS, START], role, compute_settings(params))
     with (
-        resumable(CHECKPOINTS, same),
+        resumable(CHECKPOINTS, mark),
         atomic_output("models/cardpose.safetensors") as path,
         atomic_output("metrics/train") as log,
     ):
-        run_processes(work, (params, path, log), params, "train")
+        train_in_processes(params, path, log)
 
 
-def read(params):
-    """The tensors, what each frame is for, and what to start from."""
+def read(params: Params) -> tuple[Tensors, np.ndarray, CardPose, dict[str, Any]]:
+    """Read the tensors, each frame's role, and the network to start from with its metadata."""
     tensors = read_tensors(TENSORS)
     frames = tensors.frames
     role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
-    network, about = load_network(START)
-    check_network(START, about, tensors, params.model)
-    return tensors, role, network, about
+    network, metadata = load_network(START)
+    check_network(START, metadata, tensors, params.model)
+    return tensors, role, network, metadata
 
 
-def work(params, path, log):
-    """What each process does."""
+def train_in_processes(params: Params, path: Path | None = None, log: Path | None = None) -> None:
+    """Train in one process or several; the first of the first host writes to `path` and `log`."""
+    options = params.train
+    run_processes(work, (params, path, log), options, options.batch_size, "train.batch_size")
+
+
+def work(params: Params, path: Path | None, log: Path | None) -> None:
+    """Train in one of the processes."""
     trained = train(*read(params), params, log, CHECKPOINTS)
     if rank() == 0:
         save_network(path, *trained)

@@ -1,10 +1,11 @@
-"""Training pictures moved, turned, scaled, flipped and recoloured, and their keypoints with them.
+"""Augmentation: move, turn, scale, mirror and recolour a training picture and its keypoints.
 
-Nothing here changes how many cards a packet seems to hold: no stretching of one axis only.
+Nothing here stretches one axis alone: a packet would seem to hold another number of cards.
 """
 
 import cv2
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, UInt8
 
 from cardpose.geometry.keypoints import FLIP, rename
 
@@ -13,17 +14,22 @@ SCALE = (0.85, 1.2)
 MAX_SHIFT = 0.06  # share of the picture
 
 
-def augment(picture, points, visible, rng):
-    """One random variation of a training picture.
+def augment(
+    picture: UInt8[np.ndarray, "height width 3"],
+    points: Float[np.ndarray, "8 2"],
+    visible: Bool[np.ndarray, "8"],
+    rng: np.random.Generator,
+) -> tuple[UInt8[np.ndarray, "height width 3"], Float32[np.ndarray, "8 2"], Bool[np.ndarray, "8"]]:
+    """Return one random variation of a picture and its keypoints.
+
+    A keypoint that leaves the picture is no longer visible. Names follow the picture, see
+    `keypoints.rename`.
 
     Args:
-        picture: (height, width, 3) uint8 RGB.
-        points: (8, 2) float pixels; visible: (8,) bool.
-        rng: numpy random Generator.
-
-    Returns:
-        the same three, changed. A keypoint that leaves the picture is no longer visible; names
-        still follow the picture (see `keypoints.rename`).
+        picture: RGB.
+        points: keypoints in pixels; NaN stays NaN.
+        visible: which keypoints are visible.
+        rng: source of the random numbers.
     """
     height, width = picture.shape[:2]
     matrix = _similarity(rng, width, height)
@@ -38,13 +44,13 @@ def augment(picture, points, visible, rng):
     # cv2 counts from the middle of the first pixel, we from its corner.
     to_centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     matrix = (np.linalg.inv(to_centre) @ matrix @ to_centre)[:2]
-    cloth = cv2.mean(picture)[:3]  # what a margin that opens is filled with
-    picture = cv2.warpAffine(picture, matrix, (width, height), borderValue=cloth)
+    mean = cv2.mean(picture)[:3]  # fills margins that open
+    picture = cv2.warpAffine(picture, matrix, (width, height), borderValue=mean)
     return recolour(picture, rng), points.astype(np.float32), visible
 
 
-def _similarity(rng, width, height):
-    """(3, 3) a random turn and scale about the picture's middle, and a shift."""
+def _similarity(rng: np.random.Generator, width: int, height: int) -> Float64[np.ndarray, "3 3"]:
+    """Return a random turn and scale about the picture's middle, and a shift, as a matrix."""
     angle = np.radians(rng.uniform(-MAX_TURN, MAX_TURN))
     scale = np.exp(rng.uniform(*np.log(SCALE)))
     c, s = scale * np.cos(angle), scale * np.sin(angle)
@@ -57,8 +63,10 @@ def _similarity(rng, width, height):
     return matrix
 
 
-def recolour(picture, rng):
-    """Another light, other inks, another cloth: one affine map of the colours; some noise."""
+def recolour(
+    picture: UInt8[np.ndarray, "height width 3"], rng: np.random.Generator
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Vary colours by one affine map; sometimes blur the picture, sometimes add noise."""
     grey = np.full((3, 3), 1 / 3)
     hue = _hue_turn(rng.normal(0, 0.3))
     saturation = rng.uniform(0.6, 1.3)
@@ -72,13 +80,13 @@ def recolour(picture, rng):
         seed = int(rng.integers(2**31))
         noise = np.empty(picture.shape, np.int16)
         cv2.setRNGSeed(seed)
-        cv2.randn(noise, 0, rng.uniform(1, 8))
+        cv2.randn(noise, 0, rng.uniform(1, 8))  # type: ignore[call-overload]
         picture = cv2.add(picture, noise, dtype=cv2.CV_8U)
     return picture
 
 
-def _hue_turn(angle):
-    """(3, 3) rotation of RGB about the grey axis (Rodrigues), angle in radians."""
+def _hue_turn(angle: float) -> Float64[np.ndarray, "3 3"]:
+    """Return a rotation of RGB about the grey axis (Rodrigues' formula), by an angle in radians."""
     axis = np.full(3, 1 / np.sqrt(3))
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     return (

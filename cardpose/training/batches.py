@@ -1,37 +1,49 @@
-"""Batches of tensors for training, the same whatever the number of loader workers."""
+"""Loaders of training batches. The number of loader workers changes no batch."""
 
 import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from jaxtyping import Bool, Float, Int
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cardpose.common.errors import InputError
+from cardpose.dataset.tensors import Tensors
 from cardpose.geometry.heatmaps import encode
-from cardpose.training.datasets import AugmentedFrames, CloseupCrops, EdgeStrips
+from cardpose.training.datasets import AugmentedFrames, CloseupCrops, EdgeStrips, EdgeTargets
 from cardpose.training.distributed import rank, world_size
+
+Rows = Int[np.ndarray, " rows"] | Sequence[int]
 
 
 class EpochOrder(Sampler):
-    """(epoch, row) keys: in a new random order each epoch, or as they come.
+    """Keys (epoch, row) of the datasets, in a new random order each epoch if `shuffled`.
 
     Args:
-        last: how many to leave out at the end of an epoch.
-        rank, count: of the processes that share them, and which of these this is: together,
-            their nth batches are the nth batch of a single one.
+        rows: frames to go through.
+        shuffled: whether their order is random; else it is that of `rows`.
+        seed: of the order, together with the epoch.
+        last: number of frames to leave out at the end of an epoch.
+        rank: number of this process, from 0.
+        count: number of processes that share the frames. The n-th batches of all of them make up
+            the n-th batch of a single process.
     """
 
-    def __init__(self, rows, shuffled, seed, last=0, rank=0, count=1):
+    def __init__(
+        self, rows: Rows, shuffled: bool, seed: int, last: int = 0, rank: int = 0, count: int = 1
+    ) -> None:
         self.rows, self.shuffled, self.seed, self.epoch = np.asarray(rows), shuffled, seed, 0
         self.share = slice(rank, len(self.rows) - last, count)
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows[self.share])
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[int, int]]:
         rows = self.rows
         if self.shuffled:
             rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
@@ -39,63 +51,96 @@ class EpochOrder(Sampler):
 
 
 def frame_loader(
-    tensors, rows, batch_size, *, shuffled=False, augmented=False, seed=0, workers=0, half=False
-):
-    """A DataLoader of {"pictures", "heatmaps", "cards", "visible", "mask"} over some rows of
-    `tensors`.
+    tensors: Tensors,
+    rows: Rows,
+    batch_size: int,
+    *,
+    shuffled: bool = False,
+    augmented: bool = False,
+    seed: int = 0,
+    workers: int = 0,
+    half: bool = False,
+) -> DataLoader:
+    """Return a loader of whole pictures with heatmaps, counts and visibility.
 
-    pictures (n, 3, height, width) uint8 RGB, heatmaps (n, 8, h, w) float32, cards (n,) as a share
-    of the deck, visible (n, 8) float32, mask (n, 8) bool. Shuffled loaders drop a last batch of
-    one, which batch norm cannot take. Processes that train together share each batch. `half`:
-    pictures and heatmaps of half the size.
+    A batch has "pictures" (n, 3, height, width) uint8 RGB, "heatmaps" (n, 8, h, w) float32,
+    "cards" (n,) as a share of the deck, "visible" (n, 8) float32, and "mask" (n, 8) bool, which
+    says where there are labels.
+
+    Args:
+        tensors: frames and labels.
+        rows: frames to load.
+        batch_size: frames per batch, of all processes together.
+        shuffled: shuffle the frames, and drop a last batch that is too small for batch norm.
+        augmented: vary pictures at random.
+        seed: of order and variation.
+        workers: number of loader processes.
+        half: load pictures and heatmaps of half the size.
     """
     frames = AugmentedFrames(tensors, augmented, seed, half)
 
-    def collate(items):
-        columns = (np.stack(column) for column in zip(*items, strict=True))
-        pictures, second, visible, mask, cards = columns
-        second, visible = torch.from_numpy(second), torch.from_numpy(visible)
+    def collate(items: list[tuple]) -> dict[str, torch.Tensor]:
+        columns = (torch.from_numpy(np.stack(column)) for column in zip(*items, strict=True))
+        pictures, heatmaps, visible, mask, cards = columns
         if frames.redrawn:
-            size = [side // tensors.stride for side in pictures.shape[1:3]]
-            second = encode(second, visible, size, tensors.stride, tensors.sigma)
+            points, size = heatmaps, [side // tensors.stride for side in pictures.shape[1:3]]
+            heatmaps = encode(points, visible, size, tensors.stride, tensors.sigma)
         return {
-            "pictures": torch.from_numpy(pictures).permute(0, 3, 1, 2),
-            "heatmaps": second.float(),
-            "cards": torch.from_numpy(cards),
+            "pictures": pictures.permute(0, 3, 1, 2),
+            "heatmaps": heatmaps.float(),
+            "cards": cards,
             "visible": visible.float(),
-            "mask": torch.from_numpy(mask),
+            "mask": mask,
         }
 
     return _loader(frames, rows, batch_size, shuffled, seed, workers, collate)
 
 
-def closeup_loader(tensors, starts, rows, batch_size, seed, workers, seen=None):
-    """A shuffled DataLoader of close-ups, see `closeups.Closeups`, over some rows of `tensors`."""
+def closeup_loader(
+    tensors: Tensors,
+    starts: Float[np.ndarray, "n 8 2"],
+    rows: Rows,
+    batch_size: int,
+    seed: int,
+    workers: int,
+    seen: Bool[np.ndarray, "n 8"] | None = None,
+) -> DataLoader:
+    """Return a shuffled loader of `CloseupCrops`."""
     return _loader(CloseupCrops(tensors, starts, seed, seen), rows, batch_size, True, seed, workers)
 
 
-def strip_loader(tensors, edges, rows, batch_size, seed, workers):
-    """A shuffled DataLoader of strips, see `strips.Strips`, over some rows of `tensors`."""
+def strip_loader(
+    tensors: Tensors, edges: EdgeTargets, rows: Rows, batch_size: int, seed: int, workers: int
+) -> DataLoader:
+    """Return a shuffled loader of `EdgeStrips`."""
     return _loader(EdgeStrips(tensors, edges, seed), rows, batch_size, True, seed, workers)
 
 
-def _loader(dataset, rows, batch_size, shuffled, seed, workers, collate=None):
-    last, everybody = 0, world_size()
+def _loader(
+    dataset: Dataset,
+    rows: Rows,
+    batch_size: int,
+    shuffled: bool,
+    seed: int,
+    workers: int,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> DataLoader:
+    last, processes = 0, world_size()
     if shuffled:
-        if len(rows) < everybody:
+        if len(rows) < processes:
             raise InputError(
-                f"train.devices: {everybody} processes cannot share {len(rows)} frames to train on"
+                f"train.devices: {processes} processes cannot share {len(rows)} frames to train on"
             )
         last = len(rows) % batch_size
-        # Shares are equal, and batch norm needs two.
-        if last >= max(2, everybody) or last == len(rows):
-            last %= everybody
-    elif len(rows) < everybody:
-        everybody = 1  # too few to share: each looks at all of them
-    order = EpochOrder(rows, shuffled, seed, last, rank() % everybody, everybody)
+        # Shares are equal, and batch norm needs two frames.
+        if last >= max(2, processes) or last == len(rows):
+            last %= processes
+    elif len(rows) < processes:
+        processes = 1  # too few frames to share: each process goes through all of them
+    order = EpochOrder(rows, shuffled, seed, last, rank() % processes, processes)
     return DataLoader(
         dataset,
-        batch_size=batch_size // everybody,
+        batch_size=batch_size // processes,
         sampler=order,
         num_workers=workers,
         collate_fn=collate,
@@ -103,7 +148,7 @@ def _loader(dataset, rows, batch_size, shuffled, seed, workers, collate=None):
     )
 
 
-def _leave_interrupts(worker):
-    """Ctrl-C reaches all processes; the main one answers it, and ends its workers."""
+def _leave_interrupts(worker: int) -> None:
+    """Ignore Ctrl-C, which reaches all processes: the main process ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

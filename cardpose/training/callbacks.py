@@ -1,104 +1,106 @@
-"""What goes along with each part of a training: keeps its best epoch, gathers its losses, and ends
-it if it diverges."""
+"""Callbacks of a training: keep its best epoch, record its losses, stop it where it diverges."""
 
 import math
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
+from dvclive import Live
 
 from cardpose.common.errors import InputError
-
-
-class Part(NamedTuple):
-    """A part of a training: its name, what it looks at in words, how often it goes through that,
-    and the parameter that holds its learning rate."""
-
-    name: str
-    what: str
-    epochs: int
-    rate: str
+from cardpose.training.parts import Part
 
 
 class KeepBest(lightning.Callback):
-    """Keeps in memory the weights of the epoch with the smallest `monitor`, or of the last."""
+    """Keep in memory the weights of the epoch with the smallest `monitor`.
 
-    def __init__(self, monitor=None):
-        self.monitor, self.best, self.epoch, self.weights = monitor, math.inf, None, None
+    Without a `monitor`, keep those of the last epoch.
+    """
 
-    def on_train_epoch_end(self, trainer, module):
+    def __init__(self, monitor: str | None = None) -> None:
+        self.monitor, self.best = monitor, math.inf
+        self.epoch: int | None = None
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         value = float(trainer.callback_metrics[self.monitor]) if self.monitor else -math.inf
         if value < self.best or not self.monitor:
             self.best, self.epoch = value, trainer.current_epoch
             self.weights = {k: v.detach().clone() for k, v in module.network.state_dict().items()}
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "epoch": self.epoch, "weights": self.weights}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.epoch, self.weights = state["best"], state["epoch"], state["weights"]
 
 
 class LossHistory(lightning.Callback):
-    """Gathers every epoch's losses."""
+    """Record the losses of every epoch."""
 
-    def __init__(self):
-        self.epochs = []
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
 
-    def on_train_epoch_end(self, trainer, module):
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         losses = sorted(trainer.callback_metrics.items())
         self.epochs.append({name: float(value) for name, value in losses})
 
-    def write(self, live):
-        """Hand them to DVCLive, a step an epoch: at the end, so that an interrupted training leaves
-        nothing but its checkpoints."""
+    def write(self, live: Live) -> None:
+        """Log the losses with DVCLive, one step per epoch.
+
+        Call it after the training: an interrupted training leaves nothing but its checkpoints.
+        """
         for losses in self.epochs:
             for name, value in losses.items():
                 live.log_metric(name, value)
             live.next_step()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"epochs": self.epochs}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.epochs = state["epochs"]
 
 
 class StopOnDivergence(lightning.Callback):
-    """Ends a training that diverges, before a network or a checkpoint of it is written. It has to
-    come first of the callbacks.
+    """Stop a training that diverges, before its network or a checkpoint is written.
+
+    It must be the first of the callbacks.
 
     Raises:
         InputError: a loss or a weight is no longer a finite number.
     """
 
-    def __init__(self, part, precision):
+    def __init__(self, part: Part, precision: str) -> None:
         self.part, self.precision = part, precision
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self._check("the loss", outputs["loss"], trainer)
 
-    def on_train_epoch_end(self, trainer, module):
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         for name, value in trainer.callback_metrics.items():
             self._check(name, value, trainer)
         for name, value in module.state_dict().items():
             self._check(name, value, trainer)
 
-    def _check(self, name, value, trainer):
+    def _check(self, name: str, value: torch.Tensor, trainer: Any) -> None:
         if not torch.isfinite(value).all():
             exact = "" if self.precision == "32-true" else ", or train.precision: 32-true"
             raise InputError(
-                f"training on {self.part.what} diverged: {name} is not finite in epoch"
+                f"training on {self.part.data} diverged: {name} is not finite in epoch"
                 f" {trainer.current_epoch + 1} of {self.part.epochs}; try a lower"
-                f" {self.part.rate}{exact}"
+                f" {self.part.learning_rate.parameter}{exact}"
             )
 
 
 class SaveEpoch(lightning.Callback):
-    """Writes a part's checkpoint after every epoch. It has to come last of the callbacks."""
+    """Write a checkpoint after every epoch. It must be the last of the callbacks."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_train_epoch_end(self, trainer, module):
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         trainer.save_checkpoint(self.path)

@@ -1,8 +1,8 @@
-"""Checkpoints: where an interrupted training goes on when it is run again, to the bit.
+"""Checkpoints: an interrupted training goes on from its last whole epoch, to the same bits.
 
-A folder beside the outputs holds one file for each part of a training, as it was after its last
-whole epoch, and a fingerprint of all that decides what the training ends with. A run with another
-fingerprint starts anew. DVC does not know the folder, so it neither removes nor keeps it.
+A folder beside the outputs holds one file per part of a training, written after every epoch, and a
+fingerprint of everything that determines the trained weights. A run with another fingerprint starts
+anew. DVC does not know the folder, so it neither removes nor keeps it.
 """
 
 import contextlib
@@ -11,28 +11,35 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import operator
 import platform
 import sys
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Shaped
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cardpose.common.files import atomic_output, remove
 from cardpose.common.locks import locked
+from cardpose.params import Params
 
-# What computes: another version may round differently.
+# Another version of these may round differently.
 _LIBRARIES = ("lightning", "numpy", "opencv-python-headless", "torch")
 
 
 @contextlib.contextmanager
-def resumable(folder, fingerprint):
-    """Give the folder of the checkpoints of a run, a Path; it is emptied first where another
-    run's are in there, and removed where the block ends without an error.
+def resumable(folder: str | Path, fingerprint: str) -> Iterator[Path]:
+    """Yield the folder of a run's checkpoints, and delete it on exit unless there was an error.
+
+    Delete first what a run with another fingerprint left in it.
 
     Raises:
-        InputError: another process uses the folder, which a second run would empty.
+        InputError: another process uses the folder.
     """
     folder = Path(folder)
     mark = folder / "fingerprint"
@@ -49,21 +56,29 @@ def resumable(folder, fingerprint):
         remove(folder)
 
 
-def fingerprint(params, names, files, rows, computing):
-    """A text that is another one if a training could end with another network.
+def fingerprint(
+    params: Params,
+    names: Iterable[str],
+    files: Iterable[str | Path],
+    rows: Shaped[np.ndarray, "..."],
+    computing: Iterable[str | int],
+) -> str:
+    """Return a hash of everything that determines the trained weights.
 
-    It depends, too, on the package's code that is imported, on libraries, and on the number of
-    threads, which decides in what order numbers are summed up.
+    Beside the arguments, these are the imported code of the package, the versions of libraries, the
+    processor, and the number of threads, which decides the order of sums.
 
     Args:
-        params: a `Params`; names: those that count, with dots, as `dvc.yaml` lists them.
-        files: of these and of all files in these folders, the content counts.
-        rows: array that says which frames do what.
-        computing: what `compute_settings` returned.
+        params: all parameters.
+        names: those that count, with dots, as dvc.yaml lists them.
+        files: files whose content counts, and folders of them.
+        rows: which frames do what.
+        computing: see `compute_settings`.
     """
     values = params.model_dump(by_alias=True)
-    settings = {name: functools.reduce(dict.get, name.split("."), values) for name in names}
-    code = [module.__file__ for name, module in sys.modules.items() if name.startswith("cardpose.")]
+    settings = {name: functools.reduce(operator.getitem, name.split("."), values) for name in names}
+    modules = [module for name, module in sys.modules.items() if name.startswith("cardpose.")]
+    code = [module.__file__ for module in modules if module.__file__]
     every = [file for path in map(Path, files) for file in (sorted(path.rglob("*")) or [path])]
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     decides = {
@@ -83,35 +98,37 @@ def fingerprint(params, names, files, rows, computing):
     return hashlib.blake2b(json.dumps(decides).encode()).hexdigest() + "\n"
 
 
-def read_checkpoint(path):
-    """What `write` or `Save` wrote, or None where there is nothing whole. Runs no code in it."""
+def read_checkpoint(path: Path) -> dict[str, Any] | None:
+    """Read a checkpoint without running code in it. Return None where it is missing or damaged."""
     try:
-        # torch itself does not notice a flipped bit.
+        # torch does not notice a flipped bit.
         with zipfile.ZipFile(path) as file:
             if file.testzip():
                 return None
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         return None
-    except Exception:  # a damaged file can fail in any way, and is as good as none
+    except Exception:  # a damaged file can fail in any way
         return None
 
 
-def write_checkpoint(path, state):
-    """Write tensors, numbers and text in dicts and lists: whole, or not at all."""
-    buffer = io.BytesIO()  # to a file, torch says in many words that the disk is full
+def write_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
+    """Write a dict of tensors, numbers and text atomically."""
+    buffer = io.BytesIO()  # torch's own message of a full disk is several lines long
     torch.save(state, buffer)
     with atomic_output(path) as new:
         new.write_bytes(buffer.getvalue())
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """How Lightning writes checkpoints: as `write` does."""
+    """Let Lightning write its checkpoints by `write_checkpoint`."""
 
-    def save_checkpoint(self, checkpoint, path, storage_options=None):
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
         write_checkpoint(path, checkpoint)
 
 
-def _digest(file):
+def _digest(file: str | Path) -> str:
     with open(file, "rb") as opened:
         return hashlib.file_digest(opened, "blake2b").hexdigest()

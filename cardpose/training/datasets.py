@@ -1,33 +1,70 @@
-"""Augmented training samples: whole frames, close-ups of corners, strips along edges."""
+"""Random training samples: whole frames, close-ups of corners, strips along edges.
+
+The key of a sample is (epoch, row). Seed, epoch and row decide all that is random in it.
+"""
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch.utils.data import Dataset
 
+from cardpose.dataset.tensors import Tensors
 from cardpose.geometry.keypoints import FLIP
 from cardpose.network.closeups import SIDE, cut
 from cardpose.network.strips import LENGTH, REACH, TRACED, normals, strip_places
 from cardpose.pictures.letterbox import DETAIL
 from cardpose.training.augment import augment, recolour
 
-# How far from where the first look found the corner a close-up of training is centred, in detail
-# pixels: mostly little, now and then as far as a first look goes wrong.
-_CORNER_OFF, _CORNER_OFF_SPREAD = 1.5, 0.8  # median of the deviations, and spread of their logs
-_TURN, _SCALE = 0.15, 0.1  # radians and log of the scale, usually
-# How far off the ends of a strip of training are, in detail pixels: median and spread of the logs
-# of the standard deviations, of each end, and how far off all strips of a packet are together.
-_END_OFF, _END_OFF_SPREAD, _END_OFF_MOST, _PACKET_OFF = 1.35, 0.8, 4.0, 2.0
+# Random offsets are normal. Their standard deviation is itself random, log-normal: mostly small,
+# now and then as large as the network's worst errors.
+_CORNER_OFFSET = 1.5  # median standard deviation of a close-up's offset, in detail pixels
+_END_OFFSET = 1.35  # the same of an edge's end
+_OFFSET_SPREAD = 0.8  # standard deviation of the log of both
+_MAX_END_OFFSET = 4.0  # largest standard deviation of an edge's end, in detail pixels
+_MAX_PACKET_OFFSET = 2.0  # the same of all edges of a packet together
+_TURN = 0.15  # standard deviation of a close-up's turn, in radians
+_SCALE = 0.1  # standard deviation of the log of its scale
+_HEIGHT_SPREAD = 0.25  # standard deviation of the log of the error in the sides' height
+
+Sample = dict[str, Shaped[np.ndarray, "..."] | np.generic]
+
+
+class EdgeTargets(NamedTuple):
+    """Edges of n frames, in the order of `keypoints.EDGES`.
+
+    Attributes:
+        starts, ends: pixels of the network's picture.
+        kinds: kinds of the edge, see `Tracer`; none where it is hidden or too short to trace.
+        heights: of the packet's sides in the picture, in detail pixels.
+    """
+
+    starts: Float[np.ndarray, "n 12 2"]
+    ends: Float[np.ndarray, "n 12 2"]
+    kinds: Bool[np.ndarray, "n 12 kinds"]
+    heights: Float[np.ndarray, " n"]
 
 
 class AugmentedFrames(Dataset):
-    """Frames of a `Tensors`, by (epoch, row): an augmented frame is another in each epoch."""
+    """Whole frames with labels.
 
-    def __init__(self, tensors, augmented, seed, half):
+    Args:
+        tensors: frames and labels.
+        augmented: vary them at random.
+        seed: of the variation.
+        half: halve their size.
+    """
+
+    def __init__(self, tensors: Tensors, augmented: bool, seed: int, half: bool) -> None:
         self.tensors, self.augmented, self.seed, self.half = tensors, augmented, seed, half
-        self.redrawn = augmented or half  # with heatmaps that the tensors do not hold
+        self.redrawn = augmented or half  # heatmaps of the tensors do not fit any more
 
-    def __getitem__(self, key):
+    def __getitem__(
+        self, key: tuple[int, int]
+    ) -> tuple[Shaped[np.ndarray, "..."] | np.generic, ...]:
+        """Return picture, heatmaps (points if `redrawn`), visibility, mask and cards."""
         epoch, row = key
         t = self.tensors
         picture, points = t.pictures[row], t.points[row]
@@ -36,7 +73,7 @@ class AugmentedFrames(Dataset):
             return picture, t.heatmaps[row], visible, mask, t.cards[row]
         if self.augmented:
             rng = np.random.default_rng([self.seed, epoch, row])
-            # A place that nobody knows stays unknown wherever it moves, and whatever it is called.
+            # An unlabelled place stays unlabelled wherever it moves, and whatever its new name is.
             points = np.where(mask[:, None], points, np.nan)
             picture, points, visible = augment(picture, points, visible, rng)
             mask = np.isfinite(points[:, 0])
@@ -48,20 +85,31 @@ class AugmentedFrames(Dataset):
 
 
 class CloseupCrops(Dataset):
-    """Close-ups for training, by (epoch, row): centred a little off, turned, recoloured, flipped.
+    """Close-ups of corners: off centre, turned, scaled, recoloured, and mirrored half the time.
+
+    A sample has "closeups" (8, 3, SIDE, SIDE) uint8, their middles "starts" (8, 2) and the labels
+    "points" (8, 2) in pixels of the network's picture, "turn" (2, 2) from steps in a close-up to
+    steps in `details`, which corners are labelled "visible" (8,) and which are "seen" (8,), the
+    frame's "longer" side in pixels, and "cards" as a share of the deck.
 
     Args:
-        tensors: a `Tensors`.
-        starts: (n, 8, 2) where the first look found each frame's corners.
-        seed: decides, with epoch and row, what changes.
-        seen: (n, 8) bool, the corners that are counted from; those labelled visible by default.
+        tensors: frames and labels.
+        starts: corners that close-ups are cut around.
+        seed: of all that is random.
+        seen: corners that the count is learnt from; by default those labelled visible.
     """
 
-    def __init__(self, tensors, starts, seed, seen=None):
+    def __init__(
+        self,
+        tensors: Tensors,
+        starts: Float[np.ndarray, "n 8 2"],
+        seed: int,
+        seen: Bool[np.ndarray, "n 8"] | None = None,
+    ) -> None:
         self.tensors, self.starts, self.seed = tensors, starts, seed
         self.seen = tensors.visible if seen is None else seen
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, row = key
         rng = np.random.default_rng([self.seed, epoch, row])
         t = self.tensors
@@ -71,7 +119,7 @@ class CloseupCrops(Dataset):
             detail = np.ascontiguousarray(detail[:, ::-1])
             true, starts = (_mirrored(points, t.image_size[0]) for points in (true, starts))
             visible, seen = visible[list(FLIP)], seen[list(FLIP)]
-        off = _CORNER_OFF * np.exp(rng.normal(0, _CORNER_OFF_SPREAD, (8, 1)))
+        off = _CORNER_OFFSET * np.exp(rng.normal(0, _OFFSET_SPREAD, (8, 1)))
         starts = starts + rng.normal(0, 1, (8, 2)) * np.minimum(off, SIDE / 4) / DETAIL
         angle, scale = rng.normal(0, _TURN), np.exp(rng.normal(0, _SCALE))
         c, s = scale * np.cos(angle), scale * np.sin(angle)
@@ -90,56 +138,74 @@ class CloseupCrops(Dataset):
         }
 
 
-def _mirrored(points, width):
+def _mirrored(points: Float[np.ndarray, "8 2"], width: int) -> Float[np.ndarray, "8 2"]:
     return points[list(FLIP)] * [-1, 1] + [width, 0]
 
 
 class EdgeStrips(Dataset):
-    """Strips for training, by (epoch, row): off the edge a little, recoloured, reversed.
+    """Strips along edges: a little off the edge, recoloured, and reversed half the time.
+
+    A sample has "strips" (12, 3, 2 REACH + 1, LENGTH) uint8, "kinds" (12, KINDS) and "heights" ()
+    as `Tracer` takes them, "places" (12, POINTS) of the edge across the strip in detail pixels
+    from its middle line, and "counts" (12, POINTS), which of them to learn.
 
     Args:
-        tensors: a `Tensors`.
-        edges: by row of the tensors, {"starts", "ends", "kinds", "heights"}: where the edges are
-            and what else `Tracer` takes.
-        seed: decides, with epoch and row, what changes.
+        tensors: frames.
+        edges: where their edges are.
+        seed: of all that is random.
     """
 
-    def __init__(self, tensors, edges, seed):
+    def __init__(self, tensors: Tensors, edges: EdgeTargets, seed: int) -> None:
         self.tensors, self.edges, self.seed = tensors, edges, seed
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, row = key
         rng = np.random.default_rng([self.seed, epoch, row])
-        edges = {name: values[row] for name, values in self.edges.items()}
-        true = np.stack([edges["starts"], edges["ends"]])  # (2, 12, 2)
-        # A short edge keeps its direction, about.
-        length = DETAIL * np.linalg.norm(true[1] - true[0], axis=1, keepdims=True)
-        off = _END_OFF * np.exp(rng.normal(0, _END_OFF_SPREAD, (2, 12, 1)))
-        off = np.minimum(off, np.minimum(_END_OFF_MOST, length / 6))
-        moved = rng.normal(0, 1, true.shape) * off
-        moved += rng.normal(0, 1, 2) * rng.uniform(0, _PACKET_OFF)
+        edges = self.edges
+        true = np.stack([edges.starts[row], edges.ends[row]])  # (2, 12, 2)
+        moved = _end_offsets(true, rng)
         starts, ends = (torch.from_numpy(x[None]) for x in true + moved / DETAIL)
         across = normals(starts, ends)
         places = strip_places(starts, ends, across)[0].numpy().astype(np.float32)
-        detail = self.tensors.details[row]
-        # cv2 counts from the middle of the first pixel, we from its corner.
-        strips = cv2.remap(
-            detail,
-            places.reshape(-1, LENGTH, 2) - 0.5,
-            None,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        strips = recolour(strips, rng).reshape(12, -1, LENGTH, 3)
-        a, b = -(moved * across[0].numpy()).sum(axis=2)[..., None]
-        place = a + (b - a) * TRACED
-        counts = edges["kinds"].any(axis=1, keepdims=True) & (abs(place) < REACH - 1)
+        strips = recolour(_sample(self.tensors.details[row], places), rng)
+        strips = strips.reshape(12, -1, LENGTH, 3)
+        # The edge is as far from the strip's middle line as the strip was moved, the other way.
+        first, last = -(moved * across[0].numpy()).sum(axis=2)[..., None]
+        place = first + (last - first) * TRACED
+        kinds = edges.kinds[row]
+        counts = kinds.any(axis=1, keepdims=True) & (abs(place) < REACH - 1)
         if rng.random() < 0.5:
             strips, place, counts = strips[:, :, ::-1], place[:, ::-1], counts[:, ::-1]
         return {
             "strips": np.ascontiguousarray(strips.transpose(0, 3, 1, 2)),
-            "kinds": edges["kinds"],
-            "heights": np.float32(edges["heights"] * np.exp(rng.normal(0, 0.25))),
+            "kinds": kinds,
+            "heights": np.float32(edges.heights[row] * np.exp(rng.normal(0, _HEIGHT_SPREAD))),
             "places": place.astype(np.float32).copy(),
             "counts": counts.copy(),
         }
+
+
+def _end_offsets(
+    true: Float[np.ndarray, "2 12 2"], rng: np.random.Generator
+) -> Float[np.ndarray, "2 12 2"]:
+    """Return random offsets of edges' ends, in detail pixels: smaller ones for short edges."""
+    length = DETAIL * np.linalg.norm(true[1] - true[0], axis=1, keepdims=True)
+    off = _END_OFFSET * np.exp(rng.normal(0, _OFFSET_SPREAD, (2, 12, 1)))
+    off = np.minimum(off, np.minimum(_MAX_END_OFFSET, length / 6))
+    moved = rng.normal(0, 1, true.shape) * off
+    moved += rng.normal(0, 1, 2) * rng.uniform(0, _MAX_PACKET_OFFSET)
+    return moved
+
+
+def _sample(
+    detail: UInt8[np.ndarray, "h w 3"], places: Float[np.ndarray, "12 across along 2"]
+) -> UInt8[np.ndarray, "rows along 3"]:
+    """Return the colours at detail pixels, one strip below the other."""
+    return cv2.remap(  # type: ignore[call-overload]
+        detail,
+        # cv2 counts from the middle of the first pixel, we from its corner.
+        places.reshape(-1, LENGTH, 2) - 0.5,
+        None,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )

@@ -1,14 +1,17 @@
-"""Several processes, on one host or on several, that train one network together.
+"""Several processes, on one host or on several, that train one network.
 
-Each has all the data, and trains on its share of every batch with Lightning's strategy `ddp`, so
-that one step of all is a step of one process on the whole batch. The first one writes. Hosts know
-each other by MASTER_ADDR, MASTER_PORT and NODE_RANK, as Lightning has it, and share the folder.
+Each process has all the data and trains on its share of every batch, with Lightning's strategy
+`ddp`: one step of all processes is one step of a single process on the whole batch. The first
+process writes the outputs. Hosts find each other by MASTER_ADDR, MASTER_PORT and NODE_RANK, as in
+Lightning, and share the folder of the repository.
 """
 
 import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
+from multiprocessing.queues import SimpleQueue
 
 import torch
 from torch import distributed
@@ -20,22 +23,27 @@ from torch.multiprocessing import (
 )
 
 from cardpose.common.errors import InputError
+from cardpose.params import Train
 
 _HOST = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
 
 
-def world_size():
-    """How many processes train together."""
+def world_size() -> int:
+    """Return the number of processes that train the network."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def rank():
-    """Which of them this is; the first, 0, writes."""
+def rank() -> int:
+    """Return the number of this process, from 0. Process 0 writes the outputs."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def host_rank(options):
-    """Which of the hosts this is, from 0; `options` are the parameters of `train`."""
+def host_rank(options: Train) -> int:
+    """Return the number of this host, from 0.
+
+    Raises:
+        InputError: there are several hosts, and the environment does not say which one this is.
+    """
     if options.hosts == 1:
         return 0
     try:
@@ -50,25 +58,29 @@ def host_rank(options):
     return number
 
 
-def run_processes(work, arguments, params, section):
-    """Call `work(*arguments)` in as many processes as the parameters of `train` say.
+def run_processes(
+    work: Callable[..., None], arguments: tuple, options: Train, batch_size: int, setting: str
+) -> None:
+    """Call `work(*arguments)` in `train.devices` processes on each of `train.hosts` hosts.
 
     Args:
-        work: a function of a module; arguments: what can be pickled.
-        params: a `Params`; section: where in it the size of a batch stands, "pretrain" or "train".
+        work: a function of a module.
+        arguments: can be pickled.
+        options: the parameters of `train`.
+        batch_size: size of the batches that the processes share.
+        setting: its name in params.yaml.
 
     Raises:
-        InputError: the batch cannot be shared, a process raised one, or one was killed.
+        InputError: the batch cannot be shared, a process raised one, or a process was killed.
     """
-    options, batch_size = params.train, getattr(params, section).batch_size
-    everybody = options.devices * options.hosts
-    if everybody == 1:
+    processes = options.devices * options.hosts
+    if processes == 1:
         work(*arguments)
         return
-    if batch_size % everybody or batch_size < 2 * everybody:
+    if batch_size % processes or batch_size < 2 * processes:
         raise InputError(
-            f"{section}.batch_size: {everybody} processes need a multiple of {everybody}, of at"
-            f" least {2 * everybody} (got {batch_size})"
+            f"{setting}: {processes} processes need a multiple of {processes}, of at"
+            f" least {2 * processes} (got {batch_size})"
         )
     if torch.cuda.is_available() and options.devices > torch.cuda.device_count():
         raise InputError(
@@ -83,10 +95,10 @@ def run_processes(work, arguments, params, section):
     if options.hosts > 1:
         environment.update({name: os.environ[name] for name in _HOST})
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
-    said = get_context("spawn").SimpleQueue()
+    messages = get_context("spawn").SimpleQueue()
     members = start_processes(
         _member,
-        (work, arguments, options.devices, everybody, environment, said),
+        (work, arguments, options.devices, processes, environment, messages),
         nprocs=options.devices,
         join=False,
     )
@@ -94,8 +106,8 @@ def run_processes(work, arguments, params, section):
         while not members.join():
             pass
     except (ProcessRaisedException, ProcessExitedException) as error:
-        if not said.empty():
-            raise InputError(said.get()) from None
+        if not messages.empty():
+            raise InputError(messages.get()) from None
         if isinstance(error, ProcessExitedException):
             raise InputError(
                 f"process {error.error_index + 1} of {options.devices} that train together was"
@@ -108,16 +120,24 @@ def run_processes(work, arguments, params, section):
             process.join()
 
 
-def _free_port():
+def _free_port() -> int:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         return opened.getsockname()[1]
 
 
-def _member(local, work, arguments, devices, everybody, environment, said):
-    # The first process answers Ctrl-C; this one just ends, also while it waits for the others.
+def _member(
+    local: int,
+    work: Callable[..., None],
+    arguments: tuple,
+    devices: int,
+    processes: int,
+    environment: dict[str, str],
+    messages: SimpleQueue,
+) -> None:
+    # The main process answers Ctrl-C; this one just ends, even while it waits for the others.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.environ.update(environment, LOCAL_RANK=str(local), WORLD_SIZE=str(everybody))
+    os.environ.update(environment, LOCAL_RANK=str(local), WORLD_SIZE=str(processes))
     torch.set_num_threads(max(1, torch.get_num_threads() // devices))
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
@@ -125,10 +145,10 @@ def _member(local, work, arguments, devices, everybody, environment, said):
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
             rank=int(environment["NODE_RANK"]) * devices + local,
-            world_size=everybody,
+            world_size=processes,
         )
         work(*arguments)
     except InputError as error:
-        said.put(str(error))
+        messages.put(str(error))
         raise
     distributed.destroy_process_group()

@@ -1,37 +1,56 @@
-"""Fit a Lightning module."""
+"""Fit a Lightning module: precision, checkpoints, and errors in one line."""
 
 import logging
 import signal
 import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
 
 import lightning
 import torch
+from torch.utils.data import DataLoader
 
 from cardpose.common.errors import InputError
+from cardpose.params import Params
 from cardpose.training.callbacks import SaveEpoch, StopOnDivergence
 from cardpose.training.checkpoints import AtomicCheckpoints, read_checkpoint
 from cardpose.training.distributed import rank
+from cardpose.training.parts import Part
 from cardpose.training.shared_norm import strategy
 
+Precision = Literal["32-true", "bf16-mixed"]
 
-def best_precision(accelerator):
-    """ "bf16-mixed" where the processor multiplies bfloat16 in hardware, else "32-true"."""
+
+def best_precision(accelerator: str) -> Precision:
+    """Return "bf16-mixed" where the processor multiplies bfloat16 in hardware, else "32-true"."""
     if accelerator == "gpu":
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bf16-mixed" if accelerator == "cpu" and has_bf16 else "32-true"
 
 
-def compute_settings(params):
-    """What training computes with: Lightning's names of an accelerator and of a precision."""
+def compute_settings(params: Params) -> tuple[str, Precision]:
+    """Return the accelerator and the precision to train with, by Lightning's names."""
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     precision = params.train.precision
     return accelerator, best_precision(accelerator) if precision == "auto" else precision
 
 
-def fit(part, module, batches, params, checkpoints, validation=None, callbacks=()):
-    """Train a Lightning module, on what there is to compute with; where a checkpoint of this part
-    is found, from there on."""
+def fit(
+    part: Part,
+    module: lightning.LightningModule,
+    batches: DataLoader,
+    params: Params,
+    checkpoints: Path | None,
+    validation: DataLoader | None = None,
+    callbacks: Iterable[lightning.Callback] = (),
+) -> None:
+    """Train a Lightning module, from the part's checkpoint on where there is one.
+
+    Raises:
+        InputError: the training diverged, or a loader worker was killed.
+    """
     # Advice on loaders and add-ons, which would bury the progress bar.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
@@ -44,7 +63,7 @@ def fit(part, module, batches, params, checkpoints, validation=None, callbacks=(
         start = read_checkpoint(path)
     if start and rank() == 0:
         done = start["epoch"] + 1  # Lightning counts from 0
-        print(f"training on {part.what} goes on after epoch {done} of {part.epochs}", flush=True)
+        print(f"training on {part.data} goes on after epoch {done} of {part.epochs}", flush=True)
     shared, plugins = strategy(params.train, module)
     trainer = lightning.Trainer(
         **shared,
@@ -64,7 +83,7 @@ def fit(part, module, batches, params, checkpoints, validation=None, callbacks=(
             module, batches, validation, ckpt_path=path if start else None, weights_only=True
         )
     except SystemExit as ended:
-        # Lightning's answer to Ctrl-C, which it ignores from then on.
+        # Lightning's answer to Ctrl-C. From then on it ignores SIGINT.
         signal.signal(signal.SIGINT, on_interrupt)
         if isinstance(ended.__context__, KeyboardInterrupt):
             raise ended.__context__ from None
@@ -73,6 +92,6 @@ def fit(part, module, batches, params, checkpoints, validation=None, callbacks=(
         if not str(error).startswith("DataLoader worker"):
             raise
         raise InputError(
-            f"training on {part.what}: a loader worker was killed; if for want of memory, fewer"
+            f"training on {part.data}: a loader worker was killed; if for want of memory, fewer"
             " machine.loader_workers help"
         ) from None

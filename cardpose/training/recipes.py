@@ -1,45 +1,63 @@
-"""Training, part after part: what is taught when, what is logged, which network is kept."""
+"""The two recipes of a training: pretraining on rendered pictures, training on recordings.
+
+Both teach geometry, fit whole pictures, refine corners and trace edges, in this order. Pretraining
+starts from nothing. Training starts from the pretrained network, and keeps the weights of the epoch
+with the smallest validation loss.
+"""
+
+from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
+import torch
 from dvclive import Live
+from jaxtyping import Int
 
 from cardpose.common.errors import InputError
+from cardpose.dataset.tensors import Tensors
 from cardpose.network.intervals import interval_margin
 from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.network.predict import pair_loader, predict_frames
+from cardpose.params import Params
 from cardpose.training.batches import frame_loader
-from cardpose.training.callbacks import KeepBest, LossHistory, Part
+from cardpose.training.callbacks import KeepBest, LossHistory
 from cardpose.training.distributed import rank
-from cardpose.training.fit import fit
-from cardpose.training.modules import WholePictureModule
-from cardpose.training.parts import _BATCH, refine_corners, teach_geometry, trace_edges
+from cardpose.training.parts import pretrain_parts, train_parts
+from cardpose.training.steps import fit_pictures, refine_corners, teach_geometry, trace_edges
+from cardpose.training.targets import PREDICT_BATCH
 
-_WHOLE = "whole pictures"
+Weights = dict[str, torch.Tensor]
+Metadata = dict[str, Any]
 
 
-def pretrain(tensors, rows, params, checkpoints=None):
-    """Train a new network on pictures of half the size, nearly three times as fast as whole ones.
+def pretrain(
+    tensors: Tensors,
+    rows: Int[np.ndarray, " rows"],
+    params: Params,
+    checkpoints: Path | None = None,
+) -> tuple[Weights, Metadata]:
+    """Train a new network on rendered pictures.
 
-    Where a packet's corners are and what they are called takes a view of the whole packet to learn,
-    not its details.
+    It sees pictures of half the size first, nearly three times as fast: where the corners are and
+    what they are called takes a view of the whole packet, not its details.
 
     Args:
-        tensors: a `Tensors` of rendered pictures.
-        rows: (n,) which of its frames to train on.
-        params: a `Params`.
-        checkpoints: folder to go on from, see `checkpoints.resumable`, and to leave them in.
+        tensors: rendered pictures and their labels.
+        rows: frames to train on.
+        params: all parameters; seed and loss weights are those of `pretrain`.
+        checkpoints: folder of checkpoints to go on from and to write, see `resumable`.
 
     Returns:
-        weights and about, as `weights.save_network` takes them.
+        weights and metadata, for `save_network`.
 
     Raises:
-        InputError: it diverged, or cannot be shared among so many processes.
+        InputError: the training diverged, or the processes cannot share its frames.
     """
-    plan, model = params.pretrain, params.model
-    params = params.model_copy(update={"seed": plan.seed, "loss": plan.loss})
+    options, model, geometry = params.pretrain, params.model, params.geometry
+    params = params.model_copy(update={"seed": options.seed, "loss": options.loss})
     lightning.seed_everything(params.seed, verbose=False)
-    about = {
+    metadata = {
         "encoder": model.encoder,
         "widths": model.widths,
         "stride": tensors.stride,
@@ -47,103 +65,118 @@ def pretrain(tensors, rows, params, checkpoints=None):
         "image_size": list(tensors.image_size),
         "sigma": tensors.sigma,
         "deck": tensors.deck,
-        "focal": params.geometry.focal,
-        "card": params.geometry.card,
+        "focal": geometry.focal,
+        "card": geometry.card,
         "margins": None,
     }
-    network = CardPose(**network_shape(about))
+    network = CardPose(**network_shape(metadata))
+    half, whole, closeups, edges = pretrain_parts(options)
     teach_geometry(network, tensors.deck, params, checkpoints)
-    for half, epochs in ((True, plan.half_size_epochs), (False, plan.epochs)):
-        if epochs:
-            name, what = ("half", "pictures of half the size") if half else ("whole", _WHOLE)
-            part = Part(name, what, epochs, "pretrain.learning_rate")
-            batches = _batches(tensors, rows, params, plan, half)
-            module = _first_look(network, params, plan, tensors.deck)
-            fit(part, module, batches, params, checkpoints)
-    refine_corners(network, tensors, rows, params, "pretrain", checkpoints)
-    trace_edges(network, tensors, rows, params, "pretrain", checkpoints)
-    return network.state_dict(), about
+    fit_pictures(network, tensors, rows, half, params, checkpoints, half=True)
+    fit_pictures(network, tensors, rows, whole, params, checkpoints)
+    refine_corners(network, tensors, rows, closeups, params, checkpoints)
+    trace_edges(network, tensors, rows, edges, params, checkpoints)
+    return network.state_dict(), metadata
 
 
-def train(tensors, role, network, about, params, log, checkpoints=None):
-    """Train a network on the frames whose role is "train".
+def train(
+    tensors: Tensors,
+    role: np.ndarray,
+    network: CardPose,
+    metadata: Metadata,
+    params: Params,
+    log: Path,
+    checkpoints: Path | None = None,
+) -> tuple[Weights, Metadata]:
+    """Train a copy of a network on the frames whose role is "train".
 
     Args:
-        tensors: a `Tensors`.
-        role: (n,) "train", "validation" or "test", a frame; see `splits.split_frames`.
-        network, about: what to start from, as `weights.load_network` returns them.
-        params: a `Params`.
-        log: folder for DVCLive, to be made.
-        checkpoints: folder to go on from, see `checkpoints.resumable`, and to leave them in.
+        tensors: pictures and labels of recordings.
+        role: "train", "validation" or "test", one per frame, see `split_frames`.
+        network: the network to start from.
+        metadata: its metadata.
+        params: all parameters.
+        log: folder for DVCLive to write the losses of all epochs to.
+        checkpoints: folder of checkpoints to go on from and to write, see `resumable`.
 
     Returns:
-        weights: state_dict of the network; its first look as it was after the epoch with the
-            smallest validation loss (the last epoch where no frame validates).
-        about: what `weights.save_network` stores with them.
+        weights: heatmaps, count and visibility are those of the epoch with the smallest validation
+            loss, or of the last epoch where no frame validates.
+        metadata: what `save_network` stores with them.
 
     Raises:
-        InputError: it diverged, cannot be shared among so many processes, or hardly a frame to
-            train on has a label.
+        InputError: the training diverged, the processes cannot share its frames, or fewer than two
+            frames to train on have a label.
     """
     lightning.seed_everything(params.seed, verbose=False)
-    known, about = about, {**about, "deck": tensors.deck, "sigma": tensors.sigma}
-    started, network = network, CardPose(**network_shape(about))
-    network.load_state_dict(started.state_dict())
-    if about["deck"] != known["deck"]:
-        teach_geometry(network, tensors.deck, params, checkpoints)
-    rows = {name: np.flatnonzero(role == name) for name in ("train", "validation")}
-    # Where corners are is learnt from labels: frames without them would only thin these out.
-    labelled = rows["train"][tensors.mask[rows["train"]].any(axis=1)]
-    if len(labelled) < 2:  # batch norm cannot take a single one
-        raise InputError(
-            f"{len(labelled)} of the {len(rows['train'])} frames to train on have labels: at least"
-            " 2 are needed, of recordings that are not held out (params.yaml: split)"
-        )
-    batches = _batches(tensors, labelled, params, params.train)
+    network, metadata = _continue(network, metadata, tensors, params, checkpoints)
+    training, validating = (np.flatnonzero(role == name) for name in ("train", "validation"))
+    labelled = _labelled(tensors, training)
+    whole, closeups, edges = train_parts(params.train)
     validation = None
-    if len(rows["validation"]):
-        validation = frame_loader(
-            tensors,
-            rows["validation"],
-            params.train.batch_size,
-            workers=params.machine.loader_workers,
-        )
-    keep, losses = KeepBest("validation/total" if validation else None), LossHistory()
-    part = Part("whole", _WHOLE, params.train.epochs, "train.learning_rate")
-    module = _first_look(network, params, params.train, tensors.deck)
-    fit(part, module, batches, params, checkpoints, validation, [keep, losses])
+    if len(validating):
+        workers = params.machine.loader_workers
+        validation = frame_loader(tensors, validating, params.train.batch_size, workers=workers)
+    best, losses = KeepBest("validation/total" if validation else None), LossHistory()
+    record = [best, losses]
+    fit_pictures(
+        network,
+        tensors,
+        labelled,
+        whole,
+        params,
+        checkpoints,
+        validation=validation,
+        callbacks=record,
+    )
     if rank() == 0:
         with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
             losses.write(live)
-            live.summary["best_epoch"] = keep.epoch
-    network.load_state_dict(keep.weights)
-    refine_corners(network, tensors, rows["train"], params, "train", checkpoints)
-    trace_edges(network, tensors, rows["train"], params, "train", checkpoints)
+            live.summary["best_epoch"] = best.epoch
+    network.load_state_dict(best.weights)
+    refine_corners(network, tensors, training, closeups, params, checkpoints)
+    trace_edges(network, tensors, training, edges, params, checkpoints)
     if validation:
-        unseen = pair_loader(tensors, rows["validation"], _BATCH)
-        cards = predict_frames(network.eval(), unseen, about).cards
-        true = tensors.cards[rows["validation"]] * tensors.deck
-        recordings = tensors.frames["recording"].iloc[rows["validation"]]
-        about["margins"] = {
-            way: interval_margin(column, true, recordings)
-            for way, column in zip(COUNTS, cards.T, strict=True)
-        }
-    return network.state_dict(), about
+        metadata["margins"] = _interval_margins(network, tensors, validating, metadata)
+    return network.state_dict(), metadata
 
 
-def _batches(tensors, rows, params, options, half=False):
-    return frame_loader(
-        tensors,
-        rows,
-        options.batch_size,
-        shuffled=True,
-        augmented=options.augment,
-        seed=params.seed,
-        workers=params.machine.loader_workers,
-        half=half,
-    )
+def _continue(
+    network: CardPose,
+    metadata: Metadata,
+    tensors: Tensors,
+    params: Params,
+    checkpoints: Path | None,
+) -> tuple[CardPose, Metadata]:
+    """Copy a network for a data set. Teach it geometry again where the deck is another one."""
+    changed = {**metadata, "deck": tensors.deck, "sigma": tensors.sigma}
+    copy = CardPose(**network_shape(changed))
+    copy.load_state_dict(network.state_dict())
+    if changed["deck"] != metadata["deck"]:
+        teach_geometry(copy, tensors.deck, params, checkpoints)
+    return copy, changed
 
 
-def _first_look(network, params, options, deck):
-    rate, decay = options.learning_rate, options.weight_decay
-    return WholePictureModule(network.train(), params.loss, rate, decay, deck)
+def _labelled(tensors: Tensors, rows: np.ndarray) -> np.ndarray:
+    """Return the rows of frames with at least one label: heatmaps are learnt from these alone."""
+    labelled = rows[tensors.mask[rows].any(axis=1)]
+    if len(labelled) < 2:  # batch norm cannot take a single one
+        raise InputError(
+            f"{len(labelled)} of the {len(rows)} frames to train on have labels: at least"
+            " 2 are needed, of recordings that are not held out (params.yaml: split)"
+        )
+    return labelled
+
+
+def _interval_margins(
+    network: CardPose, tensors: Tensors, rows: np.ndarray, metadata: Metadata
+) -> dict[str, float]:
+    """Return half the width of the 90 % interval in cards, for each way of counting."""
+    frames = pair_loader(tensors, rows, PREDICT_BATCH)
+    predicted = predict_frames(network.eval(), frames, metadata).cards
+    counted = tensors.cards[rows] * tensors.deck
+    recordings = tensors.frames["recording"].iloc[rows]
+    return {
+        way: interval_margin(column, counted, recordings)
+        for way, column in zip(COUNTS, predicted.T, strict=True)
+    }

@@ -1,29 +1,47 @@
-"""Batch normalization with statistics shared by all processes."""
+"""Batch normalization with statistics of all processes, and the strategy that needs it."""
 
+from typing import Any
+
+import lightning
 import torch
+from jaxtyping import Float
 from lightning.pytorch.plugins.layer_sync import LayerSync
 from lightning.pytorch.strategies import DDPStrategy
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
+from cardpose.params import Train
 from cardpose.training.distributed import world_size
 from cardpose.training.modules import WholePictureModule
 
 
-def strategy(options, module):
-    """Arguments of a Lightning Trainer for the parameters of `train`, and its plugins."""
+def strategy(
+    options: Train, module: lightning.LightningModule
+) -> tuple[dict[str, Any], list[LayerSync]]:
+    """Return arguments of a Lightning Trainer for one or several processes, and its plugins."""
     if world_size() == 1:
         return {"devices": 1}, []
-    known = {"devices": options.devices, "num_nodes": options.hosts}
-    unused = isinstance(module, WholePictureModule)  # what takes a closer look is taught later
+    # Whole pictures leave the closer and the tracer untrained.
+    unused = isinstance(module, WholePictureModule)
     # `SharedNorm` keeps buffers the same in all processes.
     ddp = DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False)
-    return {**known, "strategy": ddp, "use_distributed_sampler": False}, [SharedNorms()]
+    arguments = {
+        "devices": options.devices,
+        "num_nodes": options.hosts,
+        "strategy": ddp,
+        "use_distributed_sampler": False,
+    }
+    return arguments, [SharedNorms()]
 
 
 class SharedNorm(nn.BatchNorm2d):
-    """Batch norm by mean and variance of what all processes see. torch's own needs GPUs."""
+    """Batch norm by the mean and variance of all processes' batches. torch's own needs GPUs."""
 
-    def forward(self, x):
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         if not self.training:
             return super().forward(x)
         values, across = x.float(), (0, 2, 3)
@@ -44,27 +62,27 @@ class _Sum(torch.autograd.Function):
     """The sum over all processes."""
 
     @staticmethod
-    def forward(context, x):
+    def forward(context: Any, x: Tensor) -> Tensor:
         total = x.clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(context, gradient):
+    def backward(context: Any, gradient: Tensor) -> Tensor:
         return _Sum.apply(gradient.contiguous())
 
 
 class SharedNorms(LayerSync):
-    """Makes a network's batch norms `SharedNorm`s while it trains."""
+    """Turn a network's batch norms into `SharedNorm`s while it trains."""
 
-    def apply(self, model):
+    def apply(self, model: nn.Module) -> nn.Module:
         return _exchange(model, nn.BatchNorm2d, SharedNorm)
 
-    def revert(self, model):
+    def revert(self, model: nn.Module) -> nn.Module:
         return _exchange(model, SharedNorm, nn.BatchNorm2d)
 
 
-def _exchange(model, old, new):
+def _exchange(model: nn.Module, old: type, new: type) -> nn.Module:
     for module in model.modules():
         if type(module) is old:
             module.__class__ = new

@@ -1,12 +1,9 @@
 """Strips along edges: cut where they should be, the same way in training and in use."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
-from cardpose.geometry.pose import KINDS
 from cardpose.network.strips import (
     LENGTH,
     POINTS,
@@ -17,7 +14,6 @@ from cardpose.network.strips import (
     shares,
     side_heights,
 )
-from cardpose.training.datasets import EdgeStrips
 
 # A box like a picture's: the back's corners UL, UR, LR, LL as EDGES goes round, then the face's.
 BACK = [(10.0, 10.0), (50.0, 10.0), (50.0, 30.0), (10.0, 30.0)]
@@ -74,43 +70,3 @@ def test_the_height_of_the_sides_is_in_detail_pixels():
     keypoints = torch.zeros(1, 8, 2)
     keypoints[0, [0, 1, 4, 5], 1] = 8.0
     assert side_heights(keypoints).tolist() == [16.0]
-
-
-@pytest.fixture
-def training():
-    detail = np.zeros((1, 96, 128, 3), np.uint8)
-    detail[0, :60] = 255
-    starts, ends = (side.numpy() for side in box())
-    kinds = np.zeros((1, 12, KINDS), bool)
-    kinds[0, 2, 0] = True
-    edges = {"starts": starts, "ends": ends, "kinds": kinds, "heights": np.array([16.0])}
-    return EdgeStrips(SimpleNamespace(details=detail), edges, 0)
-
-
-def test_a_strip_of_training_says_where_its_edge_is(training):
-    found, n = [], 0
-    for epoch in range(40):
-        item = training[epoch, 0]
-        strip, place = item["strips"][2].mean(axis=0), item["places"][2]
-        assert not item["counts"][[0, 1, 3, 4]].any()
-        columns = ((shares(POINTS) - 0.04) / 0.92 * LENGTH).astype(int)
-        for point, column in enumerate(columns):
-            if not item["counts"][2, point] or abs(place[point]) > REACH - 2:
-                continue
-            column = strip[:, column]
-            middle = (column[0] + column[-1]) / 2
-            # The packet is bright, but other light and inks may turn that round.
-            inner = column > middle if column[0] > column[-1] else column < middle
-            found.append(inner.sum() - REACH - 0.5 - place[point])
-            n += 1
-    assert n > 300
-    assert np.median(np.abs(found)) < 0.6
-    assert abs(np.mean(found)) < 0.3
-
-
-def test_strips_of_training_are_the_same_each_time_and_others_each_epoch(training):
-    one, again, other = training[0, 0], training[0, 0], training[1, 0]
-    assert all(np.array_equal(one[name], again[name]) for name in one)
-    assert not np.array_equal(one["strips"], other["strips"])
-    assert one["strips"].dtype == np.uint8
-    assert one["places"].shape == one["counts"].shape == (12, POINTS)

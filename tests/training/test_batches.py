@@ -1,36 +1,27 @@
-"""Batches for training, from tensors made by hand."""
-
-from types import SimpleNamespace
+"""Loaders of training batches, on made-up frames."""
 
 import numpy as np
 import pytest
 import torch
+from made_up import made_up_tensors
 
 from cardpose.network.predict import pair_loader
 from cardpose.training.batches import EpochOrder, closeup_loader, frame_loader
 
 N = 9
+SIZES = [(64, 48), (36, 48), (110, 96)]
 
 
 @pytest.fixture
 def tensors():
+    """Nine frames, the originals of which are landscape, portrait and nearly square in turn."""
     rng = np.random.default_rng(0)
-    return SimpleNamespace(
-        pictures=rng.integers(0, 256, (N, 48, 64, 3), dtype=np.uint8),
-        details=rng.integers(0, 256, (N, 96, 128, 3), dtype=np.uint8),
-        heatmaps=rng.random((N, 8, 12, 16)).astype(np.float16),
-        points=(rng.random((N, 8, 2)) * [64, 48]).astype(np.float32),
-        visible=rng.random((N, 8)) > 0.3,
-        mask=np.ones((N, 8), bool),
-        cards=(np.arange(N) / N).astype(np.float32),
-        longer=np.array([64, 48, 40] * 3),
-        image_size=(64, 48),
-        stride=4,
-        sigma=1.5,
-    )
+    points = (rng.random((N, 8, 2)) * [64, 48]).astype(np.float32)
+    cards = (np.arange(N) / N).astype(np.float32)
+    return made_up_tensors(N, points, rng.random((N, 8)) > 0.3, cards, SIZES * 3)
 
 
-def test_a_batch_is_the_tensors_as_they_are(tensors):
+def test_a_batch_holds_frames_of_the_tensors_unchanged(tensors):
     batch = next(iter(frame_loader(tensors, [4, 2], 2)))
     assert np.array_equal(batch["pictures"].permute(0, 2, 3, 1), tensors.pictures[[4, 2]])
     assert np.array_equal(batch["heatmaps"], tensors.heatmaps[[4, 2]].astype(np.float32))
@@ -38,7 +29,7 @@ def test_a_batch_is_the_tensors_as_they_are(tensors):
     assert np.array_equal(batch["cards"], tensors.cards[[4, 2]])
 
 
-def test_every_frame_comes_once_an_epoch_in_another_order_each_time():
+def test_every_epoch_has_all_frames_in_an_order_of_its_own():
     order = EpochOrder(np.arange(50), shuffled=True, seed=0)
     first = list(order)
     order.set_epoch(1)
@@ -54,7 +45,7 @@ def test_augmented_heatmaps_are_zero_where_the_keypoint_is_not_visible(tensors):
     assert torch.equal(peaks > 0, batch["visible"] > 0)
 
 
-def test_the_number_of_workers_changes_nothing(tensors):
+def test_the_number_of_workers_changes_no_frame(tensors):
     def batches(workers):
         return list(
             frame_loader(
@@ -70,10 +61,10 @@ def test_what_is_known_goes_along_with_its_name_when_a_picture_is_mirrored(tenso
     """A keypoint that is known and seen stays both, whatever it is called afterwards."""
     tensors.visible[:] = True
     tensors.points[:] = [32.0, 24.0]  # in the middle they stay in the picture
-    tensors.points += 8 * np.random.default_rng(1).random((N, 8, 2)).astype(np.float32)
+    tensors.points[:] += 8 * np.random.default_rng(1).random((N, 8, 2)).astype(np.float32)
     tensors.mask[:] = False
     tensors.mask[:, [0, 2, 7]] = True
-    tensors.visible &= tensors.mask
+    tensors.visible[:] &= tensors.mask
     found = set()
     for epoch in range(6):
         batches = frame_loader(tensors, range(N), N, augmented=True)
@@ -94,20 +85,20 @@ def test_pictures_as_they_are_tell_what_is_known(tensors, half):
     assert batch["mask"].tolist() == [[True] + [False] * 7, [True] * 8]
 
 
-def test_an_augmented_frame_is_another_in_each_epoch(tensors):
+def test_augmentation_differs_from_epoch_to_epoch(tensors):
     batches = frame_loader(tensors, range(N), N, augmented=True)
     first = next(iter(batches))["pictures"]
     batches.sampler.set_epoch(1)
     assert not torch.equal(first, next(iter(batches))["pictures"])
 
 
-def test_a_last_batch_of_one_is_dropped_where_batch_norm_would_need_more(tensors):
+def test_a_last_batch_of_one_is_dropped_in_training_only(tensors):
     assert [len(b["cards"]) for b in frame_loader(tensors, range(N), 4, shuffled=True)] == [4, 4]
     assert [len(b["cards"]) for b in frame_loader(tensors, range(N), 4)] == [4, 4, 1]
 
 
 @pytest.mark.parametrize("augmented", [False, True])
-def test_half_the_size_has_the_keypoints_at_half_the_place(tensors, augmented):
+def test_keypoints_of_half_size_pictures_are_at_half_their_coordinates(tensors, augmented):
     tensors.points[:] = [30.0, 20.0]
     tensors.visible[:] = True
     batch = next(iter(frame_loader(tensors, [0], 1, augmented=augmented, half=True)))
@@ -118,15 +109,15 @@ def test_half_the_size_has_the_keypoints_at_half_the_place(tensors, augmented):
         assert divmod(int(batch["heatmaps"][0, 0].argmax()), 8) == (2, 3)
 
 
-def test_pairs_are_the_tensors_as_they_are(tensors):
+def test_pairs_hold_pictures_and_details_unchanged(tensors):
     batch = next(iter(pair_loader(tensors, [4, 2], 2)))
     for name in ("pictures", "details"):
         assert np.array_equal(batch[name].permute(0, 2, 3, 1), getattr(tensors, name)[[4, 2]])
 
 
-def test_pairs_tell_how_long_the_longer_side_is_in_the_picture(tensors):
+def test_pairs_have_the_longer_side_of_their_frames(tensors):
     batch = next(iter(pair_loader(tensors, [3, 1, 5], 3)))
-    assert batch["longer"].tolist() == [64, 48, 40]
+    assert batch["longer"].tolist() == [64, 48, 55]
 
 
 def test_the_number_of_workers_changes_no_close_up(tensors):

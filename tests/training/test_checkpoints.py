@@ -1,6 +1,7 @@
 """An interrupted training goes on to the same bytes, and never from another one's checkpoint."""
 
 import contextlib
+import dataclasses
 import importlib
 import shutil
 from pathlib import Path
@@ -10,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from dvc.utils.serialize import loads_yaml
+from made_up import network_of
 from outputs import WRITTEN, another_writer
-from test_training import network_of, small  # noqa: F401
 
 from cardpose.params import Params
 from cardpose.training.callbacks import SaveEpoch, StopOnDivergence
@@ -43,7 +44,7 @@ def test_a_second_training_leaves_the_checkpoints_of_the_first_alone(
 
 
 @pytest.fixture
-def longer(small):  # noqa: F811
+def longer(small):
     """As `small`, with more than one epoch in each part."""
     params, tensors = small
     values = params.model_dump(by_alias=True)
@@ -106,7 +107,7 @@ def test_training_interrupted_in_every_epoch_ends_with_the_same_network_and_loss
 ):
     params, tensors = longer
     start = pretrain(tensors, np.arange(12), params)
-    tensors.deck = deck
+    tensors = dataclasses.replace(tensors, deck=deck)
     (tmp_path / "kept").mkdir()
 
     def work(log, *kept):
@@ -123,7 +124,7 @@ def test_training_interrupted_in_every_epoch_ends_with_the_same_network_and_loss
 
 
 @pytest.fixture
-def stopped(small, tmp_path, monkeypatch):  # noqa: F811
+def stopped(small, tmp_path, monkeypatch):
     """Parameters, tensors, and the folder of checkpoints of a pretraining that was cut off when
     the last of its parts was to begin."""
     params, tensors = small

@@ -1,4 +1,4 @@
-"""Several processes train as one would on the whole batch."""
+"""Several processes train as one process on the whole batch."""
 
 import numpy as np
 import pytest
@@ -10,13 +10,17 @@ from cardpose.training.batches import EpochOrder
 from cardpose.training.distributed import host_rank, rank, run_processes
 from cardpose.training.shared_norm import SharedNorms
 
+SETTING = "train.batch_size"
 
-def sharing(params, **values):
-    return params.model_copy(update={"train": params.train.model_copy(update=values)})
+
+def shared(params, **values):
+    """Options of `train` with these values, and the size of its batches."""
+    options = params.train.model_copy(update=values)
+    return options, options.batch_size
 
 
 @pytest.mark.parametrize(("count", "last"), [(2, 0), (4, 2)])
-def test_the_nth_batches_of_all_processes_are_the_nth_of_one(count, last):
+def test_the_nth_batches_of_all_processes_make_up_the_nth_of_one(count, last):
     rows, size = np.arange(30), 8
     alone = EpochOrder(rows, True, 3)
     shares = [EpochOrder(rows, True, 3, last, rank, count) for rank in range(count)]
@@ -25,12 +29,12 @@ def test_the_nth_batches_of_all_processes_are_the_nth_of_one(count, last):
     assert len({len(share) for share in shares}) == 1
     keys, each = list(alone)[: 30 - last], size // count
     for n in range(4):
-        together = [key for share in shares for key in list(share)[n * each : (n + 1) * each]]
-        assert sorted(together) == sorted(keys[n * size : (n + 1) * size])
+        union = [key for share in shares for key in list(share)[n * each : (n + 1) * each]]
+        assert sorted(union) == sorted(keys[n * size : (n + 1) * size])
 
 
 def normalize(x):
-    """What a batch norm makes of x, its gradients, and its running mean and variance."""
+    """A new batch norm with random weights, and a copy of x that has gradients."""
     norm = nn.BatchNorm2d(3)
     nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
     x = x.clone().requires_grad_()
@@ -47,9 +51,9 @@ def share(x, folder):
     torch.save([y, mine.grad, norm.running_mean, norm.running_var], f"{folder}/{rank()}")
 
 
-def test_batch_norm_is_by_what_all_processes_see(params, tmp_path):
+def test_batch_norm_uses_the_statistics_of_all_processes(params, tmp_path):
     x = torch.randn(6, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3 + 2
-    run_processes(share, (x, str(tmp_path)), sharing(params, devices=2), "train")
+    run_processes(share, (x, str(tmp_path)), *shared(params, devices=2), SETTING)
     norm, whole = normalize(x)
     y = norm(whole)
     y.pow(3).sum().backward()
@@ -68,12 +72,12 @@ def fail():
 
 def test_an_error_of_one_process_ends_all_and_is_one_line(params, complains):
     with complains("the second one's"):
-        run_processes(fail, (), sharing(params, devices=2), "train")
+        run_processes(fail, (), *shared(params, devices=2), SETTING)
 
 
-def test_one_process_needs_no_other(params):
+def test_a_single_process_calls_the_function_itself(params):
     seen = []
-    run_processes(seen.append, (rank(),), sharing(params), "train")
+    run_processes(seen.append, (rank(),), *shared(params), SETTING)
     assert seen == [0]
 
 
@@ -82,16 +86,17 @@ def test_one_process_needs_no_other(params):
 )
 def test_a_batch_that_cannot_be_shared_is_an_error(params, complains, devices, size, words):
     with complains("train.batch_size", words):
-        run_processes(fail, (), sharing(params, devices=devices, batch_size=size), "train")
+        run_processes(fail, (), *shared(params, devices=devices, batch_size=size), SETTING)
 
 
-def test_pretraining_has_a_batch_of_its_own_to_share(params, complains):
+def test_the_error_names_the_parameter_of_the_batch_size(params, complains):
+    options = params.train.model_copy(update={"devices": 5})
     with complains("pretrain.batch_size", "a multiple of 5", "(got 16)"):
-        run_processes(fail, (), sharing(params, devices=5, batch_size=10), "pretrain")
+        run_processes(fail, (), options, 16, "pretrain.batch_size")
 
 
-def test_hosts_need_to_know_each_other(params, complains, monkeypatch):
-    two = sharing(params, hosts=2).train
+def test_several_hosts_need_an_address_a_port_and_a_number(params, complains, monkeypatch):
+    two, _ = shared(params, hosts=2)
     for name, value in (("MASTER_ADDR", "10.0.0.1"), ("MASTER_PORT", "29500"), ("NODE_RANK", "2")):
         with complains("train.hosts", "MASTER_ADDR", "NODE_RANK, 0 to 1"):
             host_rank(two)

@@ -2,16 +2,16 @@
 
 import math
 from math import log
-from types import SimpleNamespace
 
 import pytest
 import torch
 
+from cardpose.params import Loss
 from cardpose.training.losses import closer_loss, losses, tracer_loss
 
 
 def weights(heatmaps=1, cards=1, visibility=1):
-    return SimpleNamespace(heatmaps=heatmaps, cards=cards, visibility=visibility)
+    return Loss(heatmaps=heatmaps, cards=cards, visibility=visibility)
 
 
 def perfect():

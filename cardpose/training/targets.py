@@ -1,0 +1,104 @@
+"""Targets of the close-ups and of the strips: where each frame's corners and edges are."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from cardpose.dataset.tensors import Tensors
+from cardpose.geometry.heatmaps import decode
+from cardpose.geometry.keypoints import N_KEYPOINTS
+from cardpose.geometry.pose import KINDS, Packet
+from cardpose.network.model import CardPose
+from cardpose.network.predict import pair_loader, predict_frames
+from cardpose.network.strips import long_enough, side_heights
+from cardpose.training.datasets import EdgeTargets
+
+PREDICT_BATCH = 32  # frames that a network predicts at a time
+_MIN_CORNERS = 5  # visible corners that a frame needs for its edges to be learnt
+_MAX_LABEL_ERROR = 0.02  # picture widths between a label and the box fitted to all of them
+
+
+def closeup_starts(
+    network: CardPose, tensors: Tensors, rows: np.ndarray
+) -> tuple[Float[np.ndarray, "n 8 2"], Bool[np.ndarray, "n 8"]]:
+    """Return where close-ups of corners start, and which corners the count is learnt from.
+
+    Close-ups start where the heatmaps of a frame have their peaks. Where a keypoint has no label,
+    the network decides whether it is visible.
+
+    Returns:
+        pixels, zero in frames that are not in `rows`; and whether corners are visible.
+    """
+    starts, visible = np.zeros((len(tensors.points), N_KEYPOINTS, 2)), np.array(tensors.visible)
+    found = []
+    with torch.inference_mode():
+        for batch in pair_loader(tensors, rows, PREDICT_BATCH):
+            heatmaps, _, logits = network.eval()(batch["pictures"])
+            found.append((decode(heatmaps, network.stride, network.sigma)[0], logits > 0))
+    points, predicted = (torch.cat(column).numpy() for column in zip(*found, strict=True))
+    starts[rows] = points
+    visible[rows] = np.where(tensors.mask[rows], visible[rows], predicted)
+    return starts, visible
+
+
+def corner_targets(
+    network: CardPose, tensors: Tensors, rows: np.ndarray
+) -> tuple[Float[np.ndarray, "n 8 2"], Bool[np.ndarray, "n 8"]]:
+    """Return pixels of all frames' corners, and which of them are visible.
+
+    They are labels. For frames in `rows` that have no label at all, they are predictions.
+    """
+    points, visible = np.array(tensors.points), np.array(tensors.visible)
+    unlabelled = rows[~tensors.mask[rows].any(axis=1)]
+    if len(unlabelled):
+        frames = pair_loader(tensors, unlabelled, PREDICT_BATCH)
+        predicted = predict_frames(network.eval(), frames, {"deck": 1})
+        points[unlabelled], visible[unlabelled] = predicted.points, predicted.visible
+    return points, visible
+
+
+def edge_targets(
+    packet: Packet,
+    tensors: Tensors,
+    rows: np.ndarray,
+    deck_height: float,
+    points: Float[np.ndarray, "n 8 2"],
+    visible: Bool[np.ndarray, "n 8"],
+) -> tuple[EdgeTargets, Bool[np.ndarray, " rows"]]:
+    """Return where the edges of frames are, by a box as thick as the frame's count says.
+
+    Skip frames whose corners fit no box, or that show fewer than five of them.
+
+    Args:
+        packet: fits the box to the corners.
+        rows: frames to fit; the targets of all others are zero.
+        deck_height: thickness of a whole deck in mm.
+        points: corners in pixels.
+
+    Returns:
+        the targets of all n frames; and which of the `rows` to learn from.
+    """
+    size, n = torch.tensor(tensors.image_size), len(tensors.points)
+    targets = EdgeTargets(
+        starts=np.zeros((n, 12, 2)),
+        ends=np.zeros((n, 12, 2)),
+        kinds=np.zeros((n, 12, KINDS), bool),
+        heights=np.zeros(n),
+    )
+    usable = []
+    for batch in np.array_split(rows, -(-len(rows) // PREDICT_BATCH)):
+        corners, seen = torch.from_numpy(points[batch]), torch.from_numpy(visible[batch])
+        thickness = torch.from_numpy(tensors.cards[batch]) * deck_height
+        focal = packet.focal_of(torch.from_numpy(tensors.longer[batch]))
+        pose, names = packet.fit(corners, seen, thickness, focal)
+        starts, ends, kinds, _ = packet.edges(pose)
+        box = packet.keypoints(pose)
+        error = (box - corners.gather(1, names[..., None].expand(-1, -1, 2))).norm(dim=2)
+        error = torch.where(seen.gather(1, names), error, 0).amax(dim=1)
+        usable.append((error < _MAX_LABEL_ERROR * size[0]) & (seen.sum(dim=1) >= _MIN_CORNERS))
+        inside = ((starts > 0) & (starts < size) & (ends > 0) & (ends < size)).all(dim=2)
+        kinds = kinds & (inside & long_enough(starts, ends))[..., None]
+        fitted = starts, ends, kinds, side_heights(box)
+        for target, values in zip(targets, fitted, strict=True):
+            target[batch] = values.numpy()
+    return targets, torch.cat(usable).numpy()
