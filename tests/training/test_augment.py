@@ -89,7 +89,7 @@ def test_names_follow_the_picture():
 def test_corners_are_renamed_where_a_turn_passes_one_over_another():
     # The long edges lie almost level, the left end hardly higher; its short edges lean 4 degrees
     # from the upright. A turn by 15 degrees either way changes which is upper and which is left.
-    back = np.array([[40, 140], [46, 60], [270, 156], [276, 76]])
+    back = np.array([[40.0, 140.0], [46, 60], [270, 156], [276, 76]])
     face = back + np.array([0, 10])
     points = np.concatenate([face[:2], back[:2], face[2:], back[2:]])
     blank, upper_is_right = np.zeros((HEIGHT, WIDTH, 3), np.uint8), set()

@@ -110,13 +110,13 @@ def test_keypoints_of_half_size_pictures_are_at_half_their_coordinates(tensors, 
 
 
 def test_pairs_hold_pictures_and_details_unchanged(tensors):
-    batch = next(iter(pair_loader(tensors, [4, 2], 2)))
+    batch = next(iter(pair_loader(tensors, np.array([4, 2]), 2)))
     for name in ("pictures", "details"):
         assert np.array_equal(batch[name].permute(0, 2, 3, 1), getattr(tensors, name)[[4, 2]])
 
 
 def test_pairs_have_the_longer_side_of_their_frames(tensors):
-    batch = next(iter(pair_loader(tensors, [3, 1, 5], 3)))
+    batch = next(iter(pair_loader(tensors, np.array([3, 1, 5]), 3)))
     assert batch["longer"].tolist() == [64, 48, 55]
 
 

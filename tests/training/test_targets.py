@@ -72,7 +72,7 @@ def test_labels_decide_what_is_visible_and_the_network_where_there_are_none(pret
 def test_corners_without_labels_are_where_the_network_predicts_them(pretrained):
     network, metadata, tensors = pretrained
     points, visible = corner_targets(network, tensors, np.arange(2, 12))
-    predicted = predict_frames(network, pair_loader(tensors, [4, 5], 2), metadata)
+    predicted = predict_frames(network, pair_loader(tensors, np.array([4, 5]), 2), metadata)
     assert points[[4, 5]] == pytest.approx(predicted.points, abs=1e-3)
     assert np.array_equal(visible[[4, 5]], predicted.visible)
     for rows in ([0, 3, 6, 9], [1]):  # with labels, and not among the rows
