@@ -1,96 +1,129 @@
 """The commands `cardpose label ...`: from fresh recordings to labels."""
 
+import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from cardpose.cli.own_files import check_free, is_export
 from cardpose.cli.shared import dataset_folder, dataset_parameters, positive
 from cardpose.common.errors import InputError
 
-MODEL = Path("models/pretrained.safetensors")  # it has seen the most looks
+MODEL = Path("models/pretrained.safetensors")  # it has seen the widest range of tables and decks
 _FORMATS = ("label-studio", "coco", "csv")
 
 
-def add_label_arguments(parser):
+def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands to the parser of `cardpose label`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name, run, help, description):
-        """A new subcommand's `add_argument`; the first argument, the data set, is there."""
+    def command(name: str, run: Callable, help: str, description: str) -> argparse.ArgumentParser:
+        """Add a subcommand whose first argument is the data set."""
         new = commands.add_parser(name, help=help, description=description)
         new.add_argument("dataset", metavar="DATASET", help="a folder below data/, or any folder")
         new.set_defaults(run=run, failed=1)
-        return new.add_argument
+        return new
 
+    _add_start(command)
+    _add_next(command)
+    _add_export(command)
+    _add_studio(command)
+    _add_import(command)
+
+
+def _add_start(command: Callable) -> None:
     add = command(
         "start",
         _start,
         "extract a data set's frames and propose where the corners are",
         "Extract the frames of a data set's recordings into its folder labelling/, and propose"
-        " there where the corners are: labelling/proposals.csv.",
-    )
+        " where the corners are: labelling/proposals.csv.",
+    ).add_argument
     add("--model", type=Path, default=MODEL, metavar="FILE", help=f"the network (default: {MODEL})")
-    add("--threads", type=positive(int, 1024), metavar="N", help="use so many processor cores")
+    add("--threads", type=positive(int, 1024), metavar="N", help="number of processor cores to use")
+
+
+def _add_next(command: Callable) -> None:
     add = command(
         "next",
         _next,
-        "say which frames are most worth to be labelled now",
-        "Say which frames are most worth to be labelled now, the most worth first, and write them"
-        " to labelling/next.csv. Recordings take turns, those with the fewest labels first; of"
-        " their frames comes that which is least like those before it, and most doubtful.",
-    )
-    add("-n", type=positive(int, 1_000_000), default=40, metavar="N", help="so many (default: 40)")
+        "draw the frames to label next, spread over the recordings",
+        "Draw the frames to label next, and write them to labelling/next.csv. Frames are drawn at"
+        " random from those without a label, spread evenly over the recordings: those with the"
+        " fewest labels come first. The same frames and labels give the same draw.",
+    ).add_argument
+    number = positive(int, 1_000_000)
+    add("-n", type=number, default=40, metavar="N", help="number of frames (default: 40)")
+
+
+def _add_export(command: Callable) -> None:
     add = command(
         "export",
         _export,
         "write frames and proposals for a labelling tool",
-        "Write the frames that have no label yet, and what is proposed of them, for a labelling"
-        " tool. Of Label Studio, its labelling configuration is written beside them.",
-    )
+        "Write the frames that have no label, and the proposals, for a labelling tool. For Label"
+        " Studio, also write its labelling configuration.",
+    ).add_argument
     add("format", metavar="FORMAT", choices=_FORMATS, help=", ".join(_FORMATS))
-    add("--next", action="store_true", help="only those of labelling/next.csv, in its order")
-    add("--labelled", action="store_true", help="those that have a label, to be corrected")
+    _add_selection(add)
     add("--output", type=Path, metavar="PATH", help="the file (default: one in labelling/)")
-    add("--force", action="store_true", help="write over a file that cardpose has not written, too")
+    add("--force", action="store_true", help="overwrite a file that cardpose has not written, too")
+
+
+def _add_studio(command: Callable) -> None:
     add = command(
         "studio",
         _studio,
         "label in Label Studio, on this machine",
-        "Run Label Studio on this machine, with the frames that have no label yet, and what is"
-        " proposed of them, in it. `make label-studio DATASET=...` installs it first.",
-    )
-    add("--next", action="store_true", help="only those of labelling/next.csv, in its order")
-    add("--labelled", action="store_true", help="those that have a label, to be corrected")
-    add("--port", type=int, default=8080, metavar="N", help="where it listens (default: 8080)")
+        "Run Label Studio on this machine, with the frames that have no label and the proposals in"
+        " it. `make label-studio DATASET=...` installs it first.",
+    ).add_argument
+    _add_selection(add)
+    add("--port", type=int, default=8080, metavar="N", help="port to listen on (default: 8080)")
+
+
+def _add_selection(add: Callable) -> None:
+    add("--next", action="store_true", help="only the frames of labelling/next.csv, in its order")
+    add("--labelled", action="store_true", help="frames that have a label, to be corrected")
+
+
+def _add_import(command: Callable) -> None:
     add = command(
         "import",
         _import,
         "take labels from a labelling tool",
         "Merge labels from Label Studio's JSON, COCO keypoints or CSV into the data set's"
-        " annotations.csv. Labels that are there already stay, and other rows always do.",
+        " annotations.csv. Existing labels stay, and so do all other rows.",
+    ).add_argument
+    add(
+        "file",
+        metavar="FILE",
+        help="the tool's export, or the address of the Label Studio that `make label-studio` runs",
     )
-    what = "the tool's export, or the address of the Label Studio that `make label-studio` runs"
-    add("file", metavar="FILE", help=what)
     add("--overwrite", action="store_true", help="replace labels that differ")
-    what = "also take labels that are exactly as proposed, where the file does not say who saw them"
-    add("--accept-proposals", action="store_true", help=what)
+    add(
+        "--accept-proposals",
+        action="store_true",
+        help="also take labels that are exactly as proposed, where the file does not tell whether"
+        " a person has checked them",
+    )
 
 
-def _start(chosen):
+def _start(chosen: argparse.Namespace) -> None:
     folder = dataset_folder(chosen.dataset)
     if chosen.model.suffix != ".safetensors":
         raise InputError(f"{chosen.model}: should be a .safetensors file: proposing needs torch")
     if not chosen.model.exists():
-        made = ": it comes with the repository" if chosen.model == MODEL else ""
-        raise InputError(f"{chosen.model}: there is no such file{made}")
+        hint = ": it comes with the repository" if chosen.model == MODEL else ""
+        raise InputError(f"{chosen.model}: there is no such file{hint}")
     import torch
 
     from cardpose.dataset.layout import labelling_folder
-    from cardpose.labelling.propose import DOUBTFUL, start
+    from cardpose.labelling.propose import DOUBTFUL, start_labelling
 
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    proposals, recordings = start(folder, chosen.model, *dataset_parameters())
+    proposals, recordings = start_labelling(folder, chosen.model, *dataset_parameters())
     doubtful = (proposals.confidence < DOUBTFUL).any(axis=1).sum()
     print(
         f"{len(proposals.frames)} frames of {recordings} recordings; {doubtful} surely need a look,"
@@ -98,75 +131,84 @@ def _start(chosen):
     )
 
 
-def _next(chosen):
-    from cardpose.labelling.rank import choose, read_candidates, reasons, write_next
+def _next(chosen: argparse.Namespace) -> None:
+    from cardpose.labelling.next_frames import draw_next, write_next
 
     folder = dataset_folder(chosen.dataset)
-    candidates = read_candidates(folder)
-    rows = choose(candidates, chosen.n)
-    write_next(folder, candidates, rows)
-    if not rows:
+    drawn = draw_next(folder, chosen.n)
+    write_next(folder, drawn)
+    if not drawn:
         print("nothing is left: all frames have labels")
         return
-    width = max(len(candidates.frames[row]) for row in rows)
+    width = max(len(each.frame) for each in drawn)
     print(f"{'frame':{width}}  why")
-    for row, why in zip(rows, reasons(candidates, rows), strict=True):
-        print(f"{candidates.frames[row]:{width}}  {why}")
+    for frame, before in drawn:
+        print(f"{frame:{width}}  {_reason(before)}")
 
 
-def _export(chosen):
+def _reason(before: int) -> str:
+    return f"{before} of its recording before it" if before else "first of its recording"
+
+
+def _export(chosen: argparse.Namespace) -> None:
     import numpy as np
 
     from cardpose.dataset.layout import labelling_folder
-    from cardpose.labelling import task_export
+    from cardpose.labelling.studio_format import served_folder
+    from cardpose.labelling.task_export import CONFIGURATION, FORMATS, write_tasks
+    from cardpose.labelling.tasks import choose_tasks
 
     folder = dataset_folder(chosen.dataset)
-    sheet = task_export.choose_frames(folder, chosen.next, chosen.labelled)
-    path = chosen.output or labelling_folder(folder) / task_export.FORMATS[chosen.format]
+    tasks = choose_tasks(folder, chosen.next, chosen.labelled)
+    path = chosen.output or labelling_folder(folder) / FORMATS[chosen.format]
     if os.path.realpath(path) == os.path.realpath(folder / "annotations.csv"):
         raise InputError(f"{path}: holds the labels, and would be overwritten; name another")
-    if chosen.output:  # what lies in labelling/ is ours
+    if chosen.output:  # all files in labelling/ are cardpose's own
         check_free(path, is_export, chosen.force)
         if chosen.format == "label-studio":
-            check_free(path.parent / task_export.CONFIGURATION, _is_configuration, chosen.force)
-    task_export.write_tasks(sheet, chosen.format, path, task_export.served(folder))
-    proposed = int((~sheet.labelled & ~np.isnan(sheet.confidence).all(axis=1)).sum())
+            check_free(path.parent / CONFIGURATION, _is_configuration, chosen.force)
+    write_tasks(tasks, chosen.format, path, served_folder(folder))
+    proposed = int((~tasks.labelled & ~np.isnan(tasks.confidence).all(axis=1)).sum())
     what = "with their labels" if chosen.labelled else f"{proposed} with proposals"
-    print(f"{path}: {len(sheet.frames)} frames, {what}")
+    print(f"{path}: {len(tasks.frames)} frames, {what}")
     if chosen.format == "label-studio":
-        print(f"{path.parent / task_export.CONFIGURATION}: the labelling configuration")
+        print(f"{path.parent / CONFIGURATION}: the labelling configuration")
     if chosen.format == "csv" and not chosen.labelled:
         print("write 1 into the column `annotated` of each row that you have looked at")
 
 
-def _is_configuration(path):
-    from cardpose.labelling.label_studio import configuration
+def _is_configuration(path: Path) -> bool:
+    from cardpose.labelling.studio_format import configuration
 
     return path.read_bytes() == configuration().encode()
 
 
-def _studio(chosen):
-    from cardpose.labelling import studio_server, task_export
+def _studio(chosen: argparse.Namespace) -> None:
+    from cardpose.labelling.studio_server import serve_studio
+    from cardpose.labelling.tasks import choose_tasks
 
     folder = dataset_folder(chosen.dataset)
-    sheet = task_export.choose_frames(folder, chosen.next, chosen.labelled)
-    studio_server.serve_studio(folder, sheet, chosen.port, lambda line: print(line, flush=True))
+    tasks = choose_tasks(folder, chosen.next, chosen.labelled)
+    serve_studio(folder, tasks, chosen.port, lambda line: print(line, flush=True))
 
 
-def _import(chosen):
-    from cardpose.labelling import addresses, label_import, studio_server, task_export
+def _import(chosen: argparse.Namespace) -> None:
+    from cardpose.labelling.label_import import read_labels, read_labels_json
     from cardpose.labelling.merge import merge_labels, merge_report
+    from cardpose.labelling.studio_address import is_address
+    from cardpose.labelling.studio_server import export_studio
+    from cardpose.labelling.tasks import picture_sizes, sampled_frames_index
+    from cardpose.labelling.untouched import as_proposed, without_untouched
 
     folder = dataset_folder(chosen.dataset)
-    index = task_export.sampled_frames_index(folder)
-    if addresses.is_address(chosen.file):
-        content = studio_server.export_studio(folder, chosen.file)
-        labels = label_import.read_labels_json(chosen.file, content, index)
+    index = sampled_frames_index(folder)
+    if is_address(chosen.file):
+        labels = read_labels_json(chosen.file, export_studio(folder, chosen.file), index)
     else:
-        labels = label_import.read_labels(chosen.file, index)
+        labels = read_labels(chosen.file, index)
     if not chosen.accept_proposals:
-        labels = label_import.without_untouched(chosen.file, folder, labels)
-    sizes = task_export.picture_sizes(labels.frames, index)
+        labels = without_untouched(chosen.file, folder, labels)
+    sizes = picture_sizes(labels.frames, index)
     merged = merge_labels(folder / "annotations.csv", labels, sizes, chosen.overwrite)
-    proposed = int(label_import.as_proposed(folder, labels).sum())
+    proposed = int(as_proposed(folder, labels).sum())
     print("\n".join(merge_report(labels, merged, proposed, chosen.dataset)))

@@ -1,121 +1,224 @@
-"""Weigh what the network sees against the fitted box."""
+"""Weigh what the network sees in a recording against boxes fitted to it.
+
+Each corner has three estimates, and they err differently:
+
+- the network's own, from close-ups of the frame;
+- where a box has it that is fitted to the corners of all frames of the recording;
+- where a box has it that is fitted to the edges traced in the frame.
+
+The count of the recording is given, so the thickness of both boxes is known to within a few per
+cent. The proposed place is the median of the three estimates. The box tells the corner's name and
+helps to tell whether it is visible. A frame that no box fits keeps the network's own estimates.
+
+Places are in pixels of a picture whose longer side has UNIT[0] pixels and whose middle lies at
+UNIT / 2.
+"""
 
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from jaxtyping import Bool, Float, Int, Num
 from scipy.special import expit
 
 from cardpose.geometry.bundle import fit_box
 from cardpose.geometry.keypoints import BACK, CORNER, name_corners
+from cardpose.labelling.views import View
 from cardpose.pictures.letterbox import UNIT, fitted_to_unit
 
-_TOGETHER = 50  # frames of a recording that one box is fitted to
-_ASTRAY = 8.0  # pixels; a box further off most of what the network sees is of no use
-# What confidence follows from, by logistic regression on rendered recordings that the network has
-# not seen (`python -m benchmarks.proposals --calibrate 1001`): see `Evidence`.
-VISIBLE_COEFFICIENTS = (0.919, 1.854, 1.387, 1.827), -1.052
-PLACE_COEFFICIENTS = (-1.258, 3.539), 0.424
+_FRAMES_PER_BOX = 50  # frames of a recording that one box is fitted to
+_ASTRAY = 8.0  # pixels; in a frame whose corners are further off at the median, no box fits
+# Scales at which the features of `Evidence` saturate.
+_MOST_LOGIT, _OUTLINE, _BORDER = 6.0, 4.0, 6.0  # the latter two in pixels
+
+
+class VisibilityModel(NamedTuple):
+    """Logistic regression of whether a corner is visible: one coefficient per feature.
+
+    Attributes:
+        logit: of what the network says.
+        outside_outline: of how far a face's corner lies outside the outline of the box, -1 to 1.
+        inside_picture: of how far the corner lies inside the picture, -1 to 1.
+        on_back: of whether the corner is one of the back, which the packet never hides.
+        bias: added to the sum.
+    """
+
+    logit: float
+    outside_outline: float
+    inside_picture: float
+    on_back: float
+    bias: float
+
+
+class PlaceModel(NamedTuple):
+    """Logistic regression of whether a visible corner's place is right: within 5 pixels.
+
+    Attributes:
+        spread: of the log of 1 + the mean distance in pixels from the estimates to their median.
+        peak: of the height of the heatmap's peak, 0 to 1.
+        bias: added to the sum.
+    """
+
+    spread: float
+    peak: float
+    bias: float
+
+
+# Fitted to rendered recordings that the network had not seen, by
+# `python -m benchmarks.proposals --calibrate 1001`.
+VISIBILITY_MODEL = VisibilityModel(
+    logit=0.919, outside_outline=1.854, inside_picture=1.387, on_back=1.827, bias=-1.052
+)
+PLACE_MODEL = PlaceModel(spread=-1.258, peak=3.539, bias=0.424)
 
 
 class Evidence(NamedTuple):
-    """What is known of each corner of n frames.
+    """Proposed places of the corners of n frames, and what their confidence follows from.
 
-    `points` (n, 8, 2) is where it is proposed; `shown` (n, 8, 4) tells whether it is visible: what
-    the network says (logit), how far it stands out of the box's outline, how far inside the
-    picture, and whether it is one of the back, which no packet hides; `placed` (n, 8, 2) tells how
-    good the place is: how far apart the three views are, and how high the heatmap's peak. `apart`
-    (n,) is how far off the box is from most corners of the frame, in pixels.
+    Attributes:
+        points: proposed places in pixels of UNIT.
+        visibility_features: in the order of `VisibilityModel`.
+        place_features: in the order of `PlaceModel`.
+        box_error: median distance in pixels from the box to the corners that the network sees;
+            2 UNIT[0] where it sees none.
     """
 
-    points: np.ndarray
-    shown: np.ndarray
-    placed: np.ndarray
-    apart: np.ndarray
+    points: Float[np.ndarray, "n 8 2"]
+    visibility_features: Float[np.ndarray, "n 8 4"]
+    place_features: Float[np.ndarray, "n 8 2"]
+    box_error: Float[np.ndarray, " n"]
 
-    def proposed(self, shown=VISIBLE_COEFFICIENTS, placed=PLACE_COEFFICIENTS):
-        """(n, 8) bool whether each is visible, and (n, 8) the confidence, see `proposals`."""
-        visible, place = (
-            expit(values @ np.array(slopes) + start)
-            for values, (slopes, start) in ((self.shown, shown), (self.placed, placed))
-        )
-        return visible > 0.5, np.where(visible > 0.5, visible * place, 1 - visible)
+    def judge(self) -> tuple[Bool[np.ndarray, "n 8"], Float[np.ndarray, "n 8"]]:
+        """Return whether each corner is visible, and the confidence of its proposal.
+
+        The confidence is the probability that the visibility is right and, for a visible corner,
+        that its place is right too.
+        """
+        visibility = _probability(VISIBILITY_MODEL, self.visibility_features)
+        place = _probability(PLACE_MODEL, self.place_features)
+        visible = visibility > 0.5
+        return visible, np.where(visible, visibility * place, 1 - visibility)
 
 
-def weigh(view, sizes, image_size, thickness, focal, card):
-    """Hold what a network sees in a recording's frames against a box: `Evidence`.
+def weigh(
+    view: View,
+    sizes: Num[np.ndarray, "n 2"],
+    image_size: tuple[int, int] | list[int],
+    thickness: float,
+    focal: float,
+    card: tuple[float, float, float] | list[float],
+) -> Evidence:
+    """Combine what the network sees in the frames of a recording with the boxes that fit it.
 
     Args:
-        view: a `View` of n frames, in the order they were taken.
-        sizes: (n, 2) width and height of their pictures.
+        view: of n frames, in the order they were taken.
+        sizes: width and height of their pictures in pixels.
         image_size: (width, height) of the network's picture.
-        thickness: of the packet in mm, about.
-        focal, card: as `params.yaml` has them below `geometry`.
+        thickness: of the packet in mm, from its count.
+        focal: focal length as a share of a picture's longer side.
+        card: (width, length, thickness) of a card in mm.
     """
-    given, alone, traced = (
+    points, corner_box, edge_box = (
         fitted_to_unit(places, sizes, image_size)
-        for places in (view.points, view.alone, view.traced)
+        for places in (view.points, view.corner_box, view.edge_box)
     )
-    box = _in_all_frames(view, given, alone, thickness, focal, card)
-    order = np.array([_named(places) for places in box])
+    box = _recording_box(view, points, corner_box, thickness, focal, card)
+    order = np.array([_picture_order(keypoints) for keypoints in box])
     rows = np.arange(len(order))[:, None]
     names = view.names[rows, order]
-    seen, box, traced = given[rows, names], box[rows, order], traced[rows, order]
-    visible = view.logits[rows, names] > 0
-    off = np.where(visible, np.linalg.norm(seen - box, axis=2), np.nan)
-    some = visible.any(axis=1)
-    apart = np.full(len(off), 2.0 * UNIT[0])
-    apart[some] = np.nanmedian(off[some], axis=1)
-    astray = apart >= _ASTRAY
-    # Without a box, what the network says, by the names that it says.
-    names = np.where(astray[:, None], np.arange(8), names)
-    views = np.stack([seen, box, traced])
-    middle = np.median(views, axis=0)
-    spread = np.linalg.norm(views - middle, axis=3).mean(axis=0)
-    points = np.where(astray[:, None, None], given, middle)
-    holds = ~astray[:, None]
-    half = sizes * (UNIT[0] / 2 / sizes.max(axis=1, keepdims=True))
-    inside = (half[:, None] - abs(box - np.array(UNIT) / 2)).min(axis=2)
-    shown = [
-        view.logits[rows, names].clip(-6, 6),
-        holds * ~BACK * np.tanh(np.array([_stands_out(places) for places in box]) / 4),
-        holds * np.tanh(inside / 6),
-        np.broadcast_to(BACK, off.shape),
+    box = box[rows, order]
+    estimates = np.stack([points[rows, names], box, edge_box[rows, order]])
+    box_error = _box_error(estimates[0], box, view.logits[rows, names] > 0)
+    fits = (box_error < _ASTRAY)[:, None]
+    names = np.where(fits, names, np.arange(8))
+    median = np.median(estimates, axis=0)
+    spread = np.linalg.norm(estimates - median, axis=3).mean(axis=0)
+    outside = np.array([_outside_outline(keypoints) for keypoints in box])
+    visibility_features = [
+        view.logits[rows, names].clip(-_MOST_LOGIT, _MOST_LOGIT),
+        fits * ~BACK * np.tanh(outside / _OUTLINE),
+        fits * np.tanh(_inside_picture(box, sizes) / _BORDER),
+        np.broadcast_to(BACK, spread.shape),
     ]
-    placed = [np.log1p(spread), view.peaks[rows, names].clip(0, 1)]
-    return Evidence(points, np.stack(shown, axis=-1), np.stack(placed, axis=-1), apart)
+    place_features = [np.log1p(spread), view.peaks[rows, names].clip(0, 1)]
+    return Evidence(
+        np.where(fits[..., None], median, points),
+        np.stack(visibility_features, axis=-1),
+        np.stack(place_features, axis=-1),
+        box_error,
+    )
 
 
-def _in_all_frames(view, points, alone, thickness, focal, card):
-    """(n, 8, 2) where the box of all frames together has its keypoints, `alone` where it cannot
-    tell. Long recordings give several boxes, of frames between each other."""
-    n, box = len(points), alone.copy()
-    every = -(-n // _TOGETHER)
+def _probability(
+    model: VisibilityModel | PlaceModel, features: Float[np.ndarray, "n 8 k"]
+) -> Float[np.ndarray, "n 8"]:
+    *coefficients, bias = model
+    return expit(features @ np.array(coefficients) + bias)
+
+
+def _recording_box(
+    view: View,
+    points: Float[np.ndarray, "n 8 2"],
+    corner_box: Float[np.ndarray, "n 8 2"],
+    thickness: float,
+    focal: float,
+    card: tuple[float, float, float] | list[float],
+) -> Float[np.ndarray, "n 8 2"]:
+    """Return the keypoints of the box that fits all frames.
+
+    Where that box says nothing, return those of `corner_box`, which fits the frame alone. A long
+    recording gets several boxes, each fitted to every k-th frame.
+    """
+    n, box = len(points), corner_box.copy()
+    every = -(-n // _FRAMES_PER_BOX)
     for first in range(every):
         rows = np.arange(first, n, every)
         names, poses = view.names[rows], (view.rotation[rows], view.numbers[rows])
         fitted = fit_box(
-            points[rows], view.sure[rows], poses, names, UNIT, focal, card, known=thickness
+            points[rows], view.weight[rows], poses, names, UNIT, focal, card, known=thickness
         )
         if fitted is not None:
-            at = fitted.points[np.arange(len(rows))[:, None], names]
-            box[rows] = np.where(np.isfinite(at), at, alone[rows])
+            places = fitted.points[np.arange(len(rows))[:, None], names]
+            box[rows] = np.where(np.isfinite(places), places, corner_box[rows])
     return box
 
 
-def _named(box):
-    """(8,) which of a box's keypoints (8, 2) is which by the rule of `keypoints.name_corners`."""
+def _picture_order(box: Float[np.ndarray, "8 2"]) -> Int[np.ndarray, "8"]:
+    """Return which keypoint of a box each of KEYPOINTS is, by the rule of `name_corners`."""
     layers = [np.flatnonzero(layer)[np.argsort(CORNER[layer])] for layer in (~BACK, BACK)]
     return np.concatenate(layers)[name_corners(*(box[layer] for layer in layers))]
 
 
-def _stands_out(box):
-    """(8,) pixels, how far each keypoint (8, 2) of a box lies outside the outline of the others:
-    one of the face that lies inside is hidden."""
-    box = box.astype(np.float32)
+def _box_error(
+    points: Float[np.ndarray, "n 8 2"],
+    box: Float[np.ndarray, "n 8 2"],
+    visible: Bool[np.ndarray, "n 8"],
+) -> Float[np.ndarray, " n"]:
+    distance = np.where(visible, np.linalg.norm(points - box, axis=2), np.nan)
+    error = np.full(len(points), 2.0 * UNIT[0])
+    seen = visible.any(axis=1)
+    error[seen] = np.nanmedian(distance[seen], axis=1)
+    return error
+
+
+def _inside_picture(
+    box: Float[np.ndarray, "n 8 2"], sizes: Num[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n 8"]:
+    """Return how many pixels each keypoint lies inside the picture; negative outside."""
+    half = sizes * (UNIT[0] / 2 / sizes.max(axis=1, keepdims=True))
+    return (half[:, None] - abs(box - np.array(UNIT) / 2)).min(axis=2)
+
+
+def _outside_outline(box: Float[np.ndarray, "8 2"]) -> Float[np.ndarray, "8"]:
+    """Return how many pixels each keypoint lies outside the outline of the other seven.
+
+    A corner of the face that lies inside that outline (a negative number) is hidden.
+    """
+    corners = box.astype(np.float32)
+    outlines = [cv2.convexHull(np.delete(corners, k, axis=0)) for k in range(len(corners))]
     return np.array(
         [
-            -cv2.pointPolygonTest(cv2.convexHull(np.delete(box, k, axis=0)), box[k].tolist(), True)
-            for k in range(len(box))
+            -cv2.pointPolygonTest(outline, corner.tolist(), True)
+            for outline, corner in zip(outlines, corners, strict=True)
         ]
     )

@@ -1,59 +1,36 @@
-"""Frames out to labelling tools, with what is known or proposed of them, and labels back in.
+"""Read labels from a labelling tool's file.
 
-Formats are Label Studio's JSON (`label_studio`), COCO keypoints (`coco`), and CSV: an
-annotations.csv whose column `annotated` is 0 in rows that are proposals, until somebody who has
-looked at them writes 1. What is read is told apart by its content. Where a format cannot tell,
-what comes back exactly as proposed is no label (see `untouched`).
+Formats are Label Studio's JSON (`studio_format`), COCO keypoints (`coco_format`) and CSV
+(`csv_format`). The content of a file tells its format.
 """
 
-import csv
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from cardpose.common.errors import InputError, short_repr
-from cardpose.dataset.annotations import read_annotations
-from cardpose.dataset.layout import labelling_folder
 from cardpose.geometry.keypoints import KEYPOINTS
-from cardpose.labelling import coco, label_studio, untouched
-from cardpose.labelling.task_export import (
-    labels_by_frame,
-    picture_sizes,
-    proposals_by_frame,
-    sampled_frames_index,
-)
-
-ACCEPTED = "exactly as proposed: taken, as annotations.csv holds such labels of this file already"
-UNTOUCHED = "exactly as proposed: nobody has corrected them; --accept-proposals takes them"
+from cardpose.labelling.coco_format import coco_labels
+from cardpose.labelling.csv_format import csv_labels
+from cardpose.labelling.labels import Labels, no_labels
+from cardpose.labelling.studio_format import studio_labels
+from cardpose.labelling.tasks import FrameIndex, picture_sizes
 
 
-class Labels(NamedTuple):
-    """Of n frames, as `annotations.read_annotations` has them; `left_out` says {why: how many} more
-    the file has that are no labels; `notes` are lines on what else was decided; `returned` tells
-    which labels may be proposals that nobody has touched."""
-
-    frames: list
-    points: np.ndarray
-    visible: np.ndarray
-    mask: np.ndarray
-    left_out: dict
-    notes: tuple = ()
-    returned: untouched.Returned | None = None
-
-
-def read_labels(path, index):
-    """Read labels from a file of any of FORMATS: `Labels`, in the order of the frames.
+def read_labels(path: str | Path, index: FrameIndex) -> Labels:
+    """Read the labels in a file of any format, in the order of the data set's frames.
 
     Args:
-        index: the data set's frames, see `sampled`.
+        index: the data set's frames.
 
     Raises:
-        InputError: it cannot be read, is of no such format, names a frame that the data set does
-            not have, says nothing at all, or has a fault; the message names the frame.
+        InputError: the file cannot be read, has another format, holds no label, names a frame
+            that the data set does not have, or has a fault. The message names the frame.
     """
     path = Path(path)
     try:
@@ -64,25 +41,45 @@ def read_labels(path, index):
         raise InputError(f"{path}: is a ZIP archive: unpack it, and import the JSON file in it")
     if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
         return read_labels_json(path, content, index)
-    return _checked(path, _read_csv(path), index)
+    return _check(path, csv_labels(path), index)
 
 
-def read_labels_json(path, content, index):
-    """Labels from the JSON of Label Studio or COCO, as `read` gives them; `path` is what messages
-    call it."""
+def read_labels_json(path: str | Path, content: bytes | str, index: FrameIndex) -> Labels:
+    """Read labels from the JSON of Label Studio or COCO, like `read_labels`.
+
+    Args:
+        path: what messages call it.
+    """
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: no valid JSON: {short_repr(str(error))}") from None
+    frame_of = _frame_finder(path, index)
+    if isinstance(found, list):
+        return _check(path, studio_labels(path, found, frame_of), index)
+    if {"images", "annotations", "categories"} <= found.keys():
+        return _check(path, coco_labels(path, found, frame_of), index)
+    raise InputError(
+        f"{path}: should be what Label Studio exports as JSON, COCO keypoints, or a CSV file"
+    )
 
-    cleaned = defaultdict(list)
+
+# Frames and their names.
+
+
+def _frame_finder(path: object, index: FrameIndex) -> Callable[[str, list | None], str]:
+    """Return a function that finds the frame of a picture by its name, and checks its size.
+
+    The function raises an InputError where no frame fits, several do, or the shape differs.
+    """
+    by_cleaned_name = defaultdict(list)
     for frame in index:
-        cleaned[_cleaned(frame)].append(frame)
+        by_cleaned_name[_cleaned(frame)].append(frame)
 
-    def frame_of(name, size):
-        frames = _frames_of(name, index, cleaned)
+    def frame_of(name: str, size: list | None) -> str:
+        frames = _frames_named(name, index, by_cleaned_name)
         if not frames:
-            raise _stranger(path, name)
+            raise _no_such_frame(path, name)
         if len(frames) > 1:
             raise InputError(
                 f"{path}: {short_repr(name)}: may be {' or '.join(map(short_repr, frames[:3]))}:"
@@ -90,7 +87,7 @@ def read_labels_json(path, content, index):
             )
         (frame,) = frames
         width, height = index[frame][1]
-        # Rounded to whole pixels, a smaller copy has not quite the same shape.
+        # A smaller copy has nearly the same shape: its sides are rounded to whole pixels.
         if size is not None and not (abs(size[0] * height - size[1] * width) <= width + height):
             raise InputError(
                 f"{path}: {frame}: should be of a picture shaped like {width} x {height}"
@@ -98,162 +95,66 @@ def read_labels_json(path, content, index):
             )
         return frame
 
-    if isinstance(found, list):
-        return _checked(path, Labels(*label_studio.studio_labels(path, found, frame_of)), index)
-    if {"images", "annotations", "categories"} <= found.keys():
-        return _checked(path, Labels(*coco.coco_labels(path, found, frame_of)), index)
-    raise InputError(
-        f"{path}: should be what Label Studio exports as JSON, COCO keypoints, or a CSV file"
-    )
+    return frame_of
 
 
-def _checked(path, labels, index):
-    """The labels in the order of the frames, inside their pictures.
+def _frames_named(name: str, index: FrameIndex, by_cleaned_name: dict[str, list[str]]) -> list[str]:
+    """Return the frames that a picture's path or address may belong to.
 
-    Raises:
-        InputError: there are none, a frame is unknown, or a corner lies outside its picture.
-    """
-    strange = [frame for frame in labels.frames if frame not in index]
-    if strange:
-        raise _stranger(path, strange[0])
-    if not labels.frames:
-        raise _empty(path, labels.left_out)
-    place = {frame: number for number, frame in enumerate(index)}
-    order = np.argsort([place[frame] for frame in labels.frames])
-    frames = [labels.frames[row] for row in order]
-    labels = labels._replace(
-        frames=frames,
-        points=labels.points[order],
-        visible=labels.visible[order],
-        mask=labels.mask[order],
-        returned=untouched.Returned(*(each[order] for each in labels.returned)),
-    )
-    return labels._replace(points=_inside(path, labels, picture_sizes(frames, index)))
-
-
-def as_proposed(dataset, labels, before=None):
-    """Which of the labels are just what was proposed, (n,) bool: well proposed, or not looked at.
-
-    Args:
-        before: labels that are there already, see `_labels`. What they leave open was proposed.
-    """
-    proposals = proposals_by_frame(labelling_folder(dataset) / "proposals.csv", labelled=True)
-    index, result = sampled_frames_index(dataset), np.zeros(len(labels.frames), bool)
-    for row, frame in enumerate(labels.frames):
-        if frame not in proposals:
-            continue
-        places, shows, _ = proposals[frame]
-        sent = [(places, shows)]
-        if frame in (before or {}):
-            place, seen, said = before[frame]
-            sent.append((np.where(said[:, None], place, places), np.where(said, seen, shows)))
-        label = labels.mask[row], labels.visible[row]
-        result[row] = any(
-            untouched.is_as(labels.returned, row, *label, each, index[frame][1]) for each in sent
-        )
-    return result
-
-
-def without_untouched(path, dataset, labels):
-    """The labels without those that are exactly as proposed, where the file leaves open whether
-    somebody has looked at them. Labels that are in annotations.csv already stay; where these are
-    exactly as proposed, too, proposals of this file were accepted before, and the others count.
-
-    Raises:
-        InputError: no label is left.
-    """
-    before, index, returned = (
-        labels_by_frame(dataset),
-        sampled_frames_index(dataset),
-        labels.returned,
-    )
-    proposed = returned.untouched | (returned.unsure & as_proposed(dataset, labels, before))
-    out = proposed.copy()
-    for row in np.flatnonzero(out):
-        frame, mask = labels.frames[row], labels.mask[row]
-        if frame in before:
-            places, shows, said = before[frame]
-            label = returned, row, mask, labels.visible[row], (places, shows), index[frame][1]
-            out[row] = not (said[mask].all() and untouched.is_as(*label))
-    if not out.any():
-        return labels
-    if (proposed & ~out).any():
-        return labels._replace(notes=(*labels.notes, f"{out.sum()} {ACCEPTED}"))
-    left_out = labels.left_out | {UNTOUCHED: int(out.sum())}
-    kept = np.flatnonzero(~out)
-    if not len(kept):
-        raise _empty(path, left_out)
-    points, visible, mask = (each[kept] for each in labels[1:4])
-    frames = [labels.frames[row] for row in kept]
-    rest = untouched.Returned(*(each[kept] for each in returned))
-    return Labels(frames, points, visible, mask, left_out, labels.notes, rest)
-
-
-def _empty(path, left_out):
-    why = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
-    return InputError(f"{path}: holds no label" + (f": {why}" if why else ""))
-
-
-def _stranger(path, name):
-    return InputError(
-        f"{path}: {short_repr(name)}: the data set has no such frame in labelling/frames"
-    )
-
-
-def _frames_of(name, index, cleaned):
-    """The frames that a picture's path or address may belong to.
-
-    Files are named after their frames. Label Studio puts eight digits before the names of those
-    that were uploaded and cleans them.
-
-    Args:
-        cleaned: the frames by their cleaned names.
+    Files are named after their frames. Label Studio cleans the names of uploaded files and puts
+    eight hexadecimal digits and a hyphen before them.
     """
     stem = re.sub(r"\.[A-Za-z]+$", "", re.split(r"[/\\]", name)[-1])
     stems = stem, re.sub(r"^[0-9a-f]{8}-", "", stem)
     exact = next((frame for frame in stems if frame in index), None)
     if exact is not None:
         return [exact]
-    return next((cleaned[each] for each in stems if each in cleaned), [])
+    return next((by_cleaned_name[each] for each in stems if each in by_cleaned_name), [])
 
 
-def _cleaned(name):
-    """A file's name as Label Studio, that is Django's get_valid_filename, makes it valid."""
+def _cleaned(name: str) -> str:
+    """Return a file's name as Label Studio cleans it, by Django's get_valid_filename."""
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
 
 
-def _read_csv(path):
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline()
-    if f"{KEYPOINTS[0]}_confidence" in header:
-        raise InputError(
-            f"{path}: holds proposals, which nobody has looked at: `cardpose label export` them,"
-            " and import what comes back"
-        )
-    frames, points, visible, mask = read_annotations(path, outside=True)
-    rows = np.flatnonzero(mask.any(axis=1))
-    left_out = {}
-    if len(rows) < len(frames):
-        left_out["whose `annotated` is not 1, or that are empty"] = len(frames) - len(rows)
-    kept, points = [frames[row] for row in rows], points[rows]
-    returned = untouched.as_labels(points, "annotated" not in _names(header))
-    return Labels(kept, points, visible[rows], mask[rows], left_out, (), returned)
+def _no_such_frame(path: object, name: str) -> InputError:
+    return InputError(
+        f"{path}: {short_repr(name)}: the data set has no such frame in labelling/frames"
+    )
 
 
-def _names(header):
-    return [name.strip() for name in next(csv.reader([header], skipinitialspace=True), [])]
+# Checks of the labels.
 
 
-def _inside(path, labels, sizes):
-    """The points, those less than a pixel outside the picture put onto its edge.
+def _check(path: object, labels: Labels, index: FrameIndex) -> Labels:
+    """Return the labels in the order of the frames, with all visible corners in their pictures.
 
     Raises:
-        InputError: a visible one lies farther out.
+        InputError: there are none, a frame does not exist, or a corner lies outside its picture.
+    """
+    strange = [frame for frame in labels.frames if frame not in index]
+    if strange:
+        raise _no_such_frame(path, strange[0])
+    if not labels.frames:
+        raise no_labels(path, labels.left_out)
+    place = {frame: number for number, frame in enumerate(index)}
+    labels = labels.take(np.argsort([place[frame] for frame in labels.frames]))
+    sizes = picture_sizes(labels.frames, index)
+    return labels._replace(points=_move_inside(path, labels, sizes))
+
+
+def _move_inside(
+    path: object, labels: Labels, sizes: Int[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n 8 2"]:
+    """Return the points, those less than a pixel outside of the picture moved to its edge.
+
+    Raises:
+        InputError: a visible one lies further outside.
     """
     points = labels.points
     with np.errstate(invalid="ignore"):
-        out = np.maximum(-points, points - 1) * sizes[:, None]
-        wrong = labels.visible & ~(out < 1).all(axis=2)
+        outside = np.maximum(-points, points - 1) * sizes[:, None]
+        wrong = labels.visible & ~(outside < 1).all(axis=2)
     if wrong.any():
         row, keypoint = np.argwhere(wrong)[0]
         x, y = points[row, keypoint] * sizes[row]

@@ -1,113 +1,106 @@
-"""New labels into annotations.csv: other rows stay as they are, to the byte.
+"""Merge new labels into annotations.csv. All other rows stay as they are, to the byte.
 
-What is known of a keypoint is not overwritten unless that is asked for, nor lost where the new
-label leaves the keypoint open; what is not known is filled in.
+A label of a keypoint is replaced only on request, and it is kept where the new label leaves the
+keypoint open. A keypoint without a label gets the new one.
 """
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from cardpose.common.errors import join_names
 from cardpose.common.files import atomic_output
 from cardpose.common.locks import locked
 from cardpose.dataset.annotations import LABEL_COLUMNS, label_fields, read_annotations
 from cardpose.geometry.keypoints import rename
+from cardpose.labelling.labels import Label, Labels
 
-# Pixels within which two labels are the same: formats round, and no hand is as exact.
+# Pixels within which two places are the same: formats round, and no person is as exact.
 SAME = 0.01
 _WAIT = 60.0  # seconds for which a second merge waits; each takes a second or two
+_NO_LABEL = Label(np.full((8, 2), np.nan), np.zeros(8, bool), np.zeros(8, bool))
 
 
 @dataclass
 class Merged:
-    """What became of the frames of an import, by name; `completed` had a label that left keypoints
-    open. `moved` has how many pixels each corner of a changed frame went that was visible and still
-    is; `shown` and `hidden` count corners that are visible now and were not, and the other way;
-    `odd` are frames whose labels do not follow the rule for names."""
+    """Frames of an import by what became of them, and what changed in them.
 
-    added: list = field(default_factory=list)
-    completed: list = field(default_factory=list)
-    changed: list = field(default_factory=list)
-    kept: list = field(default_factory=list)
-    unchanged: list = field(default_factory=list)
-    moved: list = field(default_factory=list)
-    shown: int = 0
-    hidden: int = 0
-    odd: list = field(default_factory=list)
+    Attributes:
+        added: had no label.
+        completed: had a label that left keypoints open, and some of these got a label.
+        changed: had another label, which was replaced.
+        kept: had another label, which was kept.
+        unchanged: had the same label.
+        moved: distances in pixels by which corners of changed frames moved that were visible
+            before and after.
+        appeared: number of corners of changed frames that became visible.
+        disappeared: number of corners of changed frames that became hidden.
+        misnamed: frames whose labels break the rule of `name_corners`.
+    """
+
+    added: list[str] = field(default_factory=list)
+    completed: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    moved: list[float] = field(default_factory=list)
+    appeared: int = 0
+    disappeared: int = 0
+    misnamed: list[str] = field(default_factory=list)
 
 
-def merge_labels(path, labels, sizes, overwrite=False):
+class _Difference(NamedTuple):
+    """How a new label differs from an old one, in keypoints that both label."""
+
+    moved: Float[np.ndarray, " k"]  # pixels, of the corners visible in both
+    appeared: int
+    disappeared: int
+
+    @property
+    def exists(self) -> bool:
+        return bool(self.appeared or self.disappeared or (self.moved > SAME).any())
+
+
+def merge_labels(
+    path: str | Path, labels: Labels, sizes: Int[np.ndarray, "n 2"], overwrite: bool = False
+) -> Merged:
     """Merge labels into the annotations.csv at `path`, which may be missing.
 
-    A second process that merges into the same file, be it through a link, waits for its turn.
+    A second process that merges into the same file waits for its turn, also if it names the file
+    by a link.
 
     Args:
-        labels: of n frames, no two alike, as `annotations.read_annotations` has them: `frames`,
-            `points`, `visible`, `mask`.
-        sizes: (n, 2) of their pictures in pixels.
+        labels: of n different frames.
+        sizes: width and height of their pictures in pixels.
         overwrite: whether labels replace others; otherwise a row that differs from its label stays
             as it is.
 
-    Returns:
-        a `Merged`.
-
     Raises:
-        InputError: the file is wrong, or other processes write it all the time.
+        InputError: the file is wrong, or other processes keep writing it.
     """
     path = Path(path)
     with locked(path, _WAIT):  # what is read stays true until it is written
-        return _merge(path, labels, sizes, overwrite)
-
-
-def _merge(path, labels, sizes, overwrite):
-    result, rows = Merged(), {}
-    before = _read(path)
-    for row, frame in enumerate(labels.frames):
-        new = tuple(each[row] for each in (labels.points, labels.visible, labels.mask))
-        if not _named_well(*new[:2]):
-            result.odd.append(frame)
-        old = before.get(frame, (np.full((8, 2), np.nan), *np.zeros((2, 8), bool)))
-        moved = np.linalg.norm((new[0] - old[0]) * sizes[row], axis=1)
-        both = old[2] & new[2]
-        stayed = both & old[1] & new[1]
-        differ = (both & (old[1] != new[1])).any() or (moved[stayed] > SAME).any()
-        fresh = new[2] & ~old[2]
-        if differ and not overwrite:
-            result.kept.append(frame)
-            continue
-        if differ:
-            result.changed.append(frame)
-            result.moved += moved[stayed].tolist()
-            result.shown += int((both & new[1] & ~old[1]).sum())
-            result.hidden += int((both & old[1] & ~new[1]).sum())
-        elif not fresh.any():
-            result.unchanged.append(frame)
-            continue
-        else:
-            (result.completed if old[2].any() else result.added).append(frame)
-        taken = new[2] if differ else fresh
-        rows[frame] = label_fields(
-            np.where(taken[:, None], new[0], old[0]),
-            np.where(taken, new[1], old[1]),
-            taken | old[2],
-        )
-    if rows:
-        lines = _merged(path, rows)
-        with atomic_output(path) as scratch:
-            scratch.write_bytes("".join(lines).encode())
+        result, rows = _merge(_read(path), labels, sizes, overwrite)
+        if rows:
+            lines = _with_rows(path, rows)
+            with atomic_output(path) as scratch:
+                scratch.write_bytes("".join(lines).encode())
     return result
 
 
-def merge_report(labels, merged, proposed, dataset):
-    """What an import did, as lines for people.
+def merge_report(labels: Labels, merged: Merged, proposed: int, dataset: str) -> list[str]:
+    """Describe an import in lines for the user.
 
     Args:
-        labels: the `label_import.Labels` that were merged, `merged` what `merge` returned.
-        proposed: how many of them are just what was proposed.
+        labels: that were merged, with the result `merged`.
+        proposed: how many of them are exactly as proposed.
+        dataset: its name, as the user gave it.
     """
     parts = [
         (merged.added, "added"),
@@ -116,8 +109,8 @@ def merge_report(labels, merged, proposed, dataset):
         (merged.kept, "kept as they were"),
         (merged.unchanged, "the same as before"),
     ]
-    said = ", ".join(f"{len(frames)} {what}" for frames, what in parts if frames)
-    lines = [f"{len(labels.frames)} labels: {said}"]
+    counts = ", ".join(f"{len(frames)} {what}" for frames, what in parts if frames)
+    lines = [f"{len(labels.frames)} labels: {counts}"]
     if merged.changed:
         moved = "no corner that stayed visible"
         if merged.moved:
@@ -126,7 +119,8 @@ def merge_report(labels, merged, proposed, dataset):
                 f" {max(merged.moved):.2f} px at most"
             )
         lines.append(
-            f"changed: {moved}; {merged.shown} became visible, {merged.hidden} are hidden now"
+            f"changed: {moved}; {merged.appeared} became visible, {merged.disappeared} are hidden"
+            " now"
         )
     if merged.kept:
         lines.append(
@@ -137,61 +131,109 @@ def merge_report(labels, merged, proposed, dataset):
     lines += [f"left out: {count} {why}" for why, count in labels.left_out.items()]
     if proposed:
         lines.append(f"{proposed} of the {len(labels.frames)} exactly as proposed")
-    if merged.odd:
-        lines.append(f"upper, lower, left or right may be exchanged: {join_names(merged.odd)}")
+    if merged.misnamed:
+        lines.append(f"upper, lower, left or right may be exchanged: {join_names(merged.misnamed)}")
     return [*lines, f"see what looks wrong: cardpose check {dataset}"]
 
 
-def _read(path):
+def _merge(
+    before: dict[str, Label], labels: Labels, sizes: Int[np.ndarray, "n 2"], overwrite: bool
+) -> tuple[Merged, dict[str, list[str]]]:
+    """Return what becomes of each label, and the new values of the rows that change."""
+    result, rows = Merged(), {}
+    for row, frame in enumerate(labels.frames):
+        new, old = labels.label(row), before.get(frame, _NO_LABEL)
+        if not _follows_naming_rule(new.points, new.visible):
+            result.misnamed.append(frame)
+        difference = _compare(new, old, sizes[row])
+        taken = new.mask if difference.exists else new.mask & ~old.mask
+        if difference.exists and not overwrite:
+            result.kept.append(frame)
+            continue
+        if not taken.any():
+            result.unchanged.append(frame)
+            continue
+        if difference.exists:
+            result.changed.append(frame)
+            result.moved += difference.moved.tolist()
+            result.appeared += difference.appeared
+            result.disappeared += difference.disappeared
+        elif old.mask.any():
+            result.completed.append(frame)
+        else:
+            result.added.append(frame)
+        rows[frame] = label_fields(
+            np.where(taken[:, None], new.points, old.points),
+            np.where(taken, new.visible, old.visible),
+            taken | old.mask,
+        )
+    return result, rows
+
+
+def _compare(new: Label, old: Label, size: Int[np.ndarray, "2"]) -> _Difference:
+    both = old.mask & new.mask
+    distance = np.linalg.norm((new.points - old.points) * size, axis=1)
+    return _Difference(
+        distance[both & old.visible & new.visible],
+        int((both & new.visible & ~old.visible).sum()),
+        int((both & old.visible & ~new.visible).sum()),
+    )
+
+
+def _follows_naming_rule(points: Float[np.ndarray, "8 2"], visible: Bool[np.ndarray, "8"]) -> bool:
+    named, shows = rename(np.where(visible[:, None], points, 0), visible)
+    return bool((shows == visible).all() and (named[visible] == points[visible]).all())
+
+
+def _read(path: Path) -> dict[str, Label]:
     if not path.exists():
         return {}
-    # Labels that were wrong before are none of this command's business, but for what it replaces.
+    # Places outside of the picture are wrong, but only rows that get replaced concern this command.
     frames, *values = read_annotations(path, outside=True)
-    return dict(zip(frames, zip(*values, strict=True), strict=True))
+    return dict(zip(frames, map(Label, *values), strict=True))
 
 
-def _named_well(points, visible):
-    renamed, shows = rename(np.where(visible[:, None], points, 0), visible)
-    return (shows == visible).all() and (renamed[visible] == points[visible]).all()
+# The file, line by line.
 
 
-def _merged(path, rows):
-    """The lines of the file at `path`, with `rows` {frame: values of COLUMNS} in it."""
+def _with_rows(path: Path, rows: dict[str, list[str]]) -> list[str]:
+    """Return the lines of the file at `path` with `rows` {frame: values of LABEL_COLUMNS} in it."""
     lines = [",".join(["frame", *LABEL_COLUMNS]) + "\n"]
     if path.exists():
-        # Each row is one line, as `read_annotations` has seen; keep how lines end.
+        # Each row is one line, as `read_annotations` has checked; keep how lines end.
         text = path.read_bytes().decode()
         lines = [line for line in re.split(r"(?<=\n)|(?<=\r)(?!\n)", text) if line]
-    end = re.search(r"[\r\n]*$", lines[0]).group() or "\n"
-    header = _values(lines[0].removeprefix("\ufeff"))
+    end = lines[0][len(lines[0].rstrip("\r\n")) :] or "\n"
+    header = _split(lines[0].removeprefix("\ufeff"))
     rows = dict(rows)
     for number, line in enumerate(lines[1:], 1):
-        values = _values(line)
+        values = _split(line)
         values += [""] * (len(header) - len(values))
         frame = values[header.index("frame")]
         if frame in rows:
-            lines[number] = _line(header, values, rows.pop(frame)) + end
+            lines[number] = _join(header, values, rows.pop(frame)) + end
     if not lines[-1].endswith(("\r", "\n")):
         lines[-1] += end
     for frame, new in rows.items():
         values = [""] * len(header)
         values[header.index("frame")] = frame
-        lines.append(_line(header, values, new) + end)
+        lines.append(_join(header, values, new) + end)
     return lines
 
 
-def _values(line):
+def _split(line: str) -> list[str]:
     return [value.strip() for value in next(csv.reader([line], skipinitialspace=True), [])]
 
 
-def _line(header, values, new):
-    values = list(values)
+def _join(header: Sequence[str], values: Sequence[str], new: Sequence[str]) -> str:
+    """Return the line of a row with `values`, whose LABEL_COLUMNS have the values `new`."""
+    row = list(values)
     for name, value in zip(LABEL_COLUMNS, new, strict=True):
-        values[header.index(name)] = value
+        row[header.index(name)] = value
     if "annotated" in header:
-        values[header.index("annotated")] = "1"
-    return ",".join(map(_quoted, values))
+        row[header.index("annotated")] = "1"
+    return ",".join(map(_quoted, row))
 
 
-def _quoted(value):
+def _quoted(value: str) -> str:
     return f'"{value.replace(chr(34), 2 * chr(34))}"' if re.search(r'[",\r\n]', value) else value

@@ -1,37 +1,53 @@
-"""proposals.csv: where the eight corners of frames that nobody has labelled yet may be.
+"""proposals.csv: where the eight corners of frames without a label probably are.
 
-It lies in `data/<dataset>/labelling/`, beside the folder `frames` that `extraction.extract_frames`
-wrote. It is an annotations.csv in which hidden keypoints have places too, with one more column a
-keypoint, `<keypoint>_confidence`: how likely its visibility is right and, if it is visible, its
-place within 5 pixels (of a picture 640 pixels wide).
+It lies in `data/<dataset>/labelling/`, beside the folder `frames` that `extract_frames` wrote. It
+has the columns of annotations.csv, but a place for hidden keypoints too, and one more column per
+keypoint, `<keypoint>_confidence`: the probability that the visibility is right and, for a visible
+keypoint, that the place is right to within 5 pixels of a picture 640 pixels wide.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from jaxtyping import Bool, Float
 
 from cardpose.common.tables import between, name_column, number_column, read_table
 from cardpose.dataset.names import split_frame_name
 from cardpose.geometry.keypoints import KEYPOINTS
 
 
+class Proposal(NamedTuple):
+    """Proposed corners of one frame; see `Proposals`."""
+
+    points: Float[np.ndarray, "8 2"]
+    visible: Bool[np.ndarray, "8"]
+    confidence: Float[np.ndarray, "8"]
+
+
 class Proposals(NamedTuple):
-    """`frames`: n names; `points` (n, 8, 2) fractions of width and height, also outside the
-    picture; `visible` (n, 8) bool; `confidence` (n, 8), 0 to 1."""
+    """Proposed corners of n frames.
 
-    frames: list
-    points: np.ndarray
-    visible: np.ndarray
-    confidence: np.ndarray
+    Attributes:
+        frames: their names.
+        points: fractions of the picture's width and height; hidden ones may lie outside.
+        visible: whether each keypoint is visible.
+        confidence: 0 to 1.
+    """
+
+    frames: list[str]
+    points: Float[np.ndarray, "n 8 2"]
+    visible: Bool[np.ndarray, "n 8"]
+    confidence: Float[np.ndarray, "n 8"]
 
 
-def read_proposals(path):
-    """Read and check proposals.csv: a `Proposals`.
+def read_proposals(path: str | Path) -> Proposals:
+    """Read and check proposals.csv.
 
     Raises:
-        InputError: see `tables.read_table`; also a badly named frame.
+        InputError: see `read_table`; also a badly named frame.
     """
     columns = {"frame": name_column()}
     for name in KEYPOINTS:
@@ -42,16 +58,16 @@ def read_proposals(path):
     for line, frame in table["frame"].items():
         split_frame_name(frame, f"{path}: line {line}: frame")
     visible, x, y, confidence = (
-        table[[f"{name}_{what}" for name in KEYPOINTS]].to_numpy(float)
-        for what in ("visible", "x", "y", "confidence")
+        table[[f"{name}_{field}" for name in KEYPOINTS]].to_numpy(float)
+        for field in ("visible", "x", "y", "confidence")
     )
     points = np.stack([x, y], axis=-1)
     return Proposals(table["frame"].tolist(), points, visible.astype(bool), confidence)
 
 
-def write_proposals(path, proposals):
+def write_proposals(path: str | Path, proposals: Proposals) -> None:
     """Write proposals.csv."""
-    columns = {"frame": proposals.frames}
+    columns: dict[str, object] = {"frame": proposals.frames}
     for k, name in enumerate(KEYPOINTS):
         columns[f"{name}_visible"] = proposals.visible[:, k].astype(int)
         columns[f"{name}_x"] = proposals.points[:, k, 0]

@@ -1,12 +1,11 @@
-"""Where the corners of frames may be that nobody has labelled yet, and how likely that is right.
+"""Propose where the corners are in frames that have no label yet.
 
-Three views of a corner err differently: where the network sees it close up; where a box would show
-it that fits the corners of all frames of its recording; and where a box would that fits the edges
-traced in this frame. The count is known, so is about how thick the boxes are. Proposed is the
-median of the three. What a corner is called, and whether the box hides it, follow from the box.
-
-Places are in pixels of a picture whose longer side has UNIT[0], its middle at UNIT / 2.
+Three steps per recording: `view_recording` runs the network over its frames, `weigh` compares what
+it sees with boxes fitted to it, and `write_proposals` writes the result.
 """
+
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,41 +20,47 @@ from cardpose.geometry.pose import Packet
 from cardpose.labelling.evidence import weigh
 from cardpose.labelling.proposals import Proposals, write_proposals
 from cardpose.labelling.views import view_recording
+from cardpose.network.model import CardPose
 from cardpose.network.weights import load_network
 from cardpose.pictures.letterbox import unit_to_fractions
 from cardpose.pictures.reading import read_picture
 
-CLOSE = 5.0  # pixels: a proposal that near needs no correction
-DOUBTFUL = 0.5  # confidence below which a corner surely needs a look
-_FURTHEST = 1.0  # a place is proposed at most so many pictures outside of the picture
+CLOSE = 5.0  # pixels of a picture 640 wide; a proposal that near needs no correction
+DOUBTFUL = 0.5  # a person should check every corner whose confidence is lower
+_FURTHEST = 1.0  # proposed places lie at most so many pictures outside of the picture
 
 
-def start(dataset, model, step, focal, card):
-    """Extract a data set's frames, and propose where the corners are, into its folder labelling/:
-    `frames/`, `proposals.csv` and `seen.csv`, whose columns are `frame`, `cards`, how many the
-    frame alone seems to show, and `apart`, see `Evidence`.
+def start_labelling(
+    dataset: Path,
+    model: Path,
+    step: int,
+    focal: float,
+    card: tuple[float, float, float],
+) -> tuple[Proposals, int]:
+    """Extract a data set's frames and propose where their corners are.
+
+    Write `frames/` and `proposals.csv` to the data set's folder labelling/.
 
     Args:
         dataset: its folder.
-        model: the network's file.
-        step, focal, card: as `params.yaml` has them: `frame_step`, and below `geometry`.
+        model: file of the network.
+        step, focal, card: as in `params.yaml`: `frame_step`, `geometry.focal`, `geometry.card`.
 
     Returns:
-        the `Proposals`, and the number of recordings.
+        the proposals, and the number of recordings.
 
     Raises:
         InputError: `videos.csv`, a recording or the network cannot be read.
     """
     recordings = read_recordings(dataset)
-    network, about = load_network(model)
+    network, metadata = load_network(model)
     deck = max(recording.total_cards for recording in recordings)
-    # Of the deck and the camera that are before us, whatever the network has learnt from.
-    network.packet = Packet(about["image_size"], focal, card, deck)
+    # The deck and the camera of this data set, not those of the network's training.
+    network.packet = Packet(metadata["image_size"], focal, card, deck)
     folder = labelling_folder(dataset)
     with (
         atomic_output(folder / "frames") as frames,
         atomic_output(folder / "proposals.csv") as table,
-        atomic_output(folder / "seen.csv") as seen,
     ):
         extract_frames(recordings, step, frames)
         index = read_own_table(frames / "index.csv", INDEX_COLUMNS)
@@ -63,24 +68,59 @@ def start(dataset, model, step, focal, card):
         with tqdm(total=len(index), desc="propose", unit="frame", disable=None) as bar:
             for recording in recordings:
                 rows = index[index["recording"] == recording.name]
-                pictures = (read_picture(frames / file) for file in rows["file"])
                 thickness = recording.cards * card[2]
-                sizes = rows[["width", "height"]].to_numpy()
-                view = view_recording(network, pictures, len(rows), thickness, bar.update)
-                weighed = weigh(view, sizes, about["image_size"], thickness, focal, card)
-                visible, confidence = weighed.proposed()
-                points = unit_to_fractions(weighed.points, sizes)
-                inside = points.clip(0, 1)  # where a visible corner is, or nearly
-                points = np.where(visible[..., None], inside, points)
-                points = points.clip(-_FURTHEST, 1 + _FURTHEST)
-                names = rows["frame"].tolist()
                 found.append(
-                    (names, points, visible, confidence, view.thickness / card[2], weighed.apart)
+                    propose_recording(
+                        network,
+                        frames,
+                        rows,
+                        metadata["image_size"],
+                        thickness,
+                        focal,
+                        card,
+                        bar.update,
+                    )
                 )
-        names, *arrays = zip(*found, strict=True)
-        *arrays, cards, apart = (np.concatenate(array) for array in arrays)
-        proposals = Proposals([name for some in names for name in some], *arrays)
+        proposals = _concatenate(found)
         write_proposals(table, proposals)
-        columns = {"frame": proposals.frames, "cards": cards, "apart": apart}
-        pd.DataFrame(columns).round(2).to_csv(seen, index=False, lineterminator="\n")
     return proposals, len(recordings)
+
+
+def propose_recording(
+    network: CardPose,
+    folder: Path,
+    rows: pd.DataFrame,
+    image_size: tuple[int, int] | list[int],
+    thickness: float,
+    focal: float,
+    card: tuple[float, float, float],
+    progress: Callable[[int], object],
+) -> Proposals:
+    """Propose where the corners are in the frames of one recording.
+
+    Args:
+        folder: that `extract_frames` wrote.
+        rows: the recording's rows of its index.csv.
+        image_size: (width, height) of the network's picture.
+        thickness: of the packet in mm.
+        focal, card: as in `params.yaml`.
+        progress: is called with the number of frames after each batch.
+    """
+    sizes = rows[["width", "height"]].to_numpy()
+    pictures = (read_picture(folder / file) for file in rows["file"])
+    view = view_recording(network, pictures, thickness, progress)
+    evidence = weigh(view, sizes, image_size, thickness, focal, card)
+    visible, confidence = evidence.judge()
+    points = unit_to_fractions(evidence.points, sizes)
+    # A visible corner lies in the picture: what is proposed outside of it is off by little.
+    points = np.where(visible[..., None], points.clip(0, 1), points)
+    points = points.clip(-_FURTHEST, 1 + _FURTHEST)
+    return Proposals(rows["frame"].tolist(), points, visible, confidence)
+
+
+def _concatenate(parts: list[Proposals]) -> Proposals:
+    frames = [frame for part in parts for frame in part.frames]
+    points, visible, confidence = (
+        np.concatenate([part[field] for part in parts]) for field in (1, 2, 3)
+    )
+    return Proposals(frames, points, visible, confidence)

@@ -1,7 +1,7 @@
-"""Questions to a Label Studio over HTTP.
+"""Send requests to a Label Studio over HTTP.
 
-Each answer is limited in time and size and is checked before use. A redirect is never followed,
-so the token goes to the address that the user named and nowhere else.
+Each answer is limited in time and size, and checked before use. Redirects are not followed, so the
+token goes only to the address that the user named.
 """
 
 import http.client
@@ -9,18 +9,20 @@ import json
 import queue
 import threading
 import time
-from typing import Annotated, NamedTuple
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import requests
 import urllib3
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cardpose.common.errors import InputError, one_line, short_repr
-from cardpose.labelling.addresses import EXAMPLE
+from cardpose.labelling.studio_address import EXAMPLE
 
 
 class Limits(NamedTuple):
-    """Limits of one answer: seconds until its last byte, and bytes, also when unpacked."""
+    """Limits of one answer: seconds until its last byte, and its size in bytes, unpacked."""
 
     seconds: float
     size: int
@@ -28,11 +30,11 @@ class Limits(NamedTuple):
 
 SHORT = Limits(seconds=60, size=16 * 2**20)
 LONG = Limits(seconds=600, size=256 * 2**20)  # answers about thousands of frames
-_CONNECT = 10  # seconds until somebody takes the connection
-_TOTAL = 1200  # seconds for all questions of one client
+_CONNECT = 10  # seconds until the connection is accepted
+_TOTAL = 1200  # seconds for all requests of one client
 _PAGES = 100  # of 100 projects each: Label Studio gives no more at once
 _PIECE = 2**16  # bytes read at a time
-_SAID = 300  # bytes of an error's text that are read
+_ERROR_TEXT = 300  # bytes of an error's text that are read
 _FAULTS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -84,30 +86,33 @@ class Task(_Answer):
 
 
 class Client:
-    """Ask a Label Studio at an address, with a token."""
+    """Client of the Label Studio at an address.
 
-    def __init__(self, address, token, token_path):
-        """
-        Args:
-            address: what `addresses.normalised` returns.
-            token_path: the file that holds the token, for messages.
-        """
+    Args:
+        address: in the form that `normalised` returns.
+        token: of its user.
+        token_path: the file that holds the token, for messages.
+    """
+
+    def __init__(self, address: str, token: str, token_path: Path) -> None:
         self.address, self.token_path = address, token_path
         self._headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
         self._end = time.monotonic() + _TOTAL
 
-    def ask(self, path, content=None, kind=None, long=False):
-        """Send a question: POST with `content` as JSON, or GET.
+    def ask(
+        self, path: str, content: object = None, kind: Any = None, long: bool = False
+    ) -> tuple[Any, bytes]:
+        """Send a request: POST with `content` as JSON, or GET.
 
         Args:
-            kind: the type that the answer has to have.
+            kind: type that the answer must have.
             long: whether the answer may be long, or take long.
 
         Returns:
             the answer as `kind` and as bytes; (None, bytes) without a kind.
 
         Raises:
-            InputError: there is no answer, or not such a one. The message names the address.
+            InputError: there is no answer, or it has another type. The message names the address.
         """
         url, limits = self.address + path, LONG if long else SHORT
         limits = limits._replace(seconds=min(limits.seconds, self._end - time.monotonic()))
@@ -117,14 +122,14 @@ class Client:
             raise InputError(f"{url}: {self._refusal(status, headers, body)}")
         if kind is None:
             return None, body
-        said = headers.get("Content-Type", "")
-        if said and "json" not in said.lower():
-            raise InputError(f"{url}: should answer with JSON (got {short_repr(said)})")
+        content_type = headers.get("Content-Type", "")
+        if content_type and "json" not in content_type.lower():
+            raise InputError(f"{url}: should answer with JSON (got {short_repr(content_type)})")
         return _parsed(url, body, kind), body
 
-    def projects(self):
-        """Give all projects, page by page."""
-        seen = set()
+    def projects(self) -> Iterator[Project]:
+        """Yield all projects, page by page."""
+        seen: set[int] = set()
         for page in range(1, _PAGES + 1):
             path = "/api/projects?page_size=1000" + (f"&page={page}" if page > 1 else "")
             found, _ = self.ask(path, kind=Projects)
@@ -137,7 +142,8 @@ class Client:
                 break
         raise InputError(f"{self.address}/api/projects: its list of projects has no end")
 
-    def _refusal(self, status, headers, body):
+    def _refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> str:
+        """Describe an answer whose status is not 2xx."""
         if 300 <= status < 400:
             target = headers.get("Location")
             where = f" to {short_repr(target)}" if target else ""
@@ -148,33 +154,39 @@ class Client:
             404: f"the address should be that of Label Studio, like {EXAMPLE}",
             429: "it has too much to do; try again later",
         }.get(status)
-        text = body[:_SAID].decode(errors="replace").strip()
-        said = None if text.startswith("<") else one_line(text)
-        return ": ".join(filter(None, [f"answers {status}", why, said]))
+        text = body[:_ERROR_TEXT].decode(errors="replace").strip()
+        detail = None if text.startswith("<") else one_line(text)
+        return ": ".join(filter(None, [f"answers {status}", why, detail]))
 
 
-def fetch(address, path, limits, headers=(), data=None):
+def fetch(
+    address: str,
+    path: str,
+    limits: Limits,
+    headers: Mapping[str, str] | None = None,
+    data: bytes | None = None,
+) -> tuple[int, Mapping[str, str], bytes]:
     """Send one request: POST with `data`, or GET.
 
     Returns:
-        the status, the headers and the body, of which errors keep the beginning only.
+        the status, the headers, and the body; of an error only the beginning of its body.
 
     Raises:
-        InputError: nobody answers, or the answer exceeds its limits or breaks off.
+        InputError: there is no answer, or it exceeds its limits or breaks off.
     """
     late = InputError(f"{address}{path}: no whole answer within {max(limits.seconds, 0):g} seconds")
     if limits.seconds <= 0:
         raise late
-    done = queue.SimpleQueue()
+    done: queue.SimpleQueue = queue.SimpleQueue()
 
-    def work():
+    def work() -> None:
         try:
-            done.put((_fetched(address, path, limits, dict(headers), data), None))
+            done.put((_fetch(address, path, limits, dict(headers or {}), data), None))
         except Exception as error:
             done.put((None, error))
 
-    # A socket's time-out begins anew with each byte, and looking up a name has none at all. A
-    # daemon does not keep the process from ending.
+    # A socket's time-out begins anew with each byte, and the look-up of a host has none. A daemon
+    # thread lets the process end.
     threading.Thread(target=work, daemon=True).start()
     try:
         answer, error = done.get(timeout=limits.seconds)
@@ -185,9 +197,11 @@ def fetch(address, path, limits, headers=(), data=None):
     return answer
 
 
-def _fetched(address, path, limits, headers, data):
+def _fetch(
+    address: str, path: str, limits: Limits, headers: dict[str, str], data: bytes | None
+) -> tuple[int, Mapping[str, str], bytes]:
     method = "GET" if data is None else "POST"
-    # The adapter alone: a session would know redirects, cookies, proxies and ~/.netrc.
+    # Only the adapter: a session would use redirects, cookies, proxies and ~/.netrc.
     adapter = requests.adapters.HTTPAdapter()
     try:
         request = requests.Request(method, address + path, headers, data=data).prepare()
@@ -197,38 +211,40 @@ def _fetched(address, path, limits, headers, data):
     except _FAULTS as error:
         raise InputError(f"{address}: no Label Studio answers there ({_reason(error)})") from None
     with response:
-        succeeded, body = 200 <= response.status_code < 300, bytearray()
-        try:
-            for piece in response.iter_content(_PIECE if succeeded else _SAID):
-                body += piece
-                if len(body) > limits.size:
-                    raise InputError(
-                        f"{address}{path}: its answer is longer than {limits.size} bytes"
-                    )
-                if not succeeded and len(body) >= _SAID:
-                    break
-        except _FAULTS as error:
-            if succeeded:
-                raise InputError(
-                    f"{address}{path}: its answer breaks off ({_reason(error)})"
-                ) from None
-        return response.status_code, response.headers, bytes(body)
+        body = _read_body(response, address + path, limits.size)
+        return response.status_code, response.headers, body
 
 
-def _reason(error):
-    """What lies at the bottom of an error, short: libraries wrap errors into errors."""
-    seen = []
+def _read_body(response: requests.Response, url: str, size: int) -> bytes:
+    """Read the body of an answer, at most `size` bytes; of an error only the beginning."""
+    succeeded, body = 200 <= response.status_code < 300, bytearray()
+    try:
+        for piece in response.iter_content(_PIECE if succeeded else _ERROR_TEXT):
+            body += piece
+            if len(body) > size:
+                raise InputError(f"{url}: its answer is longer than {size} bytes")
+            if not succeeded and len(body) >= _ERROR_TEXT:
+                break
+    except _FAULTS as error:
+        if succeeded:
+            raise InputError(f"{url}: its answer breaks off ({_reason(error)})") from None
+    return bytes(body)
+
+
+def _reason(error: BaseException) -> str:
+    """Describe the innermost cause of an error in short: libraries wrap errors into errors."""
+    seen: list[BaseException] = []
     while error not in seen:
         seen.append(error)
         inner = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
         error = next((each for each in inner if isinstance(each, Exception)), error)
     if isinstance(error, http.client.BadStatusLine):
-        return f"no HTTP: {short_repr(error.line)}"
+        return f"no HTTP: {short_repr(error.line)}"  # type: ignore[attr-defined]
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return one_line(text)[:120]
 
 
-def _parsed(url, body, kind):
+def _parsed(url: str, body: bytes, kind: Any) -> Any:
     try:
         value = json.loads(body, parse_constant=_no_number)
     except RecursionError:
@@ -246,5 +262,5 @@ def _parsed(url, body, kind):
         raise InputError(f"{url}: {one_line(place)[:80]}: {fault['msg']}{got}") from None
 
 
-def _no_number(name):
+def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number")

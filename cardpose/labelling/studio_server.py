@@ -1,8 +1,8 @@
-"""Label Studio on this machine, with a data set's frames and proposals in it.
+"""Run Label Studio on this machine, with a data set's frames and proposals in it.
 
-It listens on 127.0.0.1 only, shows nothing but the frames of the data set, and reports to nobody.
-What it keeps, its users and labels among that, lies in the data set's folder
-labelling/label-studio, and is there again at the next start.
+It listens on 127.0.0.1 only, serves nothing but the frames of the data set, and reports to nobody.
+It stores its users and labels in the data set's folder labelling/label-studio and finds them there
+at the next start.
 """
 
 import json
@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
@@ -22,8 +23,10 @@ from pydantic import BaseModel, Field, ValidationError
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
 from cardpose.dataset.layout import labelling_folder
-from cardpose.labelling import addresses, label_studio, studio_client
-from cardpose.labelling.task_export import served
+from cardpose.labelling import studio_client
+from cardpose.labelling.studio_address import normalised
+from cardpose.labelling.studio_format import configuration, served_folder, studio_tasks
+from cardpose.labelling.tasks import Tasks
 
 PROGRAM = Path(".venv-label-studio/bin/label-studio")
 DONE = "label-studio-done.json"
@@ -33,28 +36,31 @@ HOW = (
 )
 _USER = "labeller@localhost"
 _HOST = "127.0.0.1"
-_PATIENCE = 600  # seconds that its first start may take, which makes its database
-_HEALTH = studio_client.Limits(seconds=10, size=2**16)  # of a sign of life
-_PAUSE = 0.5  # seconds between two questions for it
+_PATIENCE = 600  # seconds that its first start may take, as that makes its database
+_HEALTH = studio_client.Limits(seconds=10, size=2**16)  # of the answer to a health check
+_PAUSE = 0.5  # seconds between two health checks
+_LONGEST_TITLE = 50  # characters of a project's title; Label Studio allows no more
 
 
 class Access(BaseModel):
-    """What the user of Label Studio logs in with: printable ASCII without spaces."""
+    """Credentials of Label Studio's user: printable ASCII without spaces."""
 
     password: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
     token: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
 
 
-def serve_studio(dataset, sheet, port, say):
-    """Run Label Studio until it is interrupted, with the frames of a `task_export.Sheet` in it;
-    then save its labels in labelling/, as DONE.
+def serve_studio(dataset: Path, tasks: Tasks, port: int, say: Callable[[str], object]) -> None:
+    """Run Label Studio with the tasks in it until it is interrupted, then save its labels.
+
+    The labels go to the file DONE in labelling/.
 
     Args:
         port: 0 for any that is free.
-        say: is called with lines for the person who is going to label.
+        say: is called with each line for the person who is going to label.
 
     Raises:
-        InputError: it is not installed, or does not start.
+        InputError: Label Studio is not installed, or does not start.
+        KeyboardInterrupt: after the labels were saved.
     """
     program = shutil.which(PROGRAM) or shutil.which("label-studio")
     if program is None:
@@ -62,7 +68,7 @@ def serve_studio(dataset, sheet, port, say):
     access = _access(dataset)
     say("starting Label Studio; the first time takes a minute or two")
     with _stopped(), _running(program, dataset, port, access) as (process, address):
-        fill_studio(dataset, sheet, address)
+        fill_studio(dataset, tasks, address)
         say(f"label at {address}, as {_USER}, password {access.password}")
         say(f"there: {HOW}")
         say(f"take what is labelled: cardpose label import {dataset} {address}")
@@ -78,17 +84,17 @@ def serve_studio(dataset, sheet, port, say):
     raise InputError(f"{_log(dataset)}: Label Studio has ended; the reason stands there")
 
 
-def fill_studio(dataset, sheet, address):
-    """Put the frames of a sheet into the data set's project, which is made if need be.
+def fill_studio(dataset: Path, tasks: Tasks, address: str) -> None:
+    """Put tasks into the data set's project in Label Studio; make the project if there is none.
 
-    Frames that somebody has begun to label there stay as they are; all others are replaced.
+    Tasks that somebody has begun to label there stay as they are. All others are replaced.
     """
     client = _client(dataset, address)
     project = _project(dataset, client)
     if project is None:
         content = {
             "title": _title(dataset),
-            "label_config": label_studio.configuration(),
+            "label_config": configuration(),
             "expert_instruction": HOW,
             "show_collab_predictions": True,
             "enable_empty_annotation": True,
@@ -96,10 +102,10 @@ def fill_studio(dataset, sheet, address):
         }
         made, _ = client.ask("/api/projects", content, kind=studio_client.Created)
         project = made.id
-        frames = Path(dataset).resolve().parent / served(dataset)
+        frames = Path(dataset).resolve().parent / served_folder(dataset)
         client.ask("/api/storages/localfiles", {"project": project, "path": str(frames)})
     begun, rest = set(), []
-    for task in _tasks(client, project)[0]:
+    for task in _export_tasks(client, project)[0]:
         if task.annotations or task.drafts:
             begun.add(task.data.frame)
         else:
@@ -110,63 +116,61 @@ def fill_studio(dataset, sheet, address):
             {"selectedItems": {"all": False, "included": rest}},
             long=True,
         )
-    new = [
-        task
-        for task in label_studio.studio_tasks(sheet, served(dataset))
-        if task["data"]["frame"] not in begun
-    ]
+    every = studio_tasks(tasks, served_folder(dataset))
+    new = [task for task in every if task["data"]["frame"] not in begun]
     if new:
         client.ask(f"/api/projects/{project}/import", new, long=True)
 
 
-def export_studio(dataset, address):
-    """What Label Studio, running at an address, exports of the data set's project as JSON: bytes.
+def export_studio(dataset: Path, address: str) -> bytes:
+    """Return the JSON that Label Studio at an address exports of the data set's project.
 
     Raises:
-        InputError: the address is wrong, it does not answer as Label Studio does, or it has no such
+        InputError: the address is wrong, the answer is not Label Studio's, or it has no such
             project.
     """
-    address = addresses.normalised(address)
+    address = normalised(address)
     client = _client(dataset, address)
     project = _project(dataset, client)
     if project is None:
         raise InputError(f"{address}: has no project named {_title(dataset)}")
-    return _tasks(client, project)[1]
+    return _export_tasks(client, project)[1]
 
 
-def _tasks(client, project):
-    """The tasks of a project, checked, and as bytes."""
+def _export_tasks(
+    client: studio_client.Client, project: int
+) -> tuple[list[studio_client.Task], bytes]:
+    """Return the tasks of a project, checked, and as bytes."""
     path = f"/api/projects/{project}/export?exportType=JSON&download_all_tasks=true"
     return client.ask(path, kind=list[studio_client.Task], long=True)
 
 
-def _project(dataset, client):
-    """The number of the data set's project, or None."""
+def _project(dataset: Path, client: studio_client.Client) -> int | None:
     title = _title(dataset)
     return next((project.id for project in client.projects() if project.title == title), None)
 
 
-def _title(dataset):
-    return f"cardpose {Path(dataset).resolve().name}"[:50]  # it allows no more
+def _title(dataset: Path) -> str:
+    return f"cardpose {Path(dataset).resolve().name}"[:_LONGEST_TITLE]
 
 
-def _folder(dataset):
+def _folder(dataset: Path) -> Path:
     return labelling_folder(dataset) / "label-studio"
 
 
-def _log(dataset):
+def _log(dataset: Path) -> Path:
     return _folder(dataset) / "server.log"
 
 
-def _access_file(dataset):
+def _access_file(dataset: Path) -> Path:
     return _folder(dataset) / "access.json"
 
 
-def _access(dataset):
-    """The `Access` of its user, made at the first call.
+def _access(dataset: Path) -> Access:
+    """Return the credentials of the user; make them at the first call.
 
     Raises:
-        InputError: the file is damaged. The message tells nothing that is in it.
+        InputError: the file is damaged. The message reveals nothing that is in it.
     """
     path = _access_file(dataset)
     if not path.exists():
@@ -186,13 +190,13 @@ def _access(dataset):
         ) from None
 
 
-def _client(dataset, address):
+def _client(dataset: Path, address: str) -> studio_client.Client:
     return studio_client.Client(address, _access(dataset).token, _access_file(dataset))
 
 
 @contextmanager
-def _stopped():
-    """Whatever asks this process to end interrupts it, so that Label Studio ends too."""
+def _stopped() -> Iterator[None]:
+    """Let every signal to end raise KeyboardInterrupt, so that Label Studio is ended too."""
     before = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -205,17 +209,11 @@ def _stopped():
 
 
 @contextmanager
-def _running(program, dataset, port, access):
-    """Label Studio as a process of its own, which Ctrl-C does not reach; gives its address."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError as error:
-            raise InputError(f"--port {port}: {error.strerror}; name another") from None
-        except OverflowError:
-            raise InputError(f"--port {port}: there is no such port; name another") from None
-        port = probe.getsockname()[1]
+def _running(
+    program: str, dataset: Path, port: int, access: Access
+) -> Iterator[tuple[subprocess.Popen, str]]:
+    """Run Label Studio as a process of its own, which Ctrl-C does not reach; yield its address."""
+    port = _free_port(port)
     command = [program, "start", "--no-browser", "--internal-host", _HOST, "--port", str(port)]
     with open(_log(dataset), "w") as log:
         process = subprocess.Popen(
@@ -228,7 +226,7 @@ def _running(program, dataset, port, access):
         )
     try:
         address = f"http://{_HOST}:{port}"
-        _wait(process, address, dataset)
+        wait_until_healthy(process.poll, address, dataset)
         yield process, address
     finally:
         if process.poll() is None:
@@ -236,7 +234,20 @@ def _running(program, dataset, port, access):
             process.wait()
 
 
-def _environment(dataset, access):
+def _free_port(port: int) -> int:
+    """Return `port` if it is free, or any free port for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise InputError(f"--port {port}: {error.strerror}; name another") from None
+        except OverflowError:
+            raise InputError(f"--port {port}: there is no such port; name another") from None
+        return probe.getsockname()[1]
+
+
+def _environment(dataset: Path, access: Access) -> dict[str, str]:
     settings = {
         "LABEL_STUDIO_USERNAME": _USER,
         "LABEL_STUDIO_PASSWORD": access.password,
@@ -246,21 +257,28 @@ def _environment(dataset, access):
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(Path(dataset).resolve().parent),
         "ALLOWED_HOSTS": f"{_HOST},localhost",
-        # It reports to nobody, and asks nobody for newer versions.
+        # No reports, and no requests for newer versions.
         "COLLECT_ANALYTICS": "false",
         "LATEST_VERSION_CHECK": "false",
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
     }
-    # Its Python is not the one that runs here.
+    # Label Studio has a Python of its own.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return kept | settings
 
 
-def _wait(process, address, dataset):
-    """Wait until Label Studio answers."""
+def wait_until_healthy(poll: Callable[[], int | None], address: str, dataset: Path) -> None:
+    """Wait until Label Studio answers a health check.
+
+    Args:
+        poll: returns the exit status of its process, or None while it runs.
+
+    Raises:
+        InputError: its process has ended, or it has not answered for ten minutes.
+    """
     end = time.monotonic() + _PATIENCE
-    while process.poll() is None and time.monotonic() < end:
+    while poll() is None and time.monotonic() < end:
         with suppress(InputError):  # nobody answers yet
             status, _, _ = studio_client.fetch(address, "/health", _HEALTH)
             if 200 <= status < 300:

@@ -1,67 +1,97 @@
-"""Labels that come back from a tool exactly as they were proposed: nobody has corrected them.
+"""Recognize labels that come back from a tool exactly as they were proposed.
 
-COCO, and CSV without the column `annotated`, cannot tell whether somebody has looked at a proposal.
-There, a frame counts as labelled if one of its corners moved, appeared or disappeared.
+COCO, and CSV without the column `annotated`, do not tell whether a person has checked a proposal.
+In such a file, a frame counts as labelled if one of its corners moved, appeared or disappeared.
 """
 
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Int
 
+from cardpose.labelling.labels import Label, Labels, no_labels
 from cardpose.labelling.merge import SAME
+from cardpose.labelling.tasks import labels_by_frame, proposals_by_frame, sampled_frames_index
+
+ACCEPTED = "exactly as proposed: taken, as annotations.csv holds such labels of this file already"
+UNTOUCHED = "exactly as proposed: nobody has corrected them; --accept-proposals takes them"
 
 
-class Returned(NamedTuple):
-    """What a file tells about how its n labels came to be.
+def without_untouched(path: object, dataset: str | Path, labels: Labels) -> Labels:
+    """Drop untouched proposals, where the file does not tell whether a person has checked them.
 
-    `unsure` (n,) is whether the file leaves open that somebody has looked at them; `untouched` (n,)
-    whether the file itself shows that they are as they were sent. `places` (n, 8, 2) are fractions,
-    also of hidden keypoints, NaN where the file has none. `step` (n, 1, 2) is the unit to which
-    they were rounded, in fractions.
+    Labels that annotations.csv holds already stay. If those are exactly as proposed too, this
+    file's proposals were accepted before, and all of its labels stay.
+
+    Raises:
+        InputError: no label is left.
     """
+    before, index = labels_by_frame(dataset), sampled_frames_index(dataset)
+    origin = labels.origin
+    untouched = origin.untouched | (origin.unconfirmed & as_proposed(dataset, labels, before))
+    accepted = np.zeros_like(untouched)
+    for row in np.flatnonzero(untouched):
+        frame = labels.frames[row]
+        if frame in before:
+            size = np.array(index[frame][1])
+            whole = before[frame].mask[labels.mask[row]].all()
+            accepted[row] = whole and _is_unchanged(labels, row, before[frame], size)
+    dropped = untouched & ~accepted
+    if not dropped.any():
+        return labels
+    if accepted.any():
+        return labels._replace(notes=(*labels.notes, f"{dropped.sum()} {ACCEPTED}"))
+    left_out = labels.left_out | {UNTOUCHED: int(dropped.sum())}
+    if dropped.all():
+        raise no_labels(path, left_out)
+    return labels.take(np.flatnonzero(~dropped))._replace(left_out=left_out)
 
-    unsure: np.ndarray
-    untouched: np.ndarray
-    places: np.ndarray
-    step: np.ndarray
 
-
-def as_labels(points, unsure):
-    """The `Returned` of labels in a file that holds nothing but their `points`.
+def as_proposed(
+    dataset: str | Path, labels: Labels, before: dict[str, Label] | None = None
+) -> Bool[np.ndarray, " n"]:
+    """Return which labels equal what was proposed: proposed well, or not checked.
 
     Args:
-        unsure: one bool, or one for each label.
+        before: the labels in annotations.csv. Of these frames, keypoints that the label leaves
+            open were exported as proposed, the others as labelled.
     """
-    n = len(points)
-    unsure = np.broadcast_to(np.asarray(unsure, bool), n).copy()
-    return Returned(unsure, np.zeros(n, bool), points, np.zeros((n, 1, 2)))
+    proposals = proposals_by_frame(dataset, optional=True)
+    index, result = sampled_frames_index(dataset), np.zeros(len(labels.frames), bool)
+    for row, frame in enumerate(labels.frames):
+        if frame not in proposals:
+            continue
+        points, visible, _ = proposals[frame]
+        exported = [Label(points, visible, np.ones(8, bool))]
+        if before and frame in before:
+            old = before[frame]
+            points = np.where(old.mask[:, None], old.points, points)
+            exported.append(
+                Label(points, np.where(old.mask, old.visible, visible), np.ones(8, bool))
+            )
+        size = np.array(index[frame][1])
+        result[row] = any(_is_unchanged(labels, row, each, size) for each in exported)
+    return result
 
 
-def step(places):
-    """The unit to which a tool has rounded places: 1, 0.1, or 0 for anything finer."""
-    values = places[np.isfinite(places)]
-    for unit in (1, 0.1):
-        # A single corner may lie on a whole pixel by chance.
-        if len(values) >= 8 and np.allclose(values / unit, np.round(values / unit), atol=1e-6):
-            return unit
-    return 0
-
-
-def is_as(returned, row, mask, visible, sent, size):
-    """Whether a label is what was sent, within what tools round.
+def _is_unchanged(
+    labels: Labels, row: int | np.integer, exported: Label, size: Int[np.ndarray, "2"]
+) -> bool:
+    """Whether a label is what was exported, up to the tool's rounding.
 
     Args:
-        row: the label's, in `returned`.
-        mask, visible: (8,) each, of the label; keypoints that are not known are not compared.
-        sent: (places (8, 2), visible (8,)) that were sent; NaN where there was no place.
+        exported: compared where `labels` has a label and both have places.
         size: width and height of the frame's picture in pixels.
     """
-    places, shown = sent
-    if (visible != shown)[mask].any():
+    mask = labels.mask[row]
+    if (labels.visible[row] != exported.visible)[mask].any():
         return False
-    off = (returned.places[row] - np.where(shown[:, None], np.clip(places, 0, 1), places)) * size
-    off = off[mask & np.isfinite(off).all(axis=1)]
-    unit = returned.step[row] * size
-    rounded = np.abs(off) <= unit / 2 + SAME
-    cut = (off <= SAME) & (off >= -unit - SAME)  # as int() rounds
-    return bool(rounded.all() or cut.all())
+    # Visible proposals outside of the picture were exported at its edge.
+    inside = np.clip(exported.points, 0, 1)
+    points = np.where(exported.visible[:, None], inside, exported.points)
+    moved = (labels.origin.places[row] - points) * size
+    moved = moved[mask & np.isfinite(moved).all(axis=1)]
+    unit = labels.origin.rounding[row] * size
+    rounded = np.abs(moved) <= unit / 2 + SAME
+    truncated = (moved <= SAME) & (moved >= -unit - SAME)  # as int() does
+    return bool(rounded.all() or truncated.all())

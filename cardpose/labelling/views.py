@@ -1,72 +1,85 @@
-"""What the network sees in the frames of a recording."""
+"""What the network sees in the frames of one recording."""
 
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, UInt8
 
-from cardpose.geometry.heatmaps import decode
-from cardpose.network.closeups import sample_closeups
-from cardpose.network.model import CLEAR
+from cardpose.network.model import BoxFit, CardPose
 from cardpose.pictures.letterbox import DETAIL, fit, resize_to_fit
 
-_BATCH = 8  # pictures
+_BATCH = 8  # pictures in memory at a time
 
 
 class View(NamedTuple):
-    """What a network sees in n frames, in pixels of its picture: `points` (n, 8, 2), `logits` of
-    their visibility and `peaks` of their heatmaps (n, 8), by the names that it gives; `rotation`
-    (n, 3, 3) and `numbers` (n, 8), see `pose.Pose`, of the box of known thickness that fits these
-    in each frame alone, and `names` (n, 8), which point each of its keypoints is; `alone` and
-    `traced` (n, 8, 2), where that box has its keypoints, and where a box that fits the edges
-    too; `thickness` (n,) of that one in mm."""
+    """What the network sees in n frames of a recording; places in pixels of its picture.
 
-    points: np.ndarray
-    logits: np.ndarray
-    peaks: np.ndarray
-    rotation: np.ndarray
-    numbers: np.ndarray
-    names: np.ndarray
-    alone: np.ndarray
-    traced: np.ndarray
-    thickness: np.ndarray
+    Attributes:
+        points: corners, in the order of the heatmaps.
+        logits: their visibility.
+        peaks: heights of the heatmaps' peaks.
+        weight: 0 to 1, how much each point counted in the fit of the box.
+        rotation, numbers: see `Pose`; of the box of known thickness that fits the points of each
+            frame alone.
+        names: for each keypoint of that box, which of the points it is.
+        corner_box: keypoints of that box.
+        edge_box: keypoints of the box that fits the traced edges too.
+    """
 
-    @property
-    def sure(self):
-        """(n, 8) how much a point counts: a keypoint that is hardly found may be another's."""
-        return (self.logits > 0) * (self.peaks / CLEAR).clip(0.05, 1)
+    points: Float[np.ndarray, "n 8 2"]
+    logits: Float[np.ndarray, "n 8"]
+    peaks: Float[np.ndarray, "n 8"]
+    weight: Float[np.ndarray, "n 8"]
+    rotation: Float[np.ndarray, "n 3 3"]
+    numbers: Float[np.ndarray, "n 8"]
+    names: Int[np.ndarray, "n 8"]
+    corner_box: Float[np.ndarray, "n 8 2"]
+    edge_box: Float[np.ndarray, "n 8 2"]
 
 
-def view_recording(network, pictures, n, thickness, done=lambda n: None):
-    """What a network sees in the pictures of a recording: a `View`.
+def view_recording(
+    network: CardPose,
+    pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]],
+    thickness: float,
+    progress: Callable[[int], object] = lambda n: None,
+) -> View:
+    """Run a network over the pictures of a recording whose count is known.
 
     Args:
-        network: a `CardPose`, ready to predict.
-        pictures: yields n of them, (height, width, 3) uint8 BGR; some are in memory at a time.
-        thickness: of the packet in mm, about.
-        done: is called with the number of pictures that were looked at.
+        network: ready to predict.
+        pictures: BGR, in the order they were taken; few of them are in memory at a time.
+        thickness: of the packet in mm.
+        progress: is called with the number of pictures after each batch.
     """
-    columns, packet, size = [], network.packet, network.image_size
-    pictures = iter(pictures)
-    for start in range(0, n, _BATCH):
-        some = [next(pictures)[..., ::-1] for _ in range(min(_BATCH, n - start))]
-        whole, details = (
-            torch.from_numpy(np.stack([resize_to_fit(p, size, times) for p in some]))
-            for times in (1, DETAIL)
-        )
-        longer = torch.tensor([float(max(fit(p.shape[1::-1], size)[0])) for p in some])
-        with torch.inference_mode():
-            heatmaps, _, logits = network(whole.permute(0, 3, 1, 2))
-            details = details.permute(0, 3, 1, 2).float()
-            points, peaks = decode(heatmaps.float(), network.stride, network.sigma)
-            points = points + network.closer(sample_closeups(details, points)) / DETAIL
-            sure = (logits > 0) * (peaks / CLEAR).clamp(0.05, 1)
-            focal, known = packet.focal_of(longer), torch.full((len(some),), thickness)
-            pose, names = packet.fit(points, sure, known, focal)
-            named = points.gather(1, names[..., None].expand(-1, -1, 2))
-            edges = network.trace(details, pose)
-            traced = packet.refine(pose, named, sure.gather(1, names), edges, focal)
-            places = packet.keypoints(pose), packet.keypoints(traced)
-        columns.append((points, logits, peaks, *pose, names, *places, traced.numbers[:, 3]))
-        done(len(some))
-    return View(*(torch.cat(column).numpy() for column in zip(*columns, strict=True)))
+    views, pictures = [], iter(pictures)
+    while batch := list(islice(pictures, _BATCH)):
+        views.append(_columns(network, _fit_boxes(network, batch, thickness)))
+        progress(len(batch))
+    return View(*(torch.cat(column).numpy() for column in zip(*views, strict=True)))
+
+
+def _fit_boxes(
+    network: CardPose, pictures: list[UInt8[np.ndarray, "_ _ 3"]], thickness: float
+) -> BoxFit:
+    size = network.image_size
+    rgb = [picture[..., ::-1] for picture in pictures]
+    whole, details = (
+        torch.from_numpy(np.stack([resize_to_fit(p, size, times) for p in rgb])).permute(0, 3, 1, 2)
+        for times in (1, DETAIL)
+    )
+    longer = torch.tensor([float(max(fit(p.shape[1::-1], size)[0])) for p in rgb])
+    focal = network.packet.focal_of(longer)
+    with torch.inference_mode():
+        return network.fit_boxes(whole, details, focal, torch.full((len(rgb),), thickness))
+
+
+def _columns(network: CardPose, boxes: BoxFit) -> tuple[torch.Tensor, ...]:
+    """Return the fields of a `View`, of one batch."""
+    keypoints = (network.packet.keypoints(pose) for pose in (boxes.corner_pose, boxes.pose))
+    return (
+        *(boxes.points, boxes.visibility, boxes.peaks, boxes.weight),
+        *(*boxes.corner_pose, boxes.names, *keypoints),
+    )

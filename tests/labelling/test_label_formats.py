@@ -20,7 +20,15 @@ from cardpose.dataset.annotations import read_annotations, write_annotations
 from cardpose.dataset.extraction import extract_frames
 from cardpose.dataset.recordings import read_recordings
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
-from cardpose.labelling import label_import, label_studio, task_export
+from cardpose.labelling import (
+    label_import,
+    studio_format,
+    task_export,
+    untouched,
+)
+from cardpose.labelling import (
+    tasks as label_tasks,
+)
 from cardpose.labelling.proposals import Proposals, write_proposals
 from cardpose.pictures.drawing import BACK, FACE
 
@@ -240,7 +248,7 @@ def test_csv_says_which_rows_are_labels(one_label, exported):
 
 
 def test_the_configuration_has_the_eight_corners_on_keys_1_to_8():
-    view = ElementTree.fromstring(label_studio.configuration())
+    view = ElementTree.fromstring(studio_format.configuration())
     labels = view.findall("KeyPointLabels/Label")
     assert [each.get("value") for each in labels] == list(KEYPOINTS)
     assert [each.get("hotkey") for each in labels] == list("12345678")
@@ -252,7 +260,7 @@ def test_colours_are_of_the_family_that_drawing_has():
     def hue(red, green, blue):
         return cv2.cvtColor(np.array([[[blue, green, red]]], np.uint8), cv2.COLOR_BGR2HSV)[0, 0, 0]
 
-    for name, colour in label_studio.COLOURS.items():
+    for name, colour in studio_format.COLOURS.items():
         of_drawing = BACK if name.endswith("back") else FACE
         rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         assert abs(int(hue(*rgb)) - int(hue(*of_drawing[::-1]))) < 30  # of 180
@@ -358,7 +366,7 @@ def test_next_takes_the_frames_of_next_csv_in_its_order(mine, exported, label, c
                               " label\n")  # fmt: skip
     (mine / "labelling" / "next.csv").write_text("frame\nthere_frame_7\n")
     with complains("next.csv: there_frame_7: not in"):
-        task_export.choose_frames(mine, next_only=True)
+        label_tasks.choose_tasks(mine, next_only=True)
 
 
 def test_what_a_label_leaves_open_is_proposed(mine, exported, proposals):
@@ -501,14 +509,14 @@ def test_an_annotation_that_nobody_has_submitted_is_no_label(mine, exported, tak
     before = (mine / "annotations.csv").exists()
     status, said = taken(tasks)
     assert (status, said.count("\n")) == (1, 1)
-    assert f"holds no label: 5 {label_import.UNTOUCHED}" in said
+    assert f"holds no label: 5 {untouched.UNTOUCHED}" in said
     assert (mine / "annotations.csv").exists() == before
     # Submitted, submitted again, moved: labels.
     tasks[0]["annotations"][0]["lead_time"] = 3.5
     tasks[1]["annotations"][0]["last_action"] = "submitted"
     mark(tasks)["value"]["x"] += 0.01
     status, said = taken(tasks)
-    assert said.splitlines()[:2] == ["3 labels: 3 added", f"left out: 2 {label_import.UNTOUCHED}"]
+    assert said.splitlines()[:2] == ["3 labels: 3 added", f"left out: 2 {untouched.UNTOUCHED}"]
     assert read_annotations(mine / "annotations.csv")[0] == [FRAMES[0], FRAMES[1], FRAMES[4]]
     assert taken(tasks, "--accept-proposals")[1].startswith("5 labels: 2 added, 3 the same")
 
@@ -651,11 +659,9 @@ def test_annotations_whose_v_are_all_0_are_no_labels(mine, exported, taken):
     found["annotations"][0]["image_id"] = 4
     assert "left out: 1 without an annotation" in taken(found)[1]
     del found["annotations"][:3]
-    assert (
-        f"2 {label_import.UNTOUCHED}" not in taken(found)[1]
-    )  # they are in annotations.csv by now
+    assert f"2 {untouched.UNTOUCHED}" not in taken(found)[1]  # they are in annotations.csv by now
     (mine / "annotations.csv").unlink()
-    assert f"2 {label_import.UNTOUCHED}" in taken(found)[1]
+    assert f"2 {untouched.UNTOUCHED}" in taken(found)[1]
 
 
 def test_a_frame_without_a_corner_to_be_seen_goes_out_without_an_annotation(
@@ -669,7 +675,7 @@ def test_a_frame_without_a_corner_to_be_seen_goes_out_without_an_annotation(
     )
     found = exported("coco")
     assert [one["image_id"] for one in found["annotations"]] == [1, 2, 4, 5]
-    assert f"4 {label_import.UNTOUCHED}" in taken(found)[1]
+    assert f"4 {untouched.UNTOUCHED}" in taken(found)[1]
 
 
 # Proposals that come back as they went out
@@ -738,7 +744,7 @@ def test_proposals_that_come_back_untouched_are_no_labels(
     TOOLS[tool](found)
     status, said = taken(found)
     assert (status, said.count("\n")) == (1, 1)
-    assert f"holds no label: 5 {label_import.UNTOUCHED}" in said
+    assert f"holds no label: 5 {untouched.UNTOUCHED}" in said
     assert path.read_bytes() == before
     # One corner is moved, one hidden, one shown: somebody has looked at these three.
     moved = found["annotations"][0]["keypoints"]
@@ -747,7 +753,7 @@ def test_proposals_that_come_back_untouched_are_no_labels(
     shown = found["annotations"][3]["keypoints"]
     shown[3 * 5 : 3 * 6] = [*shown[3 * 4 : 3 * 4 + 2], 2]
     status, said = taken(found)
-    assert said.splitlines()[:2] == ["3 labels: 3 added", f"left out: 2 {label_import.UNTOUCHED}"]
+    assert said.splitlines()[:2] == ["3 labels: 3 added", f"left out: 2 {untouched.UNTOUCHED}"]
     assert read_annotations(path)[0][1:] == [FRAMES[0], FRAMES[1], FRAMES[3]]
     # Whoever wants the rest says so.
     status, said = taken(found, "--accept-proposals")
@@ -765,7 +771,7 @@ def test_a_file_whose_proposals_were_accepted_before_is_taken_whole(
     write_annotations(path, FRAMES[2:3], proposals.points[2:3], proposals.visible[2:3])
     said = taken(found)[1].splitlines()
     assert said[0] == "5 labels: 4 added, 1 the same as before"
-    assert said[1] == f"4 {label_import.ACCEPTED}"
+    assert said[1] == f"4 {untouched.ACCEPTED}"
     assert read_annotations(path)[0] == [FRAMES[2], *FRAMES[:2], *FRAMES[3:]]
 
 
@@ -782,7 +788,7 @@ def test_what_was_exported_before_the_proposals_changed_is_known_by_its_mark(
     found = from_cvat(exported("coco"))
     path = mine / "labelling" / "proposals.csv"
     write_proposals(path, proposals._replace(points=proposals.points + 0.01))
-    assert f"5 {label_import.UNTOUCHED}" in taken(found)[1]
+    assert f"5 {untouched.UNTOUCHED}" in taken(found)[1]
     found["annotations"][2]["keypoints"][0] += 1
     assert taken(found)[1].startswith("1 labels: 1 added")
 
@@ -793,7 +799,7 @@ def test_a_proposal_does_not_replace_a_label(mine, exported, taken, proposals):
     write_annotations(path, FRAMES, proposals.points + 0.01, proposals.visible)
     before = path.read_bytes()
     status, said = taken(found, "--overwrite")
-    assert (status, f"5 {label_import.UNTOUCHED}" in said) == (1, True)
+    assert (status, f"5 {untouched.UNTOUCHED}" in said) == (1, True)
     assert path.read_bytes() == before
 
 
@@ -809,7 +815,7 @@ def test_proposals_that_fill_up_a_label_are_none(keeps, mine, exported, taken, p
     if not keeps:
         del found["annotations"][0]["proposed"]
     status, said = taken(found)
-    assert (status, f"1 {label_import.UNTOUCHED}" in said) == (1, True)
+    assert (status, f"1 {untouched.UNTOUCHED}" in said) == (1, True)
     assert path.read_bytes() == before
     found["annotations"][0]["keypoints"][3 * 5] += 1  # one of the open corners
     assert taken(found)[1].startswith("1 labels: 1 completed")
@@ -839,7 +845,7 @@ def test_a_csv_file_that_does_not_say_what_was_looked_at_is_compared(
         table["annotated"] = 1
     table.loc[2, "upper_left_back_x"] += 0.002
     said = taken(table.to_csv())[1]
-    left = f"left out: 4 {label_import.UNTOUCHED}"
+    left = f"left out: 4 {untouched.UNTOUCHED}"
     assert (said.splitlines()[1] == left) == dropped
     frames = read_annotations(mine / "annotations.csv")[0]
     assert frames == (FRAMES[2:3] if dropped else FRAMES)
@@ -932,7 +938,7 @@ def test_a_csv_file_of_strange_frames_or_places_is_refused(exported, taken):
 @pytest.mark.parametrize("kind", ["label-studio", "coco"])
 def test_whatever_is_wrong_with_a_file_is_said_in_one_line(kind, mine, exported):
     """Hundreds of files, in each of which something is lost or something else."""
-    index, rng = task_export.sampled_frames_index(mine), random.Random(kind)
+    index, rng = label_tasks.sampled_frames_index(mine), random.Random(kind)
     whole = BACK_AGAIN[kind](exported(kind))
     other = [None, -1, 0, 1e300, True, "x", "", [], {}, [[]], {"id": 1}, "phone_frame_0"]
     refused = []

@@ -27,7 +27,7 @@ from cardpose.dataset.annotations import read_annotations
 from cardpose.dataset.extraction import extract_frames
 from cardpose.dataset.recordings import read_recordings
 from cardpose.geometry.keypoints import KEYPOINTS
-from cardpose.labelling import label_studio, studio_server
+from cardpose.labelling import studio_format, studio_server
 from cardpose.labelling.proposals import Proposals, write_proposals
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
@@ -215,7 +215,7 @@ def test_somebody_labels_in_the_browser(studio, page, folder, proposed, tmp_path
     shot = task.screenshot(tmp_path / "proposals.png").astype(int)
     for k in np.flatnonzero(visible):
         x, y = task.at(points[k]).astype(int)
-        colour = [int(label_studio.COLOURS[KEYPOINTS[k]][i : i + 2], 16) for i in (5, 3, 1)]
+        colour = [int(studio_format.COLOURS[KEYPOINTS[k]][i : i + 2], 16) for i in (5, 3, 1)]
         near = abs(shot[y - 4 : y + 5, x - 4 : x + 5] - colour).max(axis=2)
         assert near.min() < 60, KEYPOINTS[k]
     # One of them is dragged, and only that one moves.

@@ -9,16 +9,27 @@ import threading
 import time
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from cardpose.common.errors import InputError, one_line
-from cardpose.labelling import addresses, studio_client, studio_server
+from cardpose.labelling import studio_address, studio_client, studio_server
 from cardpose.labelling.label_import import read_labels_json
 from cardpose.labelling.studio_client import Limits
+from cardpose.labelling.tasks import Tasks
 
 PROJECT = {"id": 7, "title": "cardpose mine"}
 PROJECTS = {"count": 1, "next": None, "previous": None, "results": [PROJECT]}
 TASKS = [{"id": 1, "data": {"frame": "a_frame_0"}, "annotations": [], "drafts": []}]
+NO_TASKS = Tasks(
+    frames=[],
+    files=[],
+    sizes=np.zeros((0, 2), int),
+    points=np.zeros((0, 8, 2)),
+    visible=np.zeros((0, 8), bool),
+    mask=np.zeros((0, 8), bool),
+    confidence=np.zeros((0, 8)),
+)
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -269,7 +280,7 @@ def test_odd_tasks_are_one_line(tasks, words, serve, dataset):
 def test_an_odd_answer_to_a_new_project_is_one_line(made, serve, dataset):
     server = serve(lambda head: reply(made if head.startswith(b"POST") else {"results": []}))
     with complaint(f"{server.address}/api/projects: "):
-        studio_server.fill_studio(dataset, None, server.address)
+        studio_server.fill_studio(dataset, NO_TASKS, server.address)
 
 
 def mark(**changes):
@@ -316,7 +327,7 @@ def test_a_new_project_is_not_sent_on(serve, dataset):
     away = reply(b"", "307 Away", f"Location: {other.address}/")
     server = serve(lambda head: away if head.startswith(b"POST") else reply({"results": []}))
     with complaint("answers 307"):
-        studio_server.fill_studio(dataset, None, server.address)
+        studio_server.fill_studio(dataset, NO_TASKS, server.address)
     assert other.heads == []
 
 
@@ -457,7 +468,7 @@ def test_the_sign_of_life_is_waited_for_without_token_or_redirects(serve, datase
         ]
     )
     server = serve(lambda head: next(answers))
-    studio_server._wait(Ended(9), server.address, dataset)
+    studio_server.wait_until_healthy(Ended(9).poll, server.address, dataset)
     assert len(server.heads) == 4
     assert all(head.startswith(b"GET /health ") for head in server.heads)
     assert not any(b"Authorization" in head for head in server.heads)
@@ -469,7 +480,7 @@ def test_a_sign_of_life_without_end_is_none(serve, dataset, monkeypatch):
     monkeypatch.setattr(studio_server, "_HEALTH", Limits(seconds=60, size=2**16))
     server = serve(lambda head: endless(HEAD + b"\r\n", b" " * 65536))
     with complaint("Label Studio does not start"):
-        studio_server._wait(Ended(2), server.address, dataset)
+        studio_server.wait_until_healthy(Ended(2).poll, server.address, dataset)
     assert len(server.heads) == 2
 
 
@@ -490,8 +501,8 @@ ADDRESSES = {
 @pytest.mark.parametrize("text", ADDRESSES)
 def test_an_address_may_be_typed_in_several_ways(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert addresses.is_address(text)
-    assert addresses.normalised(text) == ADDRESSES[text]
+    assert studio_address.is_address(text)
+    assert studio_address.normalised(text) == ADDRESSES[text]
 
 
 @pytest.mark.parametrize(
@@ -522,8 +533,8 @@ def test_an_address_may_be_typed_in_several_ways(text, tmp_path, monkeypatch):
     ],
 )
 def test_a_wrong_address_is_one_line(text, words, dataset):
-    assert addresses.is_address(text)
-    with complaint(words, addresses.EXAMPLE) as caught:
+    assert studio_address.is_address(text)
+    with complaint(words, studio_address.EXAMPLE) as caught:
         studio_server.export_studio(dataset, text)
     assert "ss-word" not in str(caught.value)
 
@@ -538,8 +549,8 @@ def test_a_file_that_is_there_is_no_address(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "labels:12").touch()
     for text in ("labels:12", "labels.json", "data/a:12", r"C:\labels.json", "C:/a", "a b:1"):
-        assert not addresses.is_address(text)
-    assert addresses.is_address("labels:13")
+        assert not studio_address.is_address(text)
+    assert studio_address.is_address("labels:13")
 
 
 @pytest.mark.parametrize(

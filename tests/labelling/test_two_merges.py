@@ -10,7 +10,7 @@ from outputs import WRITTEN, another_writer
 from cardpose.common.errors import InputError
 from cardpose.dataset.annotations import read_annotations
 from cardpose.labelling import merge
-from cardpose.labelling.label_import import Labels
+from cardpose.labelling.labels import Labels, plain_origin
 from cardpose.labelling.merge import merge_labels
 
 PAIRS, FRAMES = 20, 25
@@ -19,7 +19,8 @@ PAIRS, FRAMES = 20, 25
 def labels_of(name):
     n = FRAMES
     frames = [f"{name}_frame_{i}" for i in range(n)]
-    return Labels(frames, np.full((n, 8, 2), 0.5), np.ones((n, 8), bool), np.ones((n, 8), bool), {})
+    points, filled = np.full((n, 8, 2), 0.5), np.ones((n, 8), bool)
+    return Labels(frames, points, filled, filled, plain_origin(points, False), {})
 
 
 def merge_all(paths, name, barrier):

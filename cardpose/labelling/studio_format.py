@@ -1,26 +1,31 @@
 """Label Studio's labelling configuration, tasks and labels.
 
-Places are in percent of the picture's width and height, and continuous: 0 is its outer edge, so
-what is a fraction here, times 100, is a percentage there.
+Places are in percent of the picture's width and height, and continuous: 0 is its outer edge. A
+percentage is 100 times the fraction that this project uses.
 
-A visible keypoint has a mark, a hidden one has none. Proposals are predictions: they become labels
-by being submitted. Of a task with several submitted annotations the latest counts; skipped tasks
-and drafts are no labels. An annotation that Label Studio made from a prediction, and that nobody
-has submitted, is a label only if it differs from the proposal.
+A visible keypoint has a mark, a hidden one has none. Proposals are predictions in Label Studio and
+become labels when they are submitted. If a task has several submitted annotations, the latest
+counts. Skipped tasks and drafts are no labels. An annotation that Label Studio made from a
+prediction, and that nobody has submitted, is a label only if it differs from the proposal.
 """
 
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.etree import ElementTree
 
 import numpy as np
+from jaxtyping import Float
 
 from cardpose.common.errors import InputError, short_repr
 from cardpose.common.json_files import is_number
 from cardpose.geometry.keypoints import KEYPOINTS
-from cardpose.labelling.untouched import as_labels
+from cardpose.labelling.labels import Labels, plain_origin
+from cardpose.labelling.tasks import Tasks
 
-# Greens for the back and yellows for the face, as drawing.py has them, but each one's own.
+# Greens for the back and yellows for the face, as in drawing.py, but one for each corner.
 COLOURS = {
     "upper_left_face": "#ffbe00",
     "upper_right_face": "#ff6a00",
@@ -32,11 +37,11 @@ COLOURS = {
     "lower_right_back": "#0f7d32",
 }
 _MARKS, _PICTURE = "corner", "picture"
-_WIDTH = 0.5  # of a mark, in percent of the picture's width: small enough to see what it is put on
+_WIDTH = 0.5  # of a mark, in percent of the picture's width: small enough not to hide the corner
 
 
-def configuration():
-    """The labelling configuration, as XML; keys 1 to 8 choose the keypoints, in their order."""
+def configuration() -> str:
+    """Return the labelling configuration as XML. Keys 1 to 8 choose the keypoints in order."""
     view = ElementTree.Element("View")
     ElementTree.SubElement(
         view,
@@ -63,28 +68,36 @@ def configuration():
     return ElementTree.tostring(view, encoding="unicode") + "\n"
 
 
-def studio_tasks(sheet, root):
-    """Tasks for Label Studio, a list of dicts, of an `task_export.Sheet`.
+def served_folder(dataset: str | Path) -> str:
+    """Return the folder of a data set's frames, relative to the folder that Label Studio serves.
+
+    Label Studio serves the folder that the data set lies in.
+    """
+    return f"{Path(dataset).resolve().name}/labelling/frames"
+
+
+def studio_tasks(tasks: Tasks, root: str) -> list[dict[str, Any]]:
+    """Convert tasks to Label Studio's.
 
     Args:
-        root: where the pictures lie, relative to the folder that Label Studio serves
+        root: folder of the pictures, relative to the folder that Label Studio serves
             (LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT).
     """
     result = []
-    for row, (frame, file) in enumerate(zip(sheet.frames, sheet.files, strict=True)):
+    for row, (frame, file) in enumerate(zip(tasks.frames, tasks.files, strict=True)):
         image = f"/data/local-files/?d={quote(f'{root}/{file}')}"
-        task = {"data": {"image": image, "frame": frame}}
-        if not np.isnan(sheet.confidence[row]).all():
-            task["predictions"] = [_prediction(sheet, row)]
+        task: dict[str, Any] = {"data": {"image": image, "frame": frame}}
+        if not np.isnan(tasks.confidence[row]).all():
+            task["predictions"] = [_prediction(tasks, row)]
         result.append(task)
     return result
 
 
-def _prediction(sheet, row):
-    width, height = sheet.sizes[row].tolist()
+def _prediction(tasks: Tasks, row: int) -> dict[str, Any]:
+    width, height = tasks.sizes[row].tolist()
     marks = []
-    for k in np.flatnonzero(sheet.visible[row]):
-        x, y = (100 * sheet.points[row, k]).round(6).tolist()
+    for k in np.flatnonzero(tasks.visible[row]):
+        x, y = (100 * tasks.points[row, k]).round(6).tolist()
         marks.append(
             {
                 "id": KEYPOINTS[k],
@@ -95,44 +108,45 @@ def _prediction(sheet, row):
                 "original_height": height,
                 "image_rotation": 0,
                 "value": {"x": x, "y": y, "width": _WIDTH, "keypointlabels": [KEYPOINTS[k]]},
-                "score": round(float(sheet.confidence[row, k]), 4),
+                "score": round(float(tasks.confidence[row, k]), 4),
             }
         )
     return {
-        "model_version": "annotations.csv" if sheet.labelled[row] else "cardpose",
-        "score": round(float(np.nanmean(sheet.confidence[row])), 4),
+        "model_version": "annotations.csv" if tasks.labelled[row] else "cardpose",
+        "score": round(float(np.nanmean(tasks.confidence[row])), 4),
         "result": marks,
     }
 
 
-def studio_labels(path, found, frame_of):
-    """The labels in what Label Studio exports as JSON, a list of tasks.
+def studio_labels(
+    path: object, content: list, frame_of: Callable[[str, list | None], str]
+) -> Labels:
+    """Read the labels in what Label Studio exports as JSON, a list of tasks.
 
     Args:
         path: what messages call it.
-        frame_of: is called with a picture's name and (width, height) or None, gives its frame's
-            name.
-
-    Returns:
-        what `label_import.Labels` holds: frames, points, visible, mask, left_out, notes, returned.
+        frame_of: is called with a picture's name, and its [width, height] or None; returns its
+            frame's name.
 
     Raises:
-        InputError: it is no such list, or a mark is wrong.
+        InputError: it is not such a list, or a mark is wrong.
     """
-    submitted, left_out = {}, Counter()
-    for number, task in enumerate(found, 1):
+    submitted: dict[str, list[dict]] = {}
+    left_out: Counter[str] = Counter()
+    for number, task in enumerate(content, 1):
         name = task.get("id", number) if isinstance(task, dict) else number
         where = f"{path}: task {short_repr(name)}"
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise InputError(
                 f"{where}: should be as Label Studio exports it as JSON (not JSON-MIN)"
             )
-        frame = frame_of(_picture(where, task["data"]), None)
-        count, why = _submitted(where, task)
-        if count:
-            submitted.setdefault(frame, []).extend(count)
+        frame = frame_of(_picture_name(where, task["data"]), None)
+        annotations = _annotations(where, task)
+        counting = [each for each in annotations if not each.get("was_cancelled")]
+        if counting:
+            submitted.setdefault(frame, []).extend(counting)
         else:
-            left_out[why] += 1
+            left_out["skipped" if annotations else "not submitted"] += 1
     latest = {frame: max(annotations, key=_rank) for frame, annotations in submitted.items()}
     rows = [
         _marks(f"{path}: {frame}", annotation["result"], frame, frame_of)
@@ -140,15 +154,15 @@ def studio_labels(path, found, frame_of):
     ]
     points = np.array(rows, float).reshape(-1, 8, 2)
     visible = ~np.isnan(points[..., 0])
+    origin = plain_origin(points, [not _is_submitted(each) for each in latest.values()])
     several = sum(len(annotations) > 1 for annotations in submitted.values())
     notes = (f"{several} labelled several times: the latest counts",) if several else ()
-    returned = as_labels(points, [_by_no_person(each) for each in latest.values()])
-    frames, mask = list(latest), np.ones_like(visible)
-    return frames, points, visible, mask, dict(left_out), notes, returned
+    mask = np.ones_like(visible)
+    return Labels(list(latest), points, visible, mask, origin, dict(left_out), notes)
 
 
-def _picture(where, data):
-    """The name of a task's frame, or the path of its picture."""
+def _picture_name(where: str, data: dict[str, Any]) -> str:
+    """Return the name of a task's frame, or the path of its picture."""
     if isinstance(data.get("frame"), str):
         return data["frame"]
     if not isinstance(data.get("image"), str):
@@ -163,48 +177,43 @@ def _picture(where, data):
     return served[0] if served else unquote(address.path)
 
 
-def _submitted(where, task):
-    """A task's annotations that count, and why there are none."""
+def _annotations(where: str, task: dict[str, Any]) -> list[dict]:
     annotations = task.get("annotations", [])
     if not isinstance(annotations, list) or not all(
         isinstance(each, dict) and isinstance(each.get("result"), list) for each in annotations
     ):
         raise InputError(f"{where}: annotations should be a list of objects that have a `result`")
-    submitted = [each for each in annotations if not each.get("was_cancelled")]
-    return submitted, "skipped" if annotations else "not submitted"
+    return annotations
 
 
-def _by_no_person(annotation):
-    """Whether an annotation was made from a prediction and shows no sign that it was submitted.
+def _is_submitted(annotation: dict[str, Any]) -> bool:
+    """Whether a person has submitted an annotation.
 
-    "Create Annotations From Predictions" does so for all tasks at once. Who submits in the browser
-    leaves the time that it took.
+    "Create Annotations From Predictions" makes annotations of all tasks at once. When a person
+    submits in the browser, Label Studio notes the time that it took (`lead_time`).
     """
     action = annotation.get("last_action")
     if isinstance(action, str) and action:
-        return action in ("prediction", "propagated_annotation", "imported")
-    made = annotation.get("parent_prediction") is not None
-    return made and annotation.get("lead_time") is None
+        return action not in ("prediction", "propagated_annotation", "imported")
+    from_prediction = annotation.get("parent_prediction") is not None
+    return not from_prediction or annotation.get("lead_time") is not None
 
 
-def _rank(annotation):
-    """Sort annotations by when they were submitted, after those that nobody has submitted; times
-    are all in UTC."""
-    return not _by_no_person(annotation), *_age(annotation)
-
-
-def _age(annotation):
+def _rank(annotation: dict[str, Any]) -> tuple[bool, str, int]:
+    """Return a key that sorts annotations: submitted ones last, then by time. All times are UTC."""
     when = annotation.get("updated_at") or annotation.get("created_at") or ""
     number = annotation.get("id")
-    return str(when), number if isinstance(number, int) else 0
+    return _is_submitted(annotation), str(when), number if isinstance(number, int) else 0
 
 
-def _marks(where, result, frame, frame_of):
-    """(8, 2) fractions of the picture, NaN where there is no mark."""
+def _marks(
+    where: str, result: list, frame: str, frame_of: Callable[[str, list | None], str]
+) -> Float[np.ndarray, "8 2"]:
+    """Return the marks as fractions of the picture, NaN where there is none."""
     marks = np.full((8, 2), np.nan)
     for region in result:
         if not isinstance(region, dict) or region.get("type") != "keypointlabels":
-            continue  # something else, like a choice or a relation, that somebody added
+            continue  # for example a choice or a relation that somebody added
         value = region.get("value")
         value = value if isinstance(value, dict) else {}
         names = value.get("keypointlabels")
@@ -223,8 +232,8 @@ def _marks(where, result, frame, frame_of):
             raise InputError(f"{where}: {names[0]}: was marked in a turned picture: turn it back")
         if not np.isnan(marks[k, 0]):
             raise InputError(f"{where}: {names[0]}: should be marked once (got two marks)")
-        size = [region.get("original_width"), region.get("original_height")]
-        if all(map(is_number, size)) and min(size) > 0:
-            frame_of(frame, size)
+        size: list[Any] = [region.get("original_width"), region.get("original_height")]
+        if all(is_number(side) and side > 0 for side in size):
+            frame_of(frame, size)  # checks the size
         marks[k] = np.array(place) / 100
     return marks

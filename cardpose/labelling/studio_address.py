@@ -11,10 +11,10 @@ from cardpose.common.errors import InputError, one_line, short_repr
 EXAMPLE = "http://127.0.0.1:8080"
 
 
-def is_address(text):
-    """Whether what a user typed is an address, and not the name of a file.
+def is_address(text: str) -> bool:
+    """Whether a text that a user typed is an address, not the name of a file.
 
-    Text such as localhost:8080 is an address if no such file exists.
+    A text like localhost:8080 is an address if there is no such file.
     """
     if re.match(r"\s*(https?:|[a-z][a-z0-9+.-]+://)", text, re.IGNORECASE):
         return True
@@ -26,14 +26,14 @@ def is_address(text):
     return bool(host) and not Path(text).exists()
 
 
-def normalised(text):
-    """Return an address that a user typed in its normal form, without a slash at its end.
+def normalised(text: str) -> str:
+    """Return the normal form of an address that a user typed, without a slash at its end.
 
     Raises:
-        InputError: it is no address of a Label Studio.
+        InputError: it cannot be the address of a Label Studio.
     """
 
-    def wrong(why):
+    def wrong(why: str) -> InputError:
         hidden = re.sub(r"^(\w+://)?.*@", r"\1...@", text, flags=re.DOTALL)  # may be a password
         return InputError(f"{short_repr(hidden)}: {why}; an address is like {EXAMPLE}")
 
@@ -57,6 +57,7 @@ def normalised(text):
     if parts.query or parts.fragment:
         raise wrong("should end after the port or the path")
     try:
-        return requests.Request("GET", whole).prepare().url.rstrip("/")
+        url = requests.Request("GET", whole).prepare().url or ""
     except (requests.RequestException, ValueError):
         raise wrong("is no valid address") from None
+    return url.rstrip("/")
