@@ -177,10 +177,10 @@ def _export(chosen: argparse.Namespace) -> None:
         print("write 1 into the column `annotated` of each row that you have looked at")
 
 
-def _is_configuration(path: Path) -> bool:
+def _is_configuration(path: str | Path) -> bool:
     from cardpose.labelling.studio_format import configuration
 
-    return path.read_bytes() == configuration().encode()
+    return Path(path).read_bytes() == configuration().encode()
 
 
 def _studio(chosen: argparse.Namespace) -> None:

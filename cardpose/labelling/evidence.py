@@ -14,6 +14,7 @@ Places are in pixels of a picture whose longer side has UNIT[0] pixels and whose
 UNIT / 2.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -103,10 +104,10 @@ class Evidence(NamedTuple):
 def weigh(
     view: View,
     sizes: Num[np.ndarray, "n 2"],
-    image_size: tuple[int, int] | list[int],
+    image_size: Sequence[int],
     thickness: float,
     focal: float,
-    card: tuple[float, float, float] | list[float],
+    card: Sequence[float],
 ) -> Evidence:
     """Combine what the network sees in the frames of a recording with the boxes that fit it.
 
@@ -162,7 +163,7 @@ def _recording_box(
     corner_box: Float[np.ndarray, "n 8 2"],
     thickness: float,
     focal: float,
-    card: tuple[float, float, float] | list[float],
+    card: Sequence[float],
 ) -> Float[np.ndarray, "n 8 2"]:
     """Return the keypoints of the box that fits all frames.
 

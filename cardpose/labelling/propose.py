@@ -4,7 +4,7 @@ Three steps per recording: `view_recording` runs the network over its frames, `w
 it sees with boxes fitted to it, and `write_proposals` writes the result.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ def start_labelling(
     model: Path,
     step: int,
     focal: float,
-    card: tuple[float, float, float],
+    card: Sequence[float],
 ) -> tuple[Proposals, int]:
     """Extract a data set's frames and propose where their corners are.
 
@@ -90,10 +90,10 @@ def propose_recording(
     network: CardPose,
     folder: Path,
     rows: pd.DataFrame,
-    image_size: tuple[int, int] | list[int],
+    image_size: Sequence[int],
     thickness: float,
     focal: float,
-    card: tuple[float, float, float],
+    card: Sequence[float],
     progress: Callable[[int], object],
 ) -> Proposals:
     """Propose where the corners are in the frames of one recording.
