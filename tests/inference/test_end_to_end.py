@@ -1,11 +1,12 @@
-"""Pictures of any size in, everything out in their own pixels."""
+"""Pictures of any size in, keypoints out in their pixels."""
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from support import ABOUT
+from support import ABOUT, seen
 
+from cardpose.geometry.heatmaps import encode
 from cardpose.inference.end_to_end import EndToEnd
 from cardpose.inference.resize import resize
 from cardpose.network.model import CardPose, network_shape
@@ -35,15 +36,20 @@ def test_pictures_are_fitted_as_opencv_fits_them(size, times):
     assert (found == found.round()).all()
 
 
-@pytest.fixture
-def network():
+def steady_network(image_size=(64, 48)):
+    """An untrained network to which all keypoints are visible, and whose closer moves none."""
     torch.manual_seed(0)
-    network = CardPose(**network_shape(ABOUT)).eval()
+    network = CardPose(**network_shape({**ABOUT, "image_size": image_size})).eval()
     for last in (network.closer.move, network.head.visible[-1]):
         torch.nn.init.zeros_(last.weight)
         torch.nn.init.zeros_(last.bias)
     torch.nn.init.ones_(network.head.visible[-1].bias)
     return network
+
+
+@pytest.fixture
+def network():
+    return steady_network()
 
 
 class Spots(torch.nn.Module):
@@ -74,7 +80,7 @@ def count(network, pictures, about=ABOUT, way="both"):
         ((128, 50), (2, 2), (0, 11)),  # 64 x 25; 23 rows are left over
     ],
 )
-def test_places_are_told_in_the_pixels_of_the_picture(network, size, scale, margin):
+def test_keypoints_are_in_pixels_of_the_picture(network, size, scale, margin):
     network.heatmaps = Spots([1.0] * 8)
     found = count(network, textured(*size)[None]).keypoints[0].numpy()
     # The middle of heatmap pixel (column, row) at stride 4.
@@ -89,19 +95,46 @@ def test_places_are_told_in_the_pixels_of_the_picture(network, size, scale, marg
 @pytest.mark.parametrize(("size", "focal"), [((64, 48), 64), ((192, 108), 64), ((48, 64), 48)])
 def test_the_focal_length_is_a_share_of_the_longer_side(network, monkeypatch, size, focal):
     """Of the network's picture's 64 x 48 pixels, one that stands on end is 48 high."""
-    told = []
+    given = []
     predict = network.predict
-    monkeypatch.setattr(network, "predict", lambda *args: told.append(args[2]) or predict(*args))
+    monkeypatch.setattr(network, "predict", lambda *args: given.append(args[2]) or predict(*args))
     count(network, np.stack([textured(*size)] * 2))
-    assert told[0].tolist() == pytest.approx([1.06 * focal] * 2)
+    assert given[0].tolist() == pytest.approx([1.06 * focal] * 2)
+
+
+class FixedHeatmaps(torch.nn.Module):
+    """The same heatmaps for all pictures."""
+
+    def __init__(self, points):
+        super().__init__()
+        self.heatmaps = encode(points, torch.ones(1, 8, dtype=torch.bool), (120, 160), 4, 1.5)
+
+    def forward(self, x):
+        return self.heatmaps
+
+
+def test_a_packet_has_the_same_count_in_landscape_and_in_portrait():
+    """One camera: its focal length in pixels and the packet's size are the same in both frames."""
+    network = steady_network((640, 480))
+    points = torch.from_numpy(seen([-100.0], 9.0)[0])
+    counts = []
+    for width, height in ((640, 480), (480, 640)):
+        middle = torch.tensor([320.0, 240.0])
+        # The portrait frame is fitted into 360 x 480 pixels of the network's picture.
+        network.heatmaps = FixedHeatmaps(middle + (480 / height) * (points - middle))
+        found = count(network, np.zeros((1, height, width, 3), np.uint8), way="both")
+        expected = points - middle + torch.tensor([width / 2, height / 2])
+        assert torch.allclose(found.keypoints, expected.float(), atol=0.05)
+        counts.append(float(found.cards))
+    assert counts[0] == pytest.approx(counts[1], abs=0.05)
 
 
 def test_a_batch_is_counted_as_its_pictures_are(network):
     pictures = np.stack([textured(90, 70, seed) for seed in range(3)])
-    together = count(network, pictures)
+    batch = count(network, pictures)
     for i in range(3):
         alone = count(network, pictures[i : i + 1])
-        for one, all_of_them in zip(alone, together, strict=True):
+        for one, all_of_them in zip(alone, batch, strict=True):
             assert torch.allclose(one[0], all_of_them[i], atol=1e-4, equal_nan=True)
 
 

@@ -28,8 +28,8 @@ def network_file(tmp_path):
     torch.manual_seed(0)
     network = CardPose(**network_shape(ABOUT))
     torch.nn.init.ones_(network.heatmaps.bias)
-    about = {**ABOUT, "margins": {"picture": 1.0, "keypoints": 2.0, "both": 3.0}}
-    save_network(tmp_path / "network.safetensors", network.state_dict(), about)
+    metadata = {**ABOUT, "margins": {"picture": 1.0, "keypoints": 2.0, "both": 3.0}}
+    save_network(tmp_path / "network.safetensors", network.state_dict(), metadata)
     return tmp_path / "network.safetensors"
 
 
@@ -42,7 +42,7 @@ def picture(height=48, width=64, bgr=(50, 60, 70), bright=(20, 10)):
 # What comes out
 
 
-def test_a_result_has_all_that_the_network_says(stand_in):
+def test_a_result_has_all_outputs_of_the_network(stand_in):
     result = load(stand_in).predict(picture())
     # 70 / 10, and a little for the bright pixel; 1 below and 2 above.
     assert result.cards == pytest.approx(7.0, abs=0.01)
@@ -62,7 +62,7 @@ def test_no_packet_is_below_half_confidence(stand_in, grey, there):
     assert load(stand_in).predict(np.full((48, 64, 3), grey, np.uint8)).packet is there
 
 
-def test_pictures_are_bgr_unless_said_otherwise(stand_in):
+def test_pictures_are_bgr_unless_rgb_is_true(stand_in):
     predictor = load(stand_in)
     made = picture(bgr=(50, 60, 70))
     assert predictor.predict(made).cards == pytest.approx(7, abs=0.01)
@@ -85,7 +85,7 @@ def test_a_batch_of_many_sizes_keeps_its_order(stand_in):
     assert [r.cards for r in again] == pytest.approx([r.cards for r in results[5:]])
 
 
-def test_views_of_arrays_will_do(stand_in):
+def test_pictures_may_be_views_of_arrays(stand_in):
     half = picture(96, 128, bright=(40, 20))[::2, ::2]
     predictor = load(stand_in)
     assert predictor.predict(half).keypoints[0].tolist() == [20.5, 10.5]
@@ -93,7 +93,7 @@ def test_views_of_arrays_will_do(stand_in):
     assert predictor.predict(np.rot90(half)).keypoints[0].tolist() == [10.5, 43.5]
 
 
-def test_torch_and_its_module_agree(network_file):
+def test_the_predictor_returns_what_the_end_to_end_module_returns(network_file):
     rng = np.random.default_rng(0)
     made = rng.integers(0, 256, (2, 50, 70, 3), np.uint8)
     predictor = load(network_file)
@@ -117,8 +117,9 @@ def never_run(pictures):
 
 
 def filmed(thickness, size):
-    """Results of a walk round a packet so many mm thick, in pictures of a size, each counting 12
-    cards; and a predictor that says nothing itself."""
+    """Return results of a walk round a packet, each with a count of 12 cards, and their predictor.
+
+    `thickness` is in mm, `size` that of the pictures."""
     network_size = [320, 240]
     points, visible = seen(range(-140, -40, 10), thickness)
     # From the middle of 640 x 480, with a focal length of 1.06 x the longer side.
@@ -143,12 +144,12 @@ def filmed(thickness, size):
         )
         for at, shown, *parts in rows
     ]
-    about = {"image_size": network_size, "focal": 1.06, "card": [63, 88, 0.3], "deck": 52}
-    return results, Predictor(never_run, {**about, "count": "both"})
+    metadata = {"image_size": network_size, "focal": 1.06, "card": [63, 88, 0.3], "deck": 52}
+    return results, Predictor(never_run, {**metadata, "count": "both"})
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1600, 1200), (480, 640), (1920, 1080)])
-def test_a_recording_is_counted_by_its_box_and_its_frames(size):
+def test_a_recording_s_count_is_the_mean_of_its_box_and_its_frames(size):
     results, predictor = filmed(6.0, size)
     count = predictor.count_recording(results)
     # 6 mm are 20 cards; the frames say 12.
@@ -166,11 +167,11 @@ def test_frames_without_a_packet_do_not_count():
     assert predictor.count_recording([]) is None
 
 
-def test_where_no_box_can_be_fitted_the_frames_alone_count():
+def test_a_recording_without_a_box_has_the_median_count_of_its_frames():
     results, predictor = filmed(6.0, (640, 480))
     hidden = [replace(result, visibility=np.zeros(8, np.float32)) for result in results]
     assert predictor.count_recording(hidden).cards == 12
-    # Somebody who wants to count from the picture alone wants no box.
+    # Networks exported with count.from: picture use no box.
     alone = Predictor(never_run, {**predictor.metadata, "count": "picture"})
     assert alone.count_recording(results).cards == 12
 
@@ -197,7 +198,7 @@ def test_a_recording_has_one_size(complains):
         ("photo.jpg", ["numpy array", "str"]),
     ],
 )
-def test_what_is_no_picture_is_refused(stand_in, complains, bad, words):
+def test_other_arrays_and_objects_are_refused(stand_in, complains, bad, words):
     with complains("picture should be", *words):
         load(stand_in).predict(bad)
 
@@ -213,13 +214,13 @@ def test_a_missing_file_is_named(tmp_path, complains):
 
 @pytest.mark.parametrize("name", ["a.onnx", "a.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"I am no network.\n" * 9, b"\x80\x04."])
-def test_a_file_of_another_kind_is_named(tmp_path, complains, name, content):
+def test_files_of_other_kinds_are_refused(tmp_path, complains, name, content):
     (tmp_path / name).write_bytes(content)
     with complains(f"{tmp_path / name}: should be a network that cardpose"):
         load(tmp_path / name)
 
 
-def test_networks_of_others_are_named(tmp_path, complains):
+def test_networks_of_other_projects_are_refused(tmp_path, complains):
     save_file({"weight": torch.zeros(3)}, tmp_path / "a.safetensors")
     with complains(f"{tmp_path / 'a.safetensors'}: should be a network that cardpose"):
         load(tmp_path / "a.safetensors")
@@ -253,7 +254,50 @@ def test_a_pickle_is_refused_unopened(tmp_path, complains, name, how):
     assert sign.exists()
 
 
-def test_an_onnx_file_needs_no_torch(stand_in, tmp_path):
+FORBID = """
+import sys
+
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            raise AssertionError(name + " is imported")
+
+sys.meta_path.insert(0, Forbidden())
+"""
+COUNT = """
+import cv2
+from cardpose.inference.predictor import load
+
+model, path = sys.argv[1:]
+predictor = load(model, threads=1)
+result = predictor.predict(cv2.imread(path))
+print(predictor.count_recording([result] * 3).frames)
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        ("stand_in", {"torch", "lightning", "safetensors", "pandas", "pandera", "pydantic"}),
+        ("network_file", {"lightning", "pandas", "pandera", "onnxruntime"}),
+    ],
+)
+def test_a_predictor_imports_only_what_its_file_needs(request, tmp_path, model, names):
+    """An .onnx file needs neither torch nor pandas, a .safetensors file no pandas."""
+    cv2.imwrite(str(tmp_path / "a.png"), picture())
+    script = FORBID.format(names=names) + COUNT
+    model = str(request.getfixturevalue(model))
+    done = subprocess.run(
+        [sys.executable, "-c", script, model, str(tmp_path / "a.png")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "3\n"
+
+
+def test_the_command_line_counts_with_an_onnx_file_without_torch(stand_in, tmp_path):
     """Torch cannot be imported here, and nobody tries to."""
     cv2.imwrite(str(tmp_path / "a.png"), picture())
     script = """
@@ -287,7 +331,7 @@ def test_an_onnx_file_needs_no_torch(stand_in, tmp_path):
     assert "7.0" in done.stdout.splitlines()[2]
 
 
-def test_threads_are_the_callers_choice(network_file):
+def test_the_caller_chooses_the_number_of_threads(network_file):
     before = torch.get_num_threads()
     try:
         load(network_file, threads=1)

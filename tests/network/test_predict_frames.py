@@ -1,0 +1,43 @@
+"""A network run over frames in batches."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from networks import FixedHeatmaps
+from test_refinement import landscape_and_portrait, large_network
+
+from cardpose.network.model import COUNTS
+from cardpose.network.predict import pair_loader, predict_frames
+
+
+@pytest.fixture
+def frames():
+    """A landscape and a portrait frame of 640 pixels, fitted into 640 x 480."""
+    return SimpleNamespace(
+        pictures=np.zeros((2, 480, 640, 3), np.uint8),
+        details=np.zeros((2, 960, 1280, 3), np.uint8),
+        longer=np.array([640, 480]),
+    )
+
+
+def test_a_packet_has_the_same_counts_in_landscape_and_in_portrait_frames(frames):
+    network = large_network()
+    network.heatmaps = FixedHeatmaps(landscape_and_portrait()[0])
+    found = predict_frames(network, pair_loader(frames, np.array([0, 1]), 2), {"deck": 52})
+    assert found.cards.shape == (2, len(COUNTS))
+    landscape, portrait = found.cards[:, 1:]
+    assert landscape == pytest.approx(portrait, abs=0.05)
+    landscape, portrait = found.pose.numbers[:, :7]  # in mm
+    assert landscape == pytest.approx(portrait, abs=0.02)
+
+
+def test_pairs_come_in_the_order_of_the_rows(frames):
+    frames.pictures[1], frames.details[1, ..., 2] = 1, 2
+    batches = list(pair_loader(frames, np.array([1, 0, 1]), 2))
+    assert [len(batch["pictures"]) for batch in batches] == [2, 1]
+    assert [batch["longer"].tolist() for batch in batches] == [[480, 640], [480]]
+    assert batches[0]["pictures"].shape == (2, 3, 480, 640)
+    assert batches[0]["details"].shape == (2, 3, 960, 1280)
+    assert batches[0]["pictures"].amax(dim=(1, 2, 3)).tolist() == [1, 0]
+    assert batches[0]["details"].amax(dim=(2, 3)).tolist() == [[0, 0, 2], [0, 0, 0]]
