@@ -1,4 +1,4 @@
-"""`python -m cardpose` is `cardpose`."""
+"""Run the command `cardpose` as `python -m cardpose`."""
 
 from cardpose.cli.main import main
 

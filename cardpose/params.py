@@ -1,7 +1,8 @@
-"""params.yaml: every knob of the pipeline, checked before anything runs."""
+"""Parameters of the pipeline: params.yaml, validated before a stage starts."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -11,14 +12,14 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cardpose.common.errors import InputError, one_line, short_repr
 from cardpose.common.yaml_files import read_yaml
 
 
-def _a_card(card):
-    """Refuse what is no card's width, length and thickness: exchanged, or of a whole deck."""
+def _check_card(card: list[float]) -> list[float]:
+    """Refuse sizes that no card has, such as swapped ones or the thickness of a whole deck."""
     width, length, thickness = card
     if not (20 <= width <= length and 0.05 <= thickness <= 5):
         raise PydanticCustomError(
@@ -29,25 +30,32 @@ def _a_card(card):
     return card
 
 
-# Upper bounds are far above what is of use, and below what fills a computer's memory.
-Epochs = Annotated[int, Field(ge=0, le=100_000)]
-Step = Annotated[int, Field(gt=0, le=1_000_000)]
-Width = Annotated[int, Field(ge=1, le=4096)]
-Widths = Annotated[list[Width], Field(min_length=3, max_length=7)]
-Encoder = Literal["plain", "inverted"]
-Processes = Annotated[int, Field(ge=1, le=1024)]
-Weight = Annotated[float, Field(ge=0, le=1e12)]
-Side = Annotated[int, Field(ge=32, le=4096)]
-Size = Annotated[list[Side], Field(min_length=2, max_length=2)]
-Length = Annotated[float, Field(gt=0, le=300)]
-Focal = Annotated[float, Field(ge=0.3, le=5)]
-Card = Annotated[list[Length], Field(min_length=3, max_length=3), AfterValidator(_a_card)]
-Stride = Literal[2, 4, 8]
+# Upper bounds are far above useful values, and small enough to fit into a computer's memory.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Sigma = Annotated[float, Field(ge=0.5, le=100)]
+FrameStep = Annotated[int, Field(gt=0, le=1_000_000)]
+SidePixels = Annotated[int, Field(ge=32, le=4096)]
+ImageSize = Annotated[list[SidePixels], Field(min_length=2, max_length=2)]  # width, height
+HeatmapStride = Literal[2, 4, 8]  # pixels of the picture per pixel of a heatmap
+HeatmapSigma = Annotated[float, Field(ge=0.5, le=100)]
+FocalLength = Annotated[float, Field(ge=0.3, le=5)]  # in widths of the picture
+Millimetres = Annotated[float, Field(gt=0, le=300)]
+# Width, length and thickness of a card.
+CardSize = Annotated[
+    list[Millimetres], Field(min_length=3, max_length=3), AfterValidator(_check_card)
+]
+Encoder = Literal["plain", "inverted"]
+Channels = Annotated[int, Field(ge=1, le=4096)]
+EncoderChannels = Annotated[list[Channels], Field(min_length=3, max_length=7)]  # per level
+Epochs = Annotated[int, Field(ge=0, le=100_000)]
+AtLeastOneEpoch = Annotated[int, Field(ge=1, le=100_000)]
+Weight = Annotated[float, Field(ge=0, le=1e12)]
+LearningRate = Annotated[float, Field(gt=0, le=1)]
+Processes = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Section(BaseModel):
+    """A section of params.yaml. All of its parameters are required, unless they have a default."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
@@ -65,14 +73,14 @@ class Count(Section):
 
 class Geometry(Section):
     steps: Annotated[int, Field(ge=1, le=1_000_000)]
-    focal: Focal
-    card: Card
+    focal: FocalLength
+    card: CardSize
 
 
 class Model(Section):
     encoder: Encoder
-    widths: Widths
-    hidden: Width
+    widths: EncoderChannels
+    hidden: Channels
 
 
 class Loss(Section):
@@ -82,11 +90,11 @@ class Loss(Section):
 
 
 class Learning(Section):
-    """What pretraining and training both have, each its own."""
+    """Parameters that pretraining and training have in common, with values of their own."""
 
     batch_size: Annotated[int, Field(ge=2, le=4096)]
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    closeup_learning_rate: Annotated[float, Field(gt=0, le=1)]
+    learning_rate: LearningRate
+    closeup_learning_rate: LearningRate
     weight_decay: Weight
     augment: bool
 
@@ -94,7 +102,7 @@ class Learning(Section):
 class Pretrain(Learning):
     seed: Seed
     pictures: Annotated[int, Field(ge=2, le=10_000_000)]
-    sigma: Sigma
+    sigma: HeatmapSigma
     half_size_epochs: Epochs
     epochs: Epochs
     closeup_epochs: Epochs
@@ -103,9 +111,9 @@ class Pretrain(Learning):
 
 
 class Train(Learning):
-    epochs: Annotated[int, Field(ge=1, le=100_000)]
-    closeup_epochs: Annotated[int, Field(ge=1, le=100_000)]
-    edge_epochs: Annotated[int, Field(ge=1, le=100_000)]
+    epochs: AtLeastOneEpoch
+    closeup_epochs: AtLeastOneEpoch
+    edge_epochs: AtLeastOneEpoch
     precision: Literal["auto", "32-true", "bf16-mixed"]
     devices: Processes
     hosts: Processes
@@ -137,10 +145,10 @@ class Synthetic(Section):
 class Params(Section):
     dataset: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     seed: Seed
-    frame_step: Step
-    image_size: Size
-    heatmap_stride: Stride
-    sigma: Sigma
+    frame_step: FrameStep
+    image_size: ImageSize
+    heatmap_stride: HeatmapStride
+    sigma: HeatmapSigma
     unlabelled: bool
     split: Split
     count: Count
@@ -154,12 +162,12 @@ class Params(Section):
     synthetic: Synthetic
 
 
-def load_params(path="params.yaml"):
-    """Read and check all parameters.
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read and validate all parameters.
 
     Raises:
-        InputError: the file is missing or no YAML, or a parameter is unknown, missing, of the
-            wrong type or impossible; the message names it and says what would be right.
+        InputError: the file is missing or not YAML, or a parameter is unknown, missing, of the
+            wrong type or out of range. The message names it and says what would be right.
     """
     values = read_yaml(path)
     if not isinstance(values, dict):
@@ -173,25 +181,33 @@ def load_params(path="params.yaml"):
             f"{path}: split.fold: should be below split.folds, {params.split.folds}"
             f" (got {params.split.fold})"
         )
-    multiple, what = params.heatmap_stride, "heatmap_stride"
+    _check_image_size(params, path)
+    return params
+
+
+def _check_image_size(params: Params, path: str | Path) -> None:
+    """Refuse sizes that the strides of the network do not divide."""
     if params.pretrain.half_size_epochs:
-        multiple, what = 2 * multiple, "twice heatmap_stride, for pretrain.half_size_epochs"
+        multiple = 2 * params.heatmap_stride
+        what = "twice heatmap_stride, for pretrain.half_size_epochs"
+    else:
+        multiple, what = int(params.heatmap_stride), "heatmap_stride"
     for side, pixels in zip(("width", "height"), params.image_size, strict=True):
         if pixels % multiple:
             raise InputError(
                 f"{path}: image_size: {side} should be a multiple of {multiple}, {what}"
                 f" (got {pixels})"
             )
-    return params
 
 
-def _first_problem(error, values, path):
+def _first_problem(error: ValidationError, values: dict[Any, Any], path: str | Path) -> str:
+    """Return a line about the first of pydantic's errors."""
     problems = error.errors()
     if any(problem["type"] == "invalid_key" for problem in problems):
         return "the names of parameters should be text"
     problem = problems[0]
     name = one_line(".".join(str(part) for part in problem["loc"]))[:100]
-    value = short_repr(problem["input"])  # short, whatever it is
+    value = short_repr(problem["input"])
     if problem["type"] == "extra_forbidden":
         return f"{name}: no such parameter"
     if problem["type"] == "missing":
@@ -201,33 +217,37 @@ def _first_problem(error, values, path):
     if problem["type"] == "bool_type":
         return f"{name}: should be a valid boolean, true or false (got {value})"
     if problem["type"] == "string_type" and name.startswith(("dataset", "split.test_videos.")):
-        return f"{name}: should be a valid string (got {value}); {_quoted(problem, values, path)}"
+        advice = _quoting_advice(problem, values, path)
+        return f"{name}: should be a valid string (got {value}); {advice}"
     return f"{name}: {problem['msg'].removeprefix('Input ')} (got {value})"
 
 
-def _quoted(problem, values, path):
-    """Say how to quote a name of digits, which YAML and DVC's -S read as a number."""
+def _quoting_advice(problem: ErrorDetails, values: dict[Any, Any], path: str | Path) -> str:
+    """Return how to quote a name of digits, which YAML and DVC's -S read as a number."""
     number, data = problem["input"], Path(path).parent / "data"
     if not isinstance(number, int | float) or abs(number) > 1e30:
         return "name one"
     if problem["loc"] == ("dataset",):
-        names = [folder.name for folder in _inside(data)]
+        names = [folder.name for folder in _entries(data)]
         setting = f"dataset={_quote(number, names)}"
     else:
-        names = [file.stem for file in _inside(data / str(values.get("dataset")) / "videos")]
-        every = (_quote(each, names) for each in values["split"]["test_videos"])
-        setting = f"split.test_videos=[{','.join(every)}]"
+        names = [file.stem for file in _entries(data / str(values.get("dataset")) / "videos")]
+        quoted = (_quote(each, names) for each in values["split"]["test_videos"])
+        setting = f"split.test_videos=[{','.join(quoted)}]"
     return f'put the name in quotes, with DVC so: -S "{one_line(setting)}"'
 
 
-def _quote(value, names):
-    # DVC drops the underscores of 2026_01: look for the name that somebody typed.
+def _quote(value: Any, names: Collection[str]) -> str:
+    """Return a name in quotes, given as itself or as the number that YAML or DVC made of it.
+
+    DVC turns 2026_01 into 202601. The original is the one of `names` that means this number.
+    """
     meant = [name for name in names if not isinstance(value, str) and _as_number(name) == value]
     return f"'{meant[0] if meant else value}'"
 
 
-def _as_number(name):
-    """Return the number that a name is to YAML or DVC, or None."""
+def _as_number(name: str) -> int | float | None:
+    """Return the number that YAML or DVC make of a name, or None."""
     for kind in (int, float):
         try:
             return kind(name)
@@ -236,7 +256,8 @@ def _as_number(name):
     return None
 
 
-def _inside(folder):
+def _entries(folder: Path) -> list[Path]:
+    """Return the sorted contents of a folder, or nothing if it cannot be read."""
     try:
         return sorted(folder.iterdir())
     except (OSError, ValueError):

@@ -15,16 +15,16 @@ from torch import Tensor
 from cardpose.common.errors import InputError
 from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.params import (
-    Card,
+    CardSize,
+    Channels,
     Encoder,
-    Focal,
+    EncoderChannels,
+    FocalLength,
+    HeatmapSigma,
+    HeatmapStride,
+    ImageSize,
     Section,
-    Sigma,
-    Size,
-    Stride,
     Weight,
-    Width,
-    Widths,
 )
 
 _KEY = "cardpose"  # of the JSON text in a file's metadata
@@ -38,14 +38,14 @@ class Metadata(Section):
     """
 
     encoder: Encoder
-    widths: Widths
-    stride: Stride
-    hidden: Width
-    image_size: Size
-    sigma: Sigma
+    widths: EncoderChannels
+    stride: HeatmapStride
+    hidden: Channels
+    image_size: ImageSize
+    sigma: HeatmapSigma
     deck: Annotated[int, Field(ge=1, le=1000)]
-    focal: Focal
-    card: Card
+    focal: FocalLength
+    card: CardSize
     margins: dict[Literal[COUNTS], Weight] | None  # type: ignore[valid-type]
 
 
