@@ -19,6 +19,7 @@ from tqdm import tqdm
 from cardpose.common.dask_cluster import map_on_cluster
 from cardpose.common.errors import InputError
 from cardpose.common.parallel import map_parallel
+from cardpose.common.tls import CertificatePaths
 from cardpose.dataset.layout import INDEX_COLUMNS, SUMMARY_COLUMNS
 from cardpose.dataset.names import frame_name
 from cardpose.dataset.recordings import Recording, numbered_pictures
@@ -55,7 +56,7 @@ def extract_frames(
     folder: str | Path,
     jobs: int = -1,
     dask: str | None = None,
-    dask_tls: str | Path | None = None,
+    dask_tls: CertificatePaths | None = None,
 ) -> None:
     """Write the sampled frames of all recordings, and two tables of them, into `folder`.
 
