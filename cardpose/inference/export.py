@@ -107,12 +107,12 @@ def _loops(packet: Packet, call: Callable[[], Any]) -> Iterator[None]:
     """
     loops = []
 
-    def record(step, times, state, known):
-        loops.append(_loop(step, state, known))
-        return repeat_steps(step, times, state, known)
+    def record(step, times, state, fixed):
+        loops.append(_loop(step, state, fixed))
+        return repeat_steps(step, times, state, fixed)
 
-    def play(step, times, state, known):
-        return loops.pop(0)(times, state, list(known))
+    def play(step, times, state, fixed):
+        return loops.pop(0)(times, state, list(fixed))
 
     try:
         packet.repeat = record
@@ -123,13 +123,13 @@ def _loops(packet: Packet, call: Callable[[], Any]) -> Iterator[None]:
         packet.repeat = repeat_steps
 
 
-def _loop(step, state, known):
+def _loop(step, state, fixed):
     """Compile a step of a fit, and a loop of it that becomes one ONNX operator."""
-    traced = torch.jit.trace(lambda *both: step(*both), (state, list(known)), check_trace=False)
+    traced = torch.jit.trace(lambda *both: step(*both), (state, list(fixed)), check_trace=False)
 
-    def loop(times: int, state: State, known: list[Tensor]):
+    def loop(times: int, state: State, fixed: list[Tensor]):
         for _ in range(times):
-            state = traced(state, known)
+            state = traced(state, fixed)
         return state
 
     return torch.jit.script(loop)

@@ -28,19 +28,17 @@ from torch.nn import functional as F
 
 from cardpose.geometry.heatmaps import decode
 from cardpose.geometry.keypoints import N_KEYPOINTS
-from cardpose.geometry.pose import Edges, Packet, Pose
-from cardpose.network import strips
+from cardpose.geometry.pose import Packet, Pose
 from cardpose.network.blocks import conv, inverted_residual, two_convs
 from cardpose.network.closeups import Closer, sample_closeups
 from cardpose.network.heads import Head, at_corners
-from cardpose.network.strips import Tracer
+from cardpose.network.strips import Tracer, trace_strips
 from cardpose.pictures.letterbox import DETAIL
 
 COUNTS = ("picture", "keypoints", "both")  # the ways of counting
 CLEAR = 0.8  # height from which a heatmap's peak gives its keypoint full weight
 _FAINTEST = 0.05  # weight of a keypoint without a peak, relative to a clear one
 _BOX_PARTS = 4  # weight of the box's count in `both`, relative to that of the refined keypoints
-_EDGE_BLUR = 0.05  # detail pixels, added to the error that the tracer expects of itself
 
 
 class WholePicture(NamedTuple):
@@ -174,7 +172,7 @@ class CardPose(nn.Module):
         fit = self.fit_boxes(pictures, details, focal)
         with torch.autocast(pictures.device.type, enabled=False):
             points, visibility = _take(fit.points, fit.names), fit.visibility.gather(1, fit.names)
-            order = self._order_names(fit.pose, fit.names)
+            order = _final_order(self.packet, fit.pose, fit.names)
             points, visibility = _take(points, order), visibility.gather(1, order)
             usual = self.packet.as_usual(points, focal)
             by_corners = self.closer.geometry(usual, visibility > 0)
@@ -204,44 +202,13 @@ class CardPose(nn.Module):
             points = whole.points + self.closer(sample_closeups(details, whole.points)) / DETAIL
             weight = keypoint_weights(whole.visibility, whole.peaks)
             corner_pose, names = self.packet.fit(points, weight, thickness, focal)
-            edges = self.trace(details, corner_pose)
+            edges = trace_strips(self.tracer, self.packet, details, corner_pose)
             pose = self.packet.refine(
                 corner_pose, _take(points, names), weight.gather(1, names), edges, focal
             )
         return BoxFit(
             points, whole.visibility, whole.peaks, whole.cards, weight, names, corner_pose, pose
         )
-
-    def _order_names(self, pose: Pose, names: Int[Tensor, "n 8"]) -> Int[Tensor, "n 8"]:
-        """Return the order of the box's keypoints that the naming rule demands.
-
-        Only packets that the fit has renamed are reordered: where two names are nearly tied, the
-        heatmaps' names may break the rule, and are kept.
-        """
-        kept = torch.arange(N_KEYPOINTS, device=names.device)
-        renamed = (names != kept).any(dim=1, keepdim=True)
-        return torch.where(renamed, self.packet.names(pose), kept)
-
-    def trace(self, details: Num[Tensor, "n 3 height width"], pose: Pose) -> Edges:
-        """Trace a packet's edges near where a pose has them.
-
-        The weight is 0 where an edge is hidden, too short or outside of the picture, and
-        everywhere as long as the tracer is untrained.
-        """
-        starts, ends, kinds, lines = self.packet.edges(pose)
-        normal = strips.normals(starts, ends)
-        cut = strips.sample_strips(details, starts, ends, normal)
-        heights = strips.side_heights(self.packet.keypoints(pose)).float()
-        distance, spread = self.tracer(cut, kinds, heights)
-        share = torch.as_tensor(strips.TRACED, device=details.device)
-        along = ends - starts
-        at = starts[:, :, None] + along[:, :, None] * share[:, None]
-        size = at.new_tensor(self.image_size)
-        inside = ((at > 1) & (at < size - 1)).all(dim=-1)
-        used = inside & (kinds.any(dim=-1) & strips.long_enough(starts, ends))[..., None]
-        place = (at * normal[:, :, None]).sum(dim=-1) + distance.double() / DETAIL
-        weight = self.tracer.taught * DETAIL / (spread.double().exp() + _EDGE_BLUR)
-        return Edges(share, normal, place, torch.where(used, weight, 0.0), lines)
 
     def forward(
         self, pictures: Num[Tensor, "n 3 height width"]
@@ -307,6 +274,17 @@ def network_shape(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `CardPose` from the metadata stored with its weights."""
     names = ("widths", "stride", "sigma", "hidden", "image_size", "encoder")
     return {name: metadata[name] for name in (*names, "focal", "card", "deck")}
+
+
+def _final_order(packet: Packet, pose: Pose, names: Int[Tensor, "n 8"]) -> Int[Tensor, "n 8"]:
+    """Return the order in which the box's keypoints follow the naming rule.
+
+    Only packets that the fit has renamed are reordered: where two names are nearly tied, the
+    heatmaps' names may break the rule, and are kept.
+    """
+    kept = torch.arange(N_KEYPOINTS, device=names.device)
+    renamed = (names != kept).any(dim=1, keepdim=True)
+    return torch.where(renamed, packet.names(pose), kept)
 
 
 def _take(points: Float[Tensor, "n 8 2"], names: Int[Tensor, "n 8"]) -> Float[Tensor, "n 8 2"]:

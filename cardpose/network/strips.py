@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Num
 from torch import Tensor, nn
 
-from cardpose.geometry.pose import KINDS
+from cardpose.geometry.pose import KINDS, Edges, Packet, Pose
 from cardpose.network.blocks import conv, sample_colours
 from cardpose.pictures.letterbox import DETAIL
 
@@ -19,6 +19,7 @@ REACH = 12  # detail pixels to either side of the edge
 POINTS = 12  # points traced on each edge
 SHORTEST = (10.0, 2.0)  # network pixels: shorter flat edges and upright edges are not traced
 _ENDS = 0.04  # share of an edge left out at either end, where a card's corner is round
+_BLUR = 0.05  # detail pixels, added to the error that the tracer expects
 
 
 def shares(count: int) -> Float64[np.ndarray, " count"]:
@@ -145,3 +146,27 @@ class Tracer(nn.Module):
         width = (chance * (out - distance[:, :, None]) ** 2).sum(dim=2)
         spread = spread.mean(dim=2) + (width + 0.05).log() / 2
         return distance, spread.clamp(-4, 4)
+
+
+def trace_strips(
+    tracer: Tracer, packet: Packet, details: Num[Tensor, "n 3 height width"], pose: Pose
+) -> Edges:
+    """Trace a packet's edges near where a pose has them.
+
+    The weight is 0 where an edge is hidden, too short or outside of the picture, and everywhere as
+    long as the tracer is untrained.
+    """
+    starts, ends, kinds, lines = packet.edges(pose)
+    normal = normals(starts, ends)
+    strips = sample_strips(details, starts, ends, normal)
+    heights = side_heights(packet.keypoints(pose)).float()
+    distance, spread = tracer(strips, kinds, heights)
+    share = torch.as_tensor(TRACED, device=details.device)
+    along = ends - starts
+    at = starts[:, :, None] + along[:, :, None] * share[:, None]
+    size = at.new_tensor(packet.size)
+    inside = ((at > 1) & (at < size - 1)).all(dim=-1)
+    used = inside & (kinds.any(dim=-1) & long_enough(starts, ends))[..., None]
+    place = (at * normal[:, :, None]).sum(dim=-1) + distance.double() / DETAIL
+    weight = tracer.taught * DETAIL / (spread.double().exp() + _BLUR)
+    return Edges(share, normal, place, torch.where(used, weight, 0.0), lines)

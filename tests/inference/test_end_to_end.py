@@ -115,14 +115,15 @@ class FixedHeatmaps(torch.nn.Module):
 
 def test_a_packet_has_the_same_count_in_landscape_and_in_portrait():
     """One camera: its focal length in pixels and the packet's size are the same in both frames."""
-    network = steady_network((640, 480))
+    metadata = {**ABOUT, "image_size": (640, 480)}
+    network = steady_network(metadata["image_size"])
     points = torch.from_numpy(seen([-100.0], 9.0)[0])
     counts = []
     for width, height in ((640, 480), (480, 640)):
         middle = torch.tensor([320.0, 240.0])
         # The portrait frame is fitted into 360 x 480 pixels of the network's picture.
         network.heatmaps = FixedHeatmaps(middle + (480 / height) * (points - middle))
-        found = count(network, np.zeros((1, height, width, 3), np.uint8), way="both")
+        found = count(network, np.zeros((1, height, width, 3), np.uint8), metadata)
         expected = points - middle + torch.tensor([width / 2, height / 2])
         assert torch.allclose(found.keypoints, expected.float(), atol=0.05)
         counts.append(float(found.cards))

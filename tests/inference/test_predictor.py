@@ -7,6 +7,7 @@ import textwrap
 from dataclasses import replace
 
 import cv2
+import jaxtyping
 import numpy as np
 import onnx
 import pytest
@@ -194,11 +195,12 @@ def test_a_recording_has_one_size(complains):
         (np.zeros((3, 48, 64), np.uint8), ["(3, 48, 64)"]),
         (np.zeros((1, 48, 64, 3), np.uint8), ["(1, 48, 64, 3)"]),
         (np.zeros((0, 64, 3), np.uint8), ["(0, 64, 3)"]),
-        (None, ["numpy array", "NoneType"]),  # what cv2.imread says of a missing file
+        (None, ["numpy array", "NoneType"]),  # what cv2.imread returns for a missing file
         ("photo.jpg", ["numpy array", "str"]),
     ],
 )
-def test_other_arrays_and_objects_are_refused(stand_in, complains, bad, words):
+def test_other_arrays_and_objects_are_refused(stand_in, complains, monkeypatch, bad, words):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would refuse them first
     with complains("picture should be", *words):
         load(stand_in).predict(bad)
 

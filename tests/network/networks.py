@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from cardpose.network import strips
+from cardpose.network.strips import POINTS, Tracer
 
 
 def pictures(n=3):
@@ -48,19 +48,18 @@ def brightest_pixel(closeups):
     return torch.stack([at % side, at // side], dim=2) + 0.5 - side / 2
 
 
-class FixedDistance(nn.Module):
+class FixedDistance(Tracer):
     """A tracer that finds every edge at one distance, in detail pixels away from the packet.
 
     It notes the `heights` that it is given.
     """
 
-    taught = torch.tensor(1)
-
     def __init__(self, distance=0.0, log_error=-4.0):
         super().__init__()
+        self.taught.fill_(1)
         self.distance, self.log_error = distance, log_error
 
     def forward(self, cut, kinds, heights):
         self.heights = heights
-        distance = torch.full((*cut.shape[:2], strips.POINTS), self.distance)
+        distance = torch.full((*cut.shape[:2], POINTS), self.distance)
         return distance, torch.full_like(distance, self.log_error)

@@ -13,13 +13,17 @@ from cardpose.pictures.letterbox import DETAIL
 from cardpose.training.losses import tracer_loss
 
 
+def trace(network, details, pose):
+    return strips.trace_strips(network.tracer, network.packet, details, pose)
+
+
 def posed(network, tracer):
     """Return the pose of a packet of 9 mm in the middle of the picture, and its traced edges."""
     points, visible = seen([-100.0], 9.0)
     points = torch.from_numpy(points / 10)
     network.tracer = tracer
     pose, _ = network.packet.fit(points, torch.from_numpy(visible), torch.tensor([9.0]))
-    return pose, network.trace(details(1), pose)
+    return pose, trace(network, details(1), pose)
 
 
 def test_edges_found_where_the_box_has_them_leave_it_unchanged(network):
@@ -36,7 +40,7 @@ def test_only_visible_edges_in_the_picture_are_traced(network):
     used = (edges.weight > 0).any(dim=2)
     assert (used == kinds.any(dim=2)).all()
     beside = pose._replace(numbers=pose.numbers + torch.tensor([300.0] + [0] * 7))
-    assert not network.trace(details(1), beside).weight.any()
+    assert not trace(network, details(1), beside).weight.any()
 
 
 def test_distances_of_the_tracer_are_detail_pixels_away_from_the_packet(network):
@@ -52,7 +56,7 @@ def test_distances_of_the_tracer_are_detail_pixels_away_from_the_packet(network)
 def test_a_packet_cut_off_by_the_picture_is_traced_inside_of_it(network):
     pose, _ = posed(network, FixedDistance())
     aside = torch.tensor([80.0] + [0] * 7)
-    edges = network.trace(details(1), pose._replace(numbers=pose.numbers + aside))
+    edges = trace(network, details(1), pose._replace(numbers=pose.numbers + aside))
     starts, ends, _, _ = network.packet.edges(pose._replace(numbers=pose.numbers + aside))
     at = starts[:, :, None] + (ends - starts)[:, :, None] * edges.share[:, None]
     inside = ((at > 1) & (at < torch.tensor([63, 47]))).all(dim=3)
