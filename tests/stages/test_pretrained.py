@@ -7,13 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from dvc.utils.serialize import loads_yaml
 from safetensors import safe_open
 
+from cardpose.dataset.tensors import read_tensors
+from cardpose.network.predict import pair_loader, predict_frames
 from cardpose.network.weights import load_network
 from cardpose.params import load_params
+from stages import pretrain
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = "models/pretrained.safetensors"
@@ -139,3 +143,22 @@ def test_it_is_stored_in_half_precision_and_counts_in_full():
     assert {w.dtype for w in network.parameters()} == {torch.float32}
     for name, weights in network.state_dict().items():
         assert torch.equal(weights, stored[name].to(weights.dtype)), name
+
+
+def test_it_reads_rendered_packets_that_it_has_never_seen(tmp_path):
+    """Four seeds, 24 pictures each, gave a median error of 1.0 to 1.3 cards, a mean absolute error
+    of 1.6 to 2.4, and corners 0.52 to 0.70 px off at the median; the bounds are a quarter above."""
+    params = load_params(ROOT / "params.yaml")
+    fresh = params.pretrain.model_copy(update={"pictures": 24, "seed": 1003})
+    params = params.model_copy(update={"pretrain": fresh})
+    rows = pretrain.write_rendered(params, tmp_path / "pictures", tmp_path / "tensors")
+    tensors = read_tensors(tmp_path / "tensors")
+    network, metadata = load_network(ROOT / PATH)
+    found = predict_frames(network, pair_loader(tensors, rows, 8), metadata)
+    error = abs(found.cards[:, -1] - tensors.cards * tensors.deck)
+    seen = tensors.visible
+    off = np.linalg.norm(found.points - tensors.points, axis=2)[seen]
+    assert np.median(error) < 1.6
+    assert error.mean() < 3
+    assert np.median(off) < 0.87
+    assert (found.visible == seen).mean() > 0.97
