@@ -1,4 +1,4 @@
-"""Measure the network on the held-out recordings, and draw what it saw."""
+"""Measure the network on the held-out recordings, and draw its predictions."""
 
 import json
 import sys
@@ -7,21 +7,24 @@ from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
-from cardpose.evaluation.evaluate import doubts, evaluate
+from cardpose.evaluation.cautions import cautions
+from cardpose.evaluation.evaluate import evaluate
 from cardpose.evaluation.report import write_report
 from cardpose.network.weights import check_network, load_network
 from cardpose.params import load_params
 
+MODEL = "models/cardpose.safetensors"
 
-def main():
+
+def main() -> None:
     params = load_params()
     tensors = read_tensors("data/tensors")
     frames = tensors.frames
     role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
-    network, about = load_network("models/cardpose.safetensors")
-    check_network("models/cardpose.safetensors", about, tensors)
-    report, results = evaluate(network, about, tensors, role, params.count.source)
-    warnings = doubts(report, tensors, role, params.split)
+    network, metadata = load_network(MODEL)
+    check_network(MODEL, metadata, tensors)
+    report, held_out = evaluate(network, metadata, tensors, role, params.count.source)
+    warnings = cautions(report, tensors, role, params.split)
     report["data"]["warnings"] = len(warnings)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -34,7 +37,7 @@ def main():
         write_report(
             predictions,
             plots,
-            results,
+            held_out,
             network,
             tensors,
             extracted="data/frames",

@@ -10,7 +10,7 @@ from cardpose.rendering.videos import render_dataset
 FOLDER = Path("data/synthetic")
 
 
-def main():
+def main() -> None:
     params = load_params()
     with (
         atomic_output(FOLDER / "videos.csv") as table,

@@ -1,11 +1,15 @@
-"""Held-out frames in, metrics and pictures out."""
+"""Measure a network on the held-out frames."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float64, Int, Shaped
 from tqdm import tqdm
 
+from cardpose.dataset.tensors import Tensors
 from cardpose.evaluation.metrics import (
     count_metrics,
     interval_metrics,
@@ -14,64 +18,67 @@ from cardpose.evaluation.metrics import (
 )
 from cardpose.geometry.bundle import count_recording
 from cardpose.network.intervals import count_interval
-from cardpose.network.model import COUNTS
-from cardpose.network.predict import pair_loader, predict_frames
-from cardpose.pictures.duplicates import difference_hash, near_duplicates
-from cardpose.pictures.letterbox import fit, fitted_to_original
+from cardpose.network.model import COUNTS, CardPose
+from cardpose.network.predict import FramePredictions, pair_loader, predict_frames
+from cardpose.pictures.letterbox import fitted_to_original
 
 _BATCH = 32
-_FEW = 5  # held-out recordings, below which one more or less changes everything
 
 
 @dataclass(frozen=True)
-class Results:
-    """The held-out frames: `frames` is a table with `cards_predicted` beside the truth; `rows`
-    says which of the tensors they are; `points` (n, 8, 2) are predicted, in original pixels; of
-    `corners` (n, 8) see `model.Prediction`."""
+class HeldOutFrames:
+    """Predictions of the held-out frames, beside the truth.
+
+    Attributes:
+        frames: one row per frame, with `cards_counted`, `cards_predicted`, the interval's ends
+            `low` and `high`, and `error`.
+        rows: row of each frame in the tensors.
+        points: predicted keypoints in original pixels.
+        visible: predicted visibility of the keypoints.
+        corners: see `model.Prediction`.
+    """
 
     frames: pd.DataFrame
-    rows: np.ndarray
-    points: np.ndarray
-    visible: np.ndarray
-    corners: np.ndarray
+    rows: Int[np.ndarray, " n"]
+    points: Float64[np.ndarray, "n 8 2"]
+    visible: Bool[np.ndarray, "n 8"]
+    corners: Int[np.ndarray, "n 8"]
 
 
-def evaluate(network, about, tensors, role, count):
-    """Metrics on the frames whose role is "test": of the count on all of them, of keypoints and
-    visibility on those keypoints that have a label.
+def evaluate(
+    network: CardPose,
+    metadata: Mapping[str, Any],
+    tensors: Tensors,
+    role: Shaped[np.ndarray, " frames"],
+    count: str,
+) -> tuple[dict[str, Any], HeldOutFrames]:
+    """Measure a network on the frames whose role is "test".
+
+    Counts are measured on all of these frames, and keypoints and visibility on labelled keypoints
+    alone.
 
     Args:
-        network, about: as `weights.load_network` returns them.
-        tensors: a `Tensors`.
-        role: (n,) "train", "validation" or "test", a frame.
-        count: the way of counting, one of `model.COUNTS`; the others are measured beside it.
+        network, metadata: as `weights.load_network` returns them.
+        role: "train", "validation" or "test" of each frame.
+        count: the way of counting that is reported, one of `model.COUNTS`. The others are measured,
+            too.
 
     Returns:
-        the report as a dict (see README.md, "Read the results") and the `Results`.
+        the report (see README.md, "Read the results"), and the predictions.
     """
     rows = np.flatnonzero(role == "test")
-    batches = pair_loader(tensors, rows, _BATCH)
-    predicted = predict_frames(network, tqdm(batches, "evaluate", unit="batch"), about)
-    counts = dict(zip(COUNTS, predicted.cards.T, strict=True))
-    cards = counts[count]
-    low, high = count_interval(cards, about["margins"] and about["margins"][count])
     frames = tensors.frames.iloc[rows].reset_index(drop=True)
     sizes = frames[["width", "height"]].to_numpy()
+    batches = tqdm(pair_loader(tensors, rows, _BATCH), "evaluate", unit="batch")
+    predicted = predict_frames(network, batches, metadata)
     points = fitted_to_original(predicted.points, sizes, tensors.image_size)
-    visible = predicted.visible
     predicted = predicted._replace(points=points)
-    by_box = count_recordings(frames["recording"], counts["both"], predicted, sizes, about)
     true_points = fitted_to_original(tensors.points[rows], sizes, tensors.image_size)
     true_visible, mask = tensors.visible[rows], tensors.mask[rows]
     true_cards = frames["cards_counted"].to_numpy(float)
-    taught = tensors.frames["cards_counted"].to_numpy()[role == "train"]
-    guess = taught.mean() if len(taught) else np.nan
-    ways = {
-        way: count_metrics(
-            values, true_cards, frames["recording"], guess, by_box if way == "both" else None
-        )
-        for way, values in counts.items()
-    }
+    cards = predicted.cards[:, COUNTS.index(count)]
+    low, high = count_interval(cards, metadata["margins"] and metadata["margins"][count])
+    ways = _measure_ways(predicted, frames, _constant_guess(tensors, role), metadata)
     report = {
         "cards": ways[count],
         "ways": {
@@ -80,81 +87,61 @@ def evaluate(network, about, tensors, role, count):
         },
         "interval": interval_metrics(low, high, true_cards),
         "keypoints": keypoint_metrics(points, true_points, true_visible),
-        "visibility": visibility_metrics(visible[mask], true_visible[mask]),
+        "visibility": visibility_metrics(predicted.visible[mask], true_visible[mask]),
         "data": {"recordings": int(frames["recording"].nunique()), "frames": len(frames)},
     }
     frames.insert(3, "cards_predicted", cards)
     frames.insert(4, "low", low)
     frames.insert(5, "high", high)
     frames.insert(6, "error", cards - true_cards)
-    return _rounded(report), Results(frames, rows, points, visible, predicted.corners)
+    held_out = HeldOutFrames(frames, rows, points, predicted.visible, predicted.corners)
+    return _rounded(report), held_out
 
 
-def doubts(report, tensors, role, split):
-    """Why the numbers of `evaluate` may say less than they seem to, a line each.
+def _constant_guess(tensors: Tensors, role: Shaped[np.ndarray, " frames"]) -> float:
+    """Return the mean count of the training frames, or NaN if there are none."""
+    cards = tensors.frames["cards_counted"].to_numpy()[role == "train"]
+    return float(cards.mean()) if len(cards) else np.nan
+
+
+def _measure_ways(
+    predicted: FramePredictions, frames: pd.DataFrame, guess: float, metadata: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
+    """Measure each way of counting. The way "both" counts a recording from all its frames at once.
 
     Args:
-        report: as `evaluate` returns it.
-        tensors, role: as it takes them.
-        split: `split` of params.yaml.
+        predicted: of all `frames`, its points in original pixels.
+        guess: the constant guess to compare with, in cards.
     """
-    lines = []
-    recordings, cards = report["data"]["recordings"], report["cards"]
-    mask = tensors.mask[role == "test"].any(axis=1)
-    if not mask.all():
-        lines.append(
-            f"{mask.sum()} of the {len(mask)} held-out frames have labels: keypoints and"
-            " visibility are measured on these alone"
-        )
-    by_frame = split.by == "frame" and not split.test_videos
-    if by_frame:
-        lines.append(
-            "split.by is frame: the network has seen other frames of the held-out recordings, so"
-            " the numbers say nothing about new ones"
-        )
-    if recordings < _FEW:
-        held_out = f"{recordings} recording{'s are' if recordings > 1 else ' is'} held out"
-        lines.append(f"only {held_out}: with others, the numbers may be quite different")
-    if not by_frame:
-        for name, other in copies(tensors, role).items():
-            lines.append(
-                f"{name} is held out, but shows nearly the same pictures as {other}, from which"
-                " the network learnt"
-            )
-    if cards["mae"] >= cards["mae_constant_guess"]:
-        lines.append(
-            f"the network is no better than a constant guess: {cards['mae']:.1f} cards off on"
-            f" average, the guess {cards['mae_constant_guess']:.1f}"
-        )
-    return lines
+    cards = dict(zip(COUNTS, predicted.cards.T, strict=True))
+    recordings = frames["recording"].to_numpy()
+    sizes = frames[["width", "height"]].to_numpy()
+    by_box = count_recordings(recordings, cards["both"], predicted, sizes, metadata)
+    true_cards = frames["cards_counted"].to_numpy(float)
+    return {
+        way: count_metrics(values, true_cards, recordings, guess, by_box if way == "both" else None)
+        for way, values in cards.items()
+    }
 
 
-def copies(tensors, role):
-    """{held-out recording: one that it is nearly a copy of, of those used in training}."""
-    sides = {True: {}, False: {}}
-    frames = tensors.frames
-    columns = (frames["recording"], frames["width"], frames["height"], role)
-    for row, (recording, *size, part) in enumerate(zip(*columns, strict=True)):
-        (width, height), (left, top) = fit(tuple(size), tensors.image_size)
-        picture = tensors.pictures[row, top : top + height, left : left + width, ::-1]
-        side = sides[part == "test"]
-        side.setdefault(recording, []).append(difference_hash(np.ascontiguousarray(picture)))
-    held_out, others = ({n: np.array(v) for n, v in sides[test].items()} for test in (True, False))
-    return near_duplicates(held_out, others)
-
-
-def count_recordings(recordings, cards, predicted, sizes, about):
+def count_recordings(
+    recordings: Shaped[np.ndarray, " n"],
+    cards: Float64[np.ndarray, " n"],
+    predicted: FramePredictions,
+    sizes: Int[np.ndarray, "n 2"],
+    metadata: Mapping[str, Any],
+) -> dict[str, float]:
     """Count recordings from all their frames, see `bundle.count_recording`.
 
     Args:
-        recordings: (n,) the recording of each frame, its frames in the order they were taken.
-        cards: (n,) the count of each.
-        predicted: a `predict.FramePredictions`, its points in pixels of the original pictures.
-        sizes: (n, 2) width and height of these.
-        about: as `weights.load_network` returns it.
+        recordings: the recording of each frame; its frames are in the order they were taken.
+        cards: the count of each frame.
+        predicted: predictions of the frames, with points in original pixels.
+        sizes: width and height of the original pictures.
+        metadata: of the network.
 
     Returns:
-        {recording: count}, of those whose frames show enough and have one size.
+        {recording: count}. Recordings are left out whose frames show too little or differ in size.
     """
     counts = {}
     for recording in np.unique(recordings):
@@ -168,13 +155,13 @@ def count_recordings(recordings, cards, predicted, sizes, about):
             [part[rows] for part in predicted.pose],
             predicted.corners[rows],
             sizes[rows[0]],
-            about,
+            metadata,
         )
     return {recording: count for recording, count in counts.items() if count is not None}
 
 
-def _rounded(values):
-    """The same nested dict with floats to four digits."""
+def _rounded(values: Any) -> Any:
+    """Round the floats of nested dicts to four digits."""
     if isinstance(values, dict):
         return {name: _rounded(value) for name, value in values.items()}
     return round(values, 4) if isinstance(values, float) else values

@@ -1,25 +1,34 @@
 """How good predictions are, in cards, pixels and shares; each metric says its unit by its name."""
 
+from collections.abc import Hashable, Iterable, Mapping
+
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float, Num
 from sklearn.metrics import accuracy_score, f1_score
 
 
-def count_metrics(predicted, cards, recordings, guess, by_box=None):
-    """Metrics of counts.
+def count_metrics(
+    predicted: Float[np.ndarray, " n"],
+    cards: Num[np.ndarray, " n"],
+    recordings: Iterable[Hashable],
+    guess: float | int,
+    by_box: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """Measure counts.
 
     Args:
-        predicted: (n,) predicted counts, not rounded.
-        cards: (n,) true counts.
-        recordings: (n,) the recording of each frame.
-        guess: what somebody says who has seen only the training counts.
-        by_box: {recording: count from all its frames}; the median of its frames' where there is
-            none.
+        predicted: predicted counts, not rounded.
+        cards: true counts.
+        recordings: the recording of each frame.
+        guess: the constant guess to compare with, in cards.
+        by_box: {recording: count from all its frames}. Where a recording is missing, the median of
+            its frames' counts stands in.
 
     Returns:
-        mse in cards^2 (the metric M); mae in cards a frame; mae_per_video in cards; within_1 and
-        within_2, the shares of frames whose rounded count is at most that far off; mse and mae of
-        the constant guess.
+        mse in cards^2 (the metric M); mae in cards per frame; mae_per_video in cards per recording;
+        within_1 and within_2, the shares of frames whose rounded count is at most that far off;
+        mse and mae of the constant guess.
     """
     error = predicted - cards
     rounded = abs(np.round(predicted) - cards)
@@ -38,15 +47,17 @@ def count_metrics(predicted, cards, recordings, guess, by_box=None):
     }
 
 
-def interval_metrics(low, high, cards):
-    """How often a count's interval holds the truth, and how wide it is.
+def interval_metrics(
+    low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"], cards: Num[np.ndarray, " n"]
+) -> dict[str, float | None]:
+    """Measure how often the interval of a count holds the truth, and how wide it is.
 
     Args:
-        low, high: (n,) ends of the intervals in cards, NaN where there are none.
-        cards: (n,) true counts.
+        low, high: ends of the intervals in cards, NaN where the network has no intervals.
+        cards: true counts.
 
     Returns:
-        coverage, a share of the frames, and mean_width in cards; None where there are none.
+        coverage, a share of the frames, and mean_width in cards; None where there are no intervals.
     """
     if np.isnan(high).any():
         return {"coverage": None, "mean_width": None}
@@ -54,12 +65,15 @@ def interval_metrics(low, high, cards):
     return {"coverage": float(inside.mean()), "mean_width": float((high - low).mean())}
 
 
-def keypoint_metrics(predicted, points, visible):
-    """Distances between predicted and labelled places, where the label says visible.
+def keypoint_metrics(
+    predicted: Float[np.ndarray, "n 8 2"],
+    points: Float[np.ndarray, "n 8 2"],
+    visible: Bool[np.ndarray, "n 8"],
+) -> dict[str, float | None]:
+    """Measure distances between predicted and labelled places, where the label says visible.
 
     Args:
-        predicted, points: (n, 8, 2) pixels of the original pictures.
-        visible: (n, 8) bool.
+        predicted, points: pixels of the original pictures.
 
     Returns:
         median_px, mean_px, and under_5px, the share closer than 5 pixels; None where no keypoint
@@ -75,9 +89,10 @@ def keypoint_metrics(predicted, points, visible):
     }
 
 
-def visibility_metrics(predicted, visible):
-    """Accuracy and F1 of predicted visibility, None where there is none; both arguments bool, of
-    one shape."""
+def visibility_metrics(
+    predicted: Bool[np.ndarray, "*n"], visible: Bool[np.ndarray, "*n"]
+) -> dict[str, float | None]:
+    """Measure accuracy and F1 of predicted visibility; None where there is nothing to measure."""
     if not visible.size:
         return {"accuracy": None, "f1": None}
     true, guess = visible.reshape(-1), predicted.reshape(-1)

@@ -1,8 +1,10 @@
-"""Curves and scatter plots, drawn with matplotlib."""
+"""Plot counts and losses with matplotlib."""
 
+from os import PathLike
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 from matplotlib import pyplot as plt
 
 from cardpose.common.tables import read_own_table
@@ -10,8 +12,8 @@ from cardpose.common.tables import read_own_table
 matplotlib.use("Agg")
 
 
-def plot_counts(path, frames):
-    """Predicted against true counts, and the error by count, side by side.
+def plot_counts(path: str | PathLike[str], frames: pd.DataFrame) -> None:
+    """Plot predicted against true counts, and the error by count beside it.
 
     Args:
         path: PNG file to be written.
@@ -35,14 +37,14 @@ def plot_counts(path, frames):
     plt.close(figure)
 
 
-def plot_losses(path, log):
-    """The three losses of both splits by epoch.
+def plot_losses(path: str | PathLike[str], log: str | PathLike[str]) -> None:
+    """Plot the three losses of training and validation by epoch.
 
     Args:
         path: PNG file to be written.
-        log: folder of DVCLive's plots, where `metrics/<split>/<loss>.tsv` is.
+        log: folder of DVCLive's plots, which holds `metrics/<split>/<loss>.tsv`.
     """
-    curves = {loss: {} for loss in ("heatmaps", "cards", "visibility")}
+    curves: dict[str, dict[str, pd.Series]] = {"heatmaps": {}, "cards": {}, "visibility": {}}
     for file in sorted(Path(log).glob("metrics/*/*.tsv"), reverse=True):
         if file.stem in curves:
             table = read_own_table(file, [file.stem], sep="\t")

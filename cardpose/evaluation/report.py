@@ -1,58 +1,83 @@
-"""Write the predictions of the held-out frames and sheets of example pictures."""
+"""Write the predictions of the held-out frames, and sheets of example pictures."""
 
+from os import PathLike
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Int, UInt8
 
+from cardpose.dataset.tensors import Tensors
+from cardpose.evaluation.evaluate import HeldOutFrames
 from cardpose.evaluation.plots import plot_counts, plot_losses
+from cardpose.network.model import CardPose
 from cardpose.pictures.drawing import captioned, draw_packet, heatmap_rows, sheet
 from cardpose.pictures.reading import read_picture
 
+_COLUMNS = ["frame", "recording", "cards_counted", "cards_predicted", "low", "high", "error"]
+_HEATMAP_FRAMES = 4
 
-def write_report(predictions, plots, results, network, tensors, *, extracted, log, count):
-    """Write the table of predictions and the sheets of pictures.
+
+def write_report(
+    predictions: str | PathLike[str],
+    plots: str | PathLike[str],
+    held_out: HeldOutFrames,
+    network: CardPose,
+    tensors: Tensors,
+    *,
+    extracted: str | PathLike[str],
+    log: str | PathLike[str],
+    count: int,
+) -> None:
+    """Write the table of predictions, plots, and sheets of pictures.
 
     Args:
-        predictions: CSV file to be written, a row a held-out frame, by count.
+        predictions: CSV file to be written, one row per held-out frame, sorted by count.
         plots: folder to be made, for counts, losses, examples, worst and heatmaps, all PNG.
+        held_out, network, tensors: what `evaluate.evaluate` returned and took.
         extracted: folder of the original frames.
-        log: folder of the plots that DVCLive logged at training.
-        count: how many pictures a sheet shows.
+        log: folder of the plots that DVCLive logged during training.
+        count: number of pictures on a sheet.
     """
     plots = Path(plots)
     plots.mkdir(parents=True)
-    frames = results.frames
+    frames = held_out.frames
     by_count = frames.sort_values(["cards_counted", "frame"], kind="stable")
-    columns = ["frame", "recording", "cards_counted", "cards_predicted", "low", "high", "error"]
-    by_count[columns].round(4).to_csv(predictions, index=False, lineterminator="\n")
+    by_count[_COLUMNS].round(4).to_csv(predictions, index=False, lineterminator="\n")
     plot_counts(plots / "counts.png", frames)
     plot_losses(plots / "losses.png", log)
     spread = by_count.index[_evenly(len(frames), count)]
     worst = frames["error"].abs().sort_values(ascending=False, kind="stable").index[:count]
     for name, chosen in (("examples", spread), ("worst", worst)):
-        cells = [_example(results, i, extracted) for i in chosen]
+        cells = [_example(held_out, i, Path(extracted)) for i in chosen]
         _write(plots / f"{name}.png", sheet(cells))
-    labelled = by_count.index[tensors.mask[results.rows].any(axis=1)[by_count.index]]
-    chosen = labelled[_evenly(len(labelled), 4)] if len(labelled) else by_count.index[:4]
-    _write(plots / "heatmaps.png", _heatmaps(network, tensors, results.rows[chosen]))
+    labelled = by_count.index[tensors.mask[held_out.rows].any(axis=1)[by_count.index]]
+    if len(labelled):
+        chosen = labelled[_evenly(len(labelled), _HEATMAP_FRAMES)]
+    else:
+        chosen = by_count.index[:_HEATMAP_FRAMES]
+    _write(plots / "heatmaps.png", _heatmaps(network, tensors, held_out.rows[chosen]))
 
 
-def _evenly(n, count):
-    """At most `count` of the numbers below n, evenly spread."""
+def _evenly(n: int, count: int) -> Int[np.ndarray, " k"]:
+    """Return at most `count` of the integers below `n`, evenly spread."""
     return np.unique(((np.arange(count) + 0.5) * n / count).astype(int))
 
 
-def _example(results, i, extracted):
-    frame = results.frames.iloc[i]
-    picture = read_picture(Path(extracted) / frame["file"])
-    draw_packet(picture, results.points[i], results.visible[i], results.corners[i])
+def _example(held_out: HeldOutFrames, i: int, extracted: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw the prediction of held-out frame `i` into its picture."""
+    frame = held_out.frames.iloc[i]
+    picture = read_picture(extracted / frame["file"])
+    draw_packet(picture, held_out.points[i], held_out.visible[i], held_out.corners[i])
     text = f"{frame['cards_predicted']:.1f} cards, truly {frame['cards_counted']}: {frame['frame']}"
     return captioned(picture, text)
 
 
-def _heatmaps(network, tensors, rows):
+def _heatmaps(
+    network: CardPose, tensors: Tensors, rows: Int[np.ndarray, " k"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw predicted and true heatmaps over the pictures of these rows of the tensors."""
     pictures = np.stack([tensors.pictures[row] for row in rows])
     with torch.inference_mode():
         predicted = network(torch.from_numpy(pictures).permute(0, 3, 1, 2))[0].numpy()
@@ -63,5 +88,5 @@ def _heatmaps(network, tensors, rows):
     return sheet(cells, columns=1)
 
 
-def _write(path, picture):
+def _write(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
     path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())

@@ -17,8 +17,13 @@ from cardpose.network.model import CardPose
 class FrameArrays(Protocol):
     """The part of `dataset.tensors.Tensors` that predictions need."""
 
-    pictures: UInt8[np.ndarray, "n height width 3"]
-    details: UInt8[np.ndarray, "n 2*height 2*width 3"]
+    @property
+    def pictures(self) -> UInt8[np.ndarray, "n height width 3"]:
+        """RGB, fitted into the network's picture."""
+
+    @property
+    def details(self) -> UInt8[np.ndarray, "n 2*height 2*width 3"]:
+        """The same at twice the size."""
 
     @property
     def longer(self) -> Integer[np.ndarray, " n"]:

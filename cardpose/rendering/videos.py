@@ -1,7 +1,6 @@
 """Render a data set: one video per count, with the exact place of every corner."""
 
 from functools import partial
-from os import PathLike
 from pathlib import Path
 
 import cv2
@@ -27,9 +26,9 @@ Corners = tuple[Float64[np.ndarray, "n 8 2"], Bool[np.ndarray, "n 8"]]
 
 
 def render_dataset(
-    videos: str | PathLike[str],
-    annotations: str | PathLike[str],
-    table: str | PathLike[str],
+    videos: str | Path,
+    annotations: str | Path,
+    table: str | Path,
     count: int,
     frames: int,
     seed: int,

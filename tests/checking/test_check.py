@@ -17,9 +17,7 @@ from cardpose.checking.label_fit import LabelFitter, thickness_error
 from cardpose.checking.report import worst_pictures
 from cardpose.cli import main
 from cardpose.dataset.annotations import read_annotations, write_annotations
-from cardpose.evaluation.evaluate import copies, doubts
 from cardpose.geometry.keypoints import FLIP, KEYPOINTS
-from cardpose.pictures.duplicates import BITS, NEAR, difference_hash, near_duplicates
 from cardpose.pictures.videos import sampled_frames
 from cardpose.rendering.videos import render_dataset
 
@@ -445,102 +443,3 @@ def test_how_far_off_a_thickness_may_be_is_how_far_off_it_is():
         said.append(thickness_error(boxes.fit(box, noisy, visible, alone), 1.0))
     # Of twenty, the spread is known to a sixth; a factor of 1.8 is more than three times that.
     assert np.sqrt(np.mean(np.square(off))) == pytest.approx(np.mean(said), rel=0.8)
-
-
-# Looks.
-
-
-def test_a_picture_looks_like_itself_whatever_is_done_to_it_and_like_no_other():
-    rng = np.random.default_rng(0)
-
-    def picture():
-        small = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-        return cv2.resize(small, (640, 480), interpolation=cv2.INTER_CUBIC)
-
-    one, other = picture(), picture()
-    jpeg = cv2.imdecode(cv2.imencode(".jpg", one, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 1)
-    for same in (jpeg, cv2.resize(one, (320, 240)), cv2.convertScaleAbs(one, alpha=0.8)):
-        assert differ(difference_hash(one), difference_hash(same)) < NEAR
-    assert differ(difference_hash(one), difference_hash(other)) > BITS // 3
-
-
-def differ(a, b):
-    return int(np.unpackbits(a ^ b).sum())
-
-
-def test_half_of_the_frames_make_a_lookalike():
-    rng = np.random.default_rng(0)
-    a, b, c = rng.integers(0, 256, (3, 4, BITS // 8), dtype=np.uint8)
-    mixed = np.concatenate([a[:2], c[:2]])
-    assert near_duplicates({"a": a, "b": b}, {"a": a, "b": b}) == {}
-    assert near_duplicates({"mixed": mixed}, {"a": a, "b": b}) == {"mixed": "a"}
-    assert near_duplicates({"mixed": np.concatenate([a[:1], c[:3]])}, {"a": a}) == {}
-    assert near_duplicates({"short": a[:1]}, {"a": a}) == {"short": "a"}
-
-
-# Numbers that deserve doubt.
-
-
-def report(mae=2.0, guess=12.0, recordings=8):
-    return {
-        "cards": {"mae": mae, "mae_constant_guess": guess},
-        "data": {"recordings": recordings, "frames": 20},
-    }
-
-
-def tensors(copied):
-    """Four recordings of three pictures, 40 x 30 in a frame of 40 x 40; the last is held out, and
-    if `copied`, is the first one, a little lighter."""
-    rng = np.random.default_rng(0)
-    pictures = np.full((12, 40, 40, 3), 127, np.uint8)
-    small = rng.integers(20, 200, (12, 6, 8, 3), dtype=np.uint8)
-    for k in range(12):
-        pictures[k, 5:35] = cv2.resize(small[k], (40, 30), interpolation=cv2.INTER_CUBIC)
-    if copied:
-        pictures[9:, 5:35] = cv2.add(pictures[:3, 5:35], np.full(4, 8.0))
-    frames = pd.DataFrame({"recording": np.repeat(list("abcd"), 3), "width": 640, "height": 480})
-    role = np.repeat(["train", "train", "validation", "test"], 3).astype(object)
-    mask = np.ones((12, 8), bool)
-    return SimpleNamespace(pictures=pictures, frames=frames, image_size=(40, 40), mask=mask), role
-
-
-def said(split, copied=False, **kwargs):
-    return doubts(report(**kwargs), *tensors(copied), split)
-
-
-def test_honest_numbers_deserve_no_doubt(params):
-    split = params.split.model_copy(update={"by": "video", "test_videos": []})
-    assert said(split) == []
-
-
-@pytest.mark.parametrize(
-    ("update", "kwargs", "words"),
-    [
-        ({}, {"recordings": 4}, "only 4 recordings are held out"),
-        ({}, {"recordings": 1}, "only 1 recording is held out"),
-        ({}, {"copied": True}, "d is held out, but shows nearly the same pictures as a"),
-        ({}, {"mae": 12.1}, "no better than a constant guess"),
-        ({"by": "frame"}, {}, "split.by is frame"),
-        ({"by": "frame"}, {"copied": True}, "split.by is frame"),
-    ],
-)
-def test_what_deserves_doubt_is_said_in_a_line(params, update, kwargs, words):
-    split = params.split.model_copy(update={"by": "video", "test_videos": [], **update})
-    (line,) = said(split, **kwargs)
-    assert words in line
-    assert "\n" not in line
-
-
-def test_held_out_frames_without_a_label_are_counted(params):
-    split = params.split.model_copy(update={"by": "video", "test_videos": []})
-    data, role = tensors(copied=False)
-    data.mask[9] = False
-    data.mask[11, 1:] = False  # one keypoint is enough
-    data.mask[:5] = False  # not held out
-    (line,) = doubts(report(), data, role, split)
-    assert line.startswith("2 of the 3 held-out frames have labels: ")
-
-
-def test_a_copy_in_validation_counts_too():
-    data, role = tensors(copied=True)
-    assert copies(data, np.where(role == "train", "validation", role)) == {"d": "a"}

@@ -1,6 +1,4 @@
-"""Held-out recordings: counted from all their frames, and measured where there are labels."""
-
-from types import SimpleNamespace
+"""Evaluation of held-out frames: which are measured, against what, and what is written."""
 
 import cv2
 import numpy as np
@@ -9,20 +7,21 @@ import pytest
 import torch
 from support import CARD, FOCAL, SIZE, posed, seen
 
+from cardpose.dataset.tensors import Tensors
 from cardpose.evaluation import report as report_module
 from cardpose.evaluation.evaluate import count_recordings, evaluate
 from cardpose.evaluation.report import write_report
-from cardpose.network.model import CardPose, network_shape
+from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.network.predict import FramePredictions
 from cardpose.pictures.drawing import heatmap_rows
 
-ABOUT = {"focal": FOCAL, "card": CARD, "deck": 52}
+METADATA = {"focal": FOCAL, "card": CARD, "deck": 52}
 
 
 def counted(recordings, cards, points, visible):
     predicted = FramePredictions(None, points, visible, *posed(points, visible))
     sizes = np.tile(SIZE, (len(cards), 1))
-    return count_recordings(np.array(recordings), cards, predicted, sizes, ABOUT)
+    return count_recordings(np.array(recordings), cards, predicted, sizes, METADATA)
 
 
 def test_a_recordings_count_is_the_mean_of_the_boxs_and_the_median_frames():
@@ -43,47 +42,106 @@ def test_a_box_is_never_thicker_than_the_deck():
 
 @pytest.fixture
 def held_out(tmp_path):
-    """A network that nobody trained, and tensors of eight frames of four recordings, the last two
-    of which are held out."""
+    """An untrained network, its metadata, tensors of eight frames of four recordings, and roles.
+
+    The last two recordings are held out. They have 10 cards; the others have 20 and 40.
+    """
     torch.manual_seed(0)
-    about = {"encoder": "plain", "widths": [8, 8, 8, 8], "stride": 4, "hidden": 8, "sigma": 1.5}
-    about |= {"image_size": [64, 48], "focal": FOCAL, "card": CARD, "deck": 52, "margins": None}
+    metadata = {"encoder": "plain", "widths": [8, 8, 8, 8], "stride": 4, "hidden": 8, "sigma": 1.5}
+    metadata |= {"image_size": [64, 48], "focal": FOCAL, "card": CARD, "deck": 52, "margins": None}
     rng = np.random.default_rng(0)
-    recordings = np.repeat(list("abcd"), 2)
-    table = pd.DataFrame({"recording": recordings, "cards_counted": 10, "width": 64, "height": 48})
+    recordings, cards = np.repeat(list("abcd"), 2), np.repeat([20, 40, 10, 10], 2)
+    table = pd.DataFrame(
+        {"recording": recordings, "cards_counted": cards, "width": 64, "height": 48}
+    )
     table.insert(0, "frame", [f"{name}_frame_{i % 2}" for i, name in enumerate(recordings)])
     table["file"] = table["frame"] + ".png"
     for name in table["file"]:
         cv2.imwrite(str(tmp_path / name), np.zeros((48, 64, 3), np.uint8))
-    tensors = SimpleNamespace(
+    tensors = Tensors(
         pictures=rng.integers(0, 256, (8, 48, 64, 3), dtype=np.uint8),
         details=rng.integers(0, 256, (8, 96, 128, 3), dtype=np.uint8),
         heatmaps=np.zeros((8, 8, 12, 16), np.float16),
         points=rng.uniform([0, 0], [64, 48], (8, 8, 2)).astype(np.float32),
         visible=np.ones((8, 8), bool),
         mask=np.ones((8, 8), bool),
-        cards=np.full(8, 10 / 52, np.float32),
-        longer=np.full(8, 64),
+        cards=(cards / 52).astype(np.float32),
         frames=table,
         image_size=(64, 48),
         stride=4,
         sigma=1.5,
         deck=52,
     )
-    return CardPose(**network_shape(about)).eval(), about, tensors, np.repeat(["train", "test"], 4)
+    network = CardPose(**network_shape(metadata)).eval()
+    return network, metadata, tensors, np.repeat(["train", "test"], 4)
 
 
-def forget(tensors, *which):
+def remove_labels(tensors, *which):
     for part in (tensors.mask, tensors.visible):
         part[which] = False
 
 
-def test_counts_are_measured_on_all_frames_and_corners_where_there_are_labels(held_out):
-    network, about, tensors, role = held_out
-    whole, found = evaluate(network, about, tensors, role, "both")
-    forget(tensors, [4, 5, 6])
-    forget(tensors, 7, [0, 1, 2])
-    part, _ = evaluate(network, about, tensors, role, "both")
+def test_the_frames_of_the_role_test_are_measured_and_no_others(held_out):
+    report, found = evaluate(*held_out, "both")
+    assert found.rows.tolist() == [4, 5, 6, 7]
+    assert found.frames["frame"].tolist() == ["c_frame_0", "c_frame_1", "d_frame_0", "d_frame_1"]
+    assert report["data"] == {"recordings": 2, "frames": 4}
+
+
+def test_the_constant_guess_is_the_mean_of_the_training_counts(held_out):
+    report, _ = evaluate(*held_out, "both")
+    # 20 and 40 in training, 10 in every held-out frame.
+    assert report["cards"]["mae_constant_guess"] == 30 - 10
+    assert report["cards"]["mse_constant_guess"] == (30 - 10) ** 2
+
+
+def test_validation_frames_do_not_enter_the_constant_guess(held_out):
+    network, metadata, tensors, role = held_out
+    role = np.where(tensors.frames["recording"] == "b", "validation", role)
+    report, _ = evaluate(network, metadata, tensors, role, "both")
+    assert report["cards"]["mae_constant_guess"] == 20 - 10
+
+
+def test_without_training_frames_there_is_no_constant_guess(held_out):
+    network, metadata, tensors, _ = held_out
+    report, _ = evaluate(network, metadata, tensors, np.full(8, "test"), "both")
+    assert np.isnan(report["cards"]["mae_constant_guess"])
+
+
+@pytest.mark.parametrize(("count", "margin"), [("picture", 1.5), ("keypoints", 2.5), ("both", 4.0)])
+def test_the_interval_has_the_margin_of_the_reported_way_of_counting(held_out, count, margin):
+    network, metadata, tensors, role = held_out
+    metadata |= {"margins": {"picture": 1.5, "keypoints": 2.5, "both": 4.0}}
+    report, found = evaluate(network, metadata, tensors, role, count)
+    frames = found.frames
+    low = (frames["cards_predicted"] - margin).clip(lower=0)
+    assert np.allclose(frames["high"] - frames["cards_predicted"], margin)
+    assert np.allclose(frames["low"], low)
+    width = (frames["high"] - low).mean()
+    assert report["interval"]["mean_width"] == pytest.approx(width, abs=1e-4)
+
+
+def test_a_network_without_margins_has_no_intervals(held_out):
+    report, found = evaluate(*held_out, "both")
+    assert report["interval"] == {"coverage": None, "mean_width": None}
+    assert found.frames[["low", "high"]].isna().all(axis=None)
+
+
+def test_each_way_of_counting_is_measured_beside_the_reported_one(held_out):
+    reports = {way: evaluate(*held_out, way)[0] for way in COUNTS}
+    for way, report in reports.items():
+        assert report["ways"] == reports["both"]["ways"]
+        chosen = {name: report["cards"][name] for name in ("mse", "mae", "mae_per_video")}
+        assert report["ways"][way] == chosen
+    assert len({report["cards"]["mse"] for report in reports.values()}) == 3
+
+
+def test_counts_are_measured_on_all_frames_and_corners_on_labelled_ones(held_out):
+    network, metadata, tensors, role = held_out
+    whole, found = evaluate(network, metadata, tensors, role, "both")
+    remove_labels(tensors, [4, 5, 6])
+    remove_labels(tensors, 7, [0, 1, 2])
+    part, _ = evaluate(network, metadata, tensors, role, "both")
     assert part["cards"] == whole["cards"]
     assert part["data"] == whole["data"]
     # Frame 7's last five keypoints are left.
@@ -94,9 +152,9 @@ def test_counts_are_measured_on_all_frames_and_corners_where_there_are_labels(he
 
 @pytest.mark.parametrize("rows", [[4, 5, 6], [4, 5, 6, 7]])
 def test_frames_without_labels_are_reported_and_drawn(held_out, tmp_path, monkeypatch, rows):
-    network, about, tensors, role = held_out
-    forget(tensors, rows)
-    report, results = evaluate(network, about, tensors, role, "both")
+    network, metadata, tensors, role = held_out
+    remove_labels(tensors, rows)
+    report, found = evaluate(network, metadata, tensors, role, "both")
     if len(rows) == 4:
         assert set(report["keypoints"].values()) == {None}
         assert report["visibility"] == {"accuracy": None, "f1": None}
@@ -109,9 +167,9 @@ def test_frames_without_labels_are_reported_and_drawn(held_out, tmp_path, monkey
     monkeypatch.setattr(report_module, "heatmap_rows", draw)
     monkeypatch.setattr(report_module, "plot_losses", lambda path, log: None)
     table, plots = tmp_path / "predictions.csv", tmp_path / "plots"
-    options = {"extracted": tmp_path, "log": None, "count": 4}
-    write_report(table, plots, results, network, tensors, **options)
+    options = {"extracted": tmp_path, "log": tmp_path, "count": 4}
+    write_report(table, plots, found, network, tensors, **options)
     assert len(pd.read_csv(table)) == 4
     assert {path.name for path in plots.iterdir()} >= {"worst.png", "examples.png", "heatmaps.png"}
-    # Those that have labels, or if there are none, any.
+    # Frames with labels are drawn, or any frames if none has labels.
     assert drawn == ([[True] * 8] if len(rows) == 3 else [[False] * 8] * 4)

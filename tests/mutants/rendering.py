@@ -1,0 +1,27 @@
+"""Mutants of the room `rendering`."""
+
+from mutants import Mutant
+
+MUTANTS = [
+    Mutant(
+        "the back's corners lie at the height of the face",
+        "cardpose/rendering/renderer.py",
+        "height + scene.thickness])",
+        "height])",
+        "tests/rendering/test_renderer.py",
+    ),
+    Mutant(
+        "pictures are half a pixel off",
+        "cardpose/rendering/opencv.py",
+        "(points - 0.5) * (1 << SHIFT)",
+        "points * (1 << SHIFT)",
+        "tests/rendering/test_renderer.py",
+    ),
+    Mutant(
+        "every packet for pretraining has the same scene",
+        "cardpose/rendering/shots.py",
+        "np.random.default_rng([seed, index])",
+        "np.random.default_rng([seed])",
+        "tests/rendering/test_shots.py",
+    ),
+]
