@@ -1,64 +1,96 @@
 """Compare the counts in videos.csv with the thickness of the fitted boxes."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
+from jaxtyping import Float
 from scipy.stats import theilslopes
 
 from cardpose.checking.findings import INFO, Finding
 
-# Standard deviations by which a count may contradict its box; a deck's cards are as thick as the
-# other recordings say, or, where there are few, as `card` says to within a tenth.
-_COUNT = 4.0
-_DECKS = 0.1
-_FEW = 6  # recordings
-_SURE, _SEVERAL = 0.05, 3  # share of a packet's thickness, and recordings, to judge the deck by
-_UNEVEN = 0.75  # cards, at least, by which packets of a count differ: cards bend, air lies between
+_WRONG_COUNT = 4.0  # standard deviations by which a count has to contradict its box
+# Without enough recordings to measure the thickness of a card, `card` is taken to be right within
+# this share. A deck that differs by more is worth a remark.
+_CARD_TOLERANCE = 0.1
+_LEAST_RECORDINGS = 6  # to measure the thickness of a card by a line through all packets
+_LEAST_PRECISE = 3  # recordings needed to judge the deck
+_PRECISE = 0.05  # error of a box's thickness, as a share of the packet's, to count as precise
+# Cards by which the thickness of packets of one count differs at least: cards bend, and air lies
+# between them.
+_LEAST_UNEVENNESS = 0.75
 
 
-def count_findings(thick, card):
-    """Counts that the thickness of their recordings' boxes contradicts.
+class MeasuredPacket(NamedTuple):
+    """Count of a recording, and the thickness of its box with its standard deviation, in mm."""
+
+    recording: str
+    cards: int
+    thickness: float
+    error: float
+
+
+def count_findings(measured: Sequence[MeasuredPacket], card: float) -> list[Finding]:
+    """Find counts that the thickness of their boxes contradicts.
 
     Args:
-        thick: list of (recording, thickness in mm, how far off that may be in mm).
-        card: the usual thickness of a card in mm.
+        card: usual thickness of a card in mm.
     """
-    if not thick:
+    if not measured:
         return []
-    count = np.array([recording.cards for recording, *_ in thick], float)
-    thickness, error = (np.array([row[k] for row in thick]) for k in (1, 2))
-    each, none, uneven = card, 0.0, None
-    if len(thick) >= _FEW and np.ptp(count):
-        slope, start, *_ = theilslopes(thickness, count)
-        if 0.5 < slope / card < 2:
-            each, none = slope, start
-            off = (thickness - none) / each - count
-            uneven = max(_UNEVEN, 1.4826 * np.median(abs(off - np.median(off))))
-    cards = (thickness - none) / each
-    if uneven is None:
-        uneven = np.hypot(_UNEVEN, _DECKS * cards)
-    far = abs(cards - count) / np.hypot(uneven, error / each)
+    count = np.array([packet.cards for packet in measured], float)
+    thickness = np.array([packet.thickness for packet in measured])
+    error = np.array([packet.error for packet in measured])
+    per_card, offset, scatter = _cards_in_mm(count, thickness, card)
+    cards = (thickness - offset) / per_card
+    unevenness = (
+        np.hypot(_LEAST_UNEVENNESS, _CARD_TOLERANCE * cards) if scatter is None else scatter
+    )
+    deviations = abs(cards - count) / np.hypot(unevenness, error / per_card)
     return [
         Finding(
-            recording.name,
+            packet.recording,
             None,
-            f"looks like {max(seen, 0):.0f} cards, videos.csv says {recording.cards}",
-            off=abs(seen - recording.cards),
+            f"looks like {max(seen, 0):.0f} cards, videos.csv says {packet.cards}",
+            off=abs(seen - packet.cards),
             unit="cards",
-            worse=10 + by,
+            certainty=10 + deviation,
         )
-        for (recording, *_), seen, by in zip(thick, cards, far, strict=True)
-        if by > _COUNT
+        for packet, seen, deviation in zip(measured, cards, deviations, strict=True)
+        if deviation > _WRONG_COUNT
     ]
 
 
-def deck_findings(thick, card):
-    """Whether the cards are as thick as `card` says in mm; `thick` is as in `_counts`."""
-    plain = [
-        thickness / recording.cards
-        for recording, thickness, error in thick
-        if error < _SURE * card * recording.cards
+def deck_findings(measured: Sequence[MeasuredPacket], card: float) -> list[Finding]:
+    """Remark on cards that are not as thick as `card` says, in mm."""
+    thickness = [
+        packet.thickness / packet.cards
+        for packet in measured
+        if packet.error < _PRECISE * card * packet.cards
     ]
-    seen = np.median(plain) if plain else card
-    if len(plain) < _SEVERAL or abs(seen / card - 1) <= _DECKS:
+    if len(thickness) < _LEAST_PRECISE:
         return []
-    what = f"cards look {seen:.2f} mm thick, geometry.card in params.yaml says {card:.2f}"
+    usual = np.median(thickness)
+    if abs(usual / card - 1) <= _CARD_TOLERANCE:
+        return []
+    what = f"cards look {usual:.2f} mm thick, geometry.card in params.yaml says {card:.2f}"
     return [Finding("", None, what, level=INFO)]
+
+
+def _cards_in_mm(
+    count: Float[np.ndarray, " n"], thickness: Float[np.ndarray, " n"], card: float
+) -> tuple[float, float, float | None]:
+    """Fit thickness = per_card * count + offset, robustly, if there are enough recordings.
+
+    Returns:
+        per_card and offset in mm, and the usual deviation from that line in cards. With too few
+        recordings, or an implausible line: `card`, 0 and None.
+    """
+    if len(count) < _LEAST_RECORDINGS or not np.ptp(count):
+        return card, 0.0, None
+    per_card, offset, *_ = theilslopes(thickness, count)
+    if not 0.5 < per_card / card < 2:
+        return card, 0.0, None
+    off = (thickness - offset) / per_card - count
+    deviation = 1.4826 * np.median(abs(off - np.median(off)))  # standard, if normally distributed
+    return float(per_card), float(offset), float(max(_LEAST_UNEVENNESS, deviation))

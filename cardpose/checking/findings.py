@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from cardpose.dataset.names import frame_name
 
@@ -12,25 +13,29 @@ COLUMNS = ("recording", "frame", "level", "what", "corner", "off", "unit")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that looks wrong, or (`level` INFO) that is worth knowing. `frame` is None where
-    the recording as a whole is meant; `off` is how far it is off, in `unit`, or None; `worse` says
-    how certain it is: larger comes first."""
+    """One fault of a data set, or a remark.
+
+    `frame` is an index, or None for the recording as a whole. `corner` names keypoints. `off` is
+    the size of the fault in `unit`. `level` is WRONG or INFO. Findings of a larger `certainty`
+    are listed first. `box` has the corners of the fitted box as fractions of the picture.
+    """
 
     recording: str
     frame: int | None
     what: str
     corner: str = ""
-    off: float | None = None
+    off: float | int | None = None
     unit: str = ""
     level: str = WRONG
-    worse: float = 0.0
-    box: np.ndarray | None = None  # (8, 2) fractions, where the box says that the corners are
+    certainty: float = 0.0
+    box: Float[np.ndarray, "8 2"] | None = None
 
     @property
-    def name(self):
+    def name(self) -> str:
+        """Name of the frame, or an empty string for the recording as a whole."""
         return "" if self.frame is None else frame_name(self.recording, self.frame)
 
-    def row(self):
-        """Its values in the order of COLUMNS, for a CSV file."""
+    def row(self) -> tuple:
+        """Return the values of COLUMNS, for a CSV file."""
         off = "" if self.off is None else round(self.off, 1)
         return self.recording, self.name, self.level, self.what, self.corner, off, self.unit

@@ -1,11 +1,13 @@
-"""What `cardpose check` found, for people: a table, a CSV file, a sheet of the worst labels."""
+"""Report findings: as a table of text, and as a sheet of pictures of the worst frames."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from jaxtyping import Bool, Float, UInt8
 
-from cardpose.checking.findings import INFO, WRONG
+from cardpose.checking.findings import INFO, WRONG, Finding
 from cardpose.dataset.annotations import read_annotations
 from cardpose.dataset.names import frame_name
 from cardpose.dataset.recordings import read_recordings, sampled_pictures
@@ -14,27 +16,67 @@ from cardpose.pictures.drawing import captioned, draw_packet, sheet
 
 MOST_DRAWN = 24  # frames at most
 _BOX = (60, 60, 255)  # BGR, of the box's corners
+_FAR = 1e4  # pixels; OpenCV cannot draw at places much farther away
 
 
-def as_table(found):
-    """Findings as lines for people; what is only worth knowing stands in brackets."""
-    wrong = sum(one.level == WRONG for one in found)
-    end = f"{wrong} thing{'s' * (wrong != 1)} look{'s' * (wrong == 1)} wrong"
+def as_table(found: Sequence[Finding]) -> str:
+    """Return findings as a table of text, with remarks in brackets."""
     if not found:
         return "nothing looks wrong"
     rows = [("recording", "frame", "what", "how far")] + [
-        (one.recording, "" if one.frame is None else str(one.frame), *_words(one)) for one in found
+        (one.recording, "" if one.frame is None else str(one.frame), *_describe(one))
+        for one in found
     ]
     widths = [max(len(row[k]) for row in rows) for k in range(3)]
     lines = [
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, (*widths, 0), strict=True)).rstrip()
         for row in rows
     ]
+    wrong = sum(one.level == WRONG for one in found)
+    end = f"{wrong} thing{'s' * (wrong != 1)} look{'s' * (wrong == 1)} wrong"
     return "\n".join([*lines, end])
 
 
-def _words(one):
-    """What a finding says, and how far off it is."""
+def worst_pictures(
+    dataset: str | Path, found: Sequence[Finding], most: int
+) -> UInt8[np.ndarray, "h w 3"] | None:
+    """Draw the frames of the first findings on one sheet.
+
+    Labels are circles and lines, corners of the box red crosses. A line joins a wrong label and
+    its corner of the box.
+
+    Args:
+        most: number of frames at most.
+
+    Returns:
+        a BGR picture, or None if no finding is about a frame.
+    """
+    first: dict[tuple[str, int], Finding] = {}  # of each frame
+    for one in found:
+        if one.frame is not None and one.level == WRONG:
+            first.setdefault((one.recording, one.frame), one)
+    first = dict(list(first.items())[:most])
+    recordings = {recording.name: recording for recording in read_recordings(dataset)}
+    labels = read_annotations(Path(dataset) / "annotations.csv", outside=True)
+    row_of_frame = {frame: row for row, frame in enumerate(labels.frames)}
+    cells = {}
+    for name in dict.fromkeys(name for name, _ in first):
+        wanted = {frame for recording, frame in first if recording == name}
+        if name not in recordings:
+            continue
+        # The step is larger than any wanted index: no other frames but the first are read.
+        for index, picture in sampled_pictures(recordings[name], 1 + max(wanted), wanted):
+            if index in wanted:
+                row = row_of_frame[frame_name(name, index)]
+                cells[name, index] = _cell(
+                    picture, first[name, index], labels.points[row], labels.visible[row]
+                )
+    drawn = [cells[key] for key in first if key in cells]
+    return sheet(drawn) if drawn else None
+
+
+def _describe(one: Finding) -> tuple[str, str]:
+    """Return the text of a finding, and how far off it is."""
     corner = one.corner.replace("_", " ")
     what = f"{corner}: {one.what}" if corner else one.what
     if one.level == INFO:
@@ -44,46 +86,24 @@ def _words(one):
     return what, f"{one.off:.0f} {one.unit}"
 
 
-def worst_pictures(dataset, found, most):
-    """A sheet of the worst frames, as a BGR picture, or None where no frame is meant.
-
-    Labels are drawn as circles and lines, the box's corners as red crosses, and a line from a
-    label to where the box says that it belongs.
-    """
-    shown = {}
-    for one in found:
-        if one.frame is not None and one.level == WRONG:
-            shown.setdefault((one.recording, one.frame), one)
-    shown = dict(list(shown.items())[:most])
-    recordings = {recording.name: recording for recording in read_recordings(dataset)}
-    frames, points, visible, _ = read_annotations(Path(dataset) / "annotations.csv", outside=True)
-    row = {frame: k for k, frame in enumerate(frames)}
-    cells = {}
-    for name in dict.fromkeys(name for name, _ in shown):
-        wanted = {frame for recording, frame in shown if recording == name}
-        if name not in recordings:
-            continue
-        # The step is larger than any frame, so that only those wanted come.
-        for index, picture in sampled_pictures(recordings[name], 1 + max(wanted), wanted):
-            if index in wanted:
-                one, k = shown[name, index], row[frame_name(name, index)]
-                cells[name, index] = _cell(picture, one, points[k], visible[k])
-    cells = [cells[key] for key in shown if key in cells]
-    return sheet(cells) if cells else None
-
-
-def _cell(picture, one, points, visible):
+def _cell(
+    picture: UInt8[np.ndarray, "h w 3"],
+    one: Finding,
+    points: Float[np.ndarray, "8 2"],
+    visible: Bool[np.ndarray, "8"],
+) -> UInt8[np.ndarray, "cell_h cell_w 3"]:
+    """Draw the labels and the box into a picture, and write the finding below it."""
     size = picture.shape[1::-1]
     draw_packet(picture, np.nan_to_num(points) * size, visible)
     if one.box is not None:
         unit = max(1, round(size[0] / 400))
-        places = np.clip(np.nan_to_num(one.box) * size, -1e4, 1e4).astype(int)
-        labels = np.clip(np.nan_to_num(points) * size, -1e4, 1e4).astype(int)
-        for k, place in enumerate(places):
-            cv2.drawMarker(
-                picture, tuple(map(int, place)), _BOX, cv2.MARKER_TILTED_CROSS, 6 * unit, unit
-            )
-            if KEYPOINTS[k] in one.corner and visible[k]:
-                cv2.line(picture, tuple(map(int, labels[k])), tuple(map(int, place)), _BOX, unit)
-    what, far = _words(one)
+        corners, labels = (
+            np.clip(np.nan_to_num(each) * size, -_FAR, _FAR).astype(int).tolist()
+            for each in (one.box, points)
+        )
+        for k, name in enumerate(KEYPOINTS):
+            cv2.drawMarker(picture, corners[k], _BOX, cv2.MARKER_TILTED_CROSS, 6 * unit, unit)
+            if name in one.corner and visible[k]:
+                cv2.line(picture, labels[k], corners[k], _BOX, unit)
+    what, far = _describe(one)
     return captioned(picture, f"{one.name}: {what} {far}")

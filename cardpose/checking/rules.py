@@ -1,254 +1,335 @@
-"""The labels of one recording, held against its box: what is wrong with them.
+"""Rules that the labels of a recording have to obey.
 
-The box is that which all frames of the recording show (`misfit`); names are held against the rule
-for them (`keypoints.name_corners`).
+A rule is a function that takes a recording, or one labelled frame of it, and returns a list of
+findings. RECORDING_RULES and FRAME_RULES list all rules.
 """
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import combinations
 
 import cv2
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from cardpose.checking.findings import INFO, WRONG, Finding
-from cardpose.checking.label_fit import thickness_error
+from cardpose.checking.label_fit import LabelFit, LabelFitter
+from cardpose.checking.labelled_recording import LabelledRecording
+from cardpose.checking.recording_fit import OUTLIER, RecordingFit, neighbours, own_scatter
+from cardpose.common.errors import join_names
+from cardpose.geometry.bundle import Box
 from cardpose.geometry.keypoints import BACK, KEYPOINTS
-from cardpose.pictures.letterbox import UNIT, fractions_to_unit, unit_to_fractions
+from cardpose.pictures.letterbox import UNIT, unit_to_fractions
 
-# Clicks scatter, and a packet is no perfect box: five times the usual is no scatter any more. Of
-# 10 000 labels that scatter normally, that leaves less than one.
-_STRAY = 5.0
-_FINEST = 1.0  # pixels of 640; nobody means a corner more exactly, even where labels are computed
-_TIE = 3.0  # usual scatters, below which left and right, or upper and lower, are a matter of taste
-_FLIPPED = 1.2  # times as much contrast along flipped labels: in clean sets next to none reach 1
-# How many times as sure it has to be that a corner of the face is hidden, or not, to call it wrong:
-# people leave out corners that are hardly to be told from those above, and packets lean.
-_PLAIN = 3.0
-_FREE = 4  # numbers more than unknowns, at least, to say where a corner is that has no label
-
-
-@dataclass(frozen=True)
-class FrameLabels:
-    """A recording's labels, by frame: `frames` (n,) indices, `points` (n, 8, 2) fractions of the
-    picture, `visible` (n, 8), `mask` (n, 8) those of which anything is said."""
-
-    frames: np.ndarray
-    points: np.ndarray
-    visible: np.ndarray
-    mask: np.ndarray
-
-
-@dataclass
-class LabelledRecording:
-    """What was seen of a recording: `labels` of those frames that it has, `sizes` (n, 2) of their
-    pictures in pixels, `flipped` (n,) how many times the contrast along the flipped labels is that
-    along the labels, `looks` of the sampled pictures."""
-
-    labels: FrameLabels
-    sizes: np.ndarray
-    flipped: np.ndarray
-    looks: np.ndarray
+# Places that differ by less than this many usual scatters may go by either name.
+_TIE = 3.0
+# Ratio of the contrast along mirrored labels to that along the labels, from which on the labels
+# are mirrored. In clean data sets it hardly ever reaches 1.
+_MIRRORED = 1.2
+# How many times OUTLIER a corner of the face has to lie inside or outside the outline of the back
+# for its visibility to be wrong. Below, it is a remark: people leave out corners that they can
+# hardly tell from those above, and packets lean.
+_CERTAIN = 3.0
+_LEAST_FREEDOM = 4  # numbers more than unknowns, needed to place a corner without a label
 
 
 @dataclass(frozen=True)
-class RecordingFit:
-    """A recording's labels in pixels of UNIT, its box, and that box in its frames; `error` is how
-    far off its thickness may be, in mm."""
+class Frame:
+    """One labelled frame, and the box of its recording as it lies in that frame.
 
-    whole: LabelledRecording
-    points: np.ndarray
-    box: object = None
-    fit: object = None
-    error: float = math.nan
+    `points` are fractions of the picture, `unit_points` the same in unit pixels (0 where not
+    visible). `fit` has one row, or is None if no box fits the recording; `near` are the fits of
+    the frames before and after. `scatter` is the usual error of a label in unit pixels.
+    """
 
+    recording: str
+    index: int
+    size: Int[np.ndarray, "2"]
+    points: Float[np.ndarray, "8 2"]
+    unit_points: Float[np.ndarray, "8 2"]
+    visible: Bool[np.ndarray, "8"]
+    mask: Bool[np.ndarray, "8"]
+    mirror_contrast: float
+    fitter: LabelFitter
+    box: Box | None
+    fit: LabelFit | None
+    near: LabelFit | None
+    scatter: float
 
-def fit_labels(boxes, whole):
-    """Fit a recording's box twice: the second time without the frames that do not fit it."""
-    labels = whole.labels
-    points = fractions_to_unit(np.nan_to_num(labels.points), whole.sizes)
-    part, use = RecordingFit(whole, points), np.ones(len(points), bool)
-    if not len(points):
-        return part
-    alone = boxes.alone(points, labels.visible)
-    for _ in range(2):
-        box = boxes.box(points, labels.visible, alone, use)
-        if box is None:
-            return part
-        fit = boxes.fit(box, points, labels.visible, alone)
-        scatter = max(_FINEST, _median(fit.spread))
-        strange = np.flatnonzero(fit.worst > _STRAY * scatter)
-        for row in strange:
-            near = _near(fit, row, ~np.isin(np.arange(len(points)), strange))
-            if len(near):
-                one = slice(row, row + 1)
-                again = boxes.fit_beside(box, points[one], labels.visible[one], fit[near])
-                for name in fit.__dataclass_fields__:
-                    getattr(fit, name)[row] = getattr(again, name)[0]
-        part = replace(part, box=box, fit=fit)
-        use = fit.worst <= _STRAY * scatter
-        if use.all() or not use.any():
-            break
-    return replace(part, error=thickness_error(fit[use] if use.any() else fit, scatter))
+    @property
+    def is_outlier(self) -> bool:
+        """Whether a label is further from the box than labels scatter."""
+        return self.fit is not None and bool(self.fit.worst[0] > OUTLIER * self.scatter)
 
+    def in_pixels(self, unit_pixels: float) -> float:
+        """Convert a length from unit pixels to pixels of the picture."""
+        return unit_pixels * (max(self.size) / UNIT[0])
 
-def _near(fit, row, good):
-    """The last good frame before a row and the first after it."""
-    rows = np.flatnonzero(good & (fit.freedom > 0))
-    return np.concatenate([rows[rows < row][-1:], rows[rows > row][:1]])
+    def finding(self, what: str, box: Float[np.ndarray, "8 2"] | None = None, **values) -> Finding:
+        """Return a finding about this frame.
+
+        Args:
+            box: corners of the box in unit pixels; by default those of `fit`.
+            values: other fields of the finding.
+        """
+        if box is None and self.fit is not None:
+            box = self.fit.points[0]
+        places = None if box is None else unit_to_fractions(box, self.size)
+        return Finding(self.recording, self.index, what, box=places, **values)
 
 
-def _median(values):
-    values = values[np.isfinite(values)]
-    return float(np.median(values)) if len(values) else 0.0
+# Rules for a recording.
 
 
-def usual_scatter(parts):
-    """Pixels of UNIT, how far off labels usually are in this data set."""
-    spreads = [part.fit.spread for part in parts if part.fit is not None]
-    return max(_FINEST, _median(np.concatenate(spreads)) if spreads else 0.0)
-
-
-def judge(boxes, name, part, scatter):
-    """What is wrong with the labels of one recording; and the `Part`."""
-    found, whole = [], part.whole
-    labels, fit = whole.labels, part.fit
-    if fit is not None:
-        scatter = max(scatter, _median(fit.spread))
-    for row in range(len(labels.frames)):
-        size = whole.sizes[row]
-        points, visible = part.points[row], labels.visible[row]
-        pixels = max(size) / UNIT[0]
-        about = []
-        about += _outside(labels.points[row], visible, size)
-        strange = fit is not None and fit.worst[row] > _STRAY * scatter
-        if strange:
-            about.append(_explain(boxes, part, row, scatter, pixels))
-        else:
-            shown = None if fit is None else fit[row : row + 1]
-            about += _names(points, visible, shown, scatter, pixels)
-        if not about and whole.flipped[row] > _FLIPPED:
-            about.append(
-                Finding("", 0, "mirrored: flipped left-right, it would fit the picture", worse=10)
-            )
-        if not about and fit is not None and fit.freedom[row] >= _FREE:
-            about += _hidden(fit[row : row + 1], visible, labels.mask[row], scatter)
-        box = None if fit is None else unit_to_fractions(fit.points[row], size)
-        found += [
-            replace(
-                one,
-                recording=name,
-                frame=int(labels.frames[row]),
-                box=box if one.box is None else unit_to_fractions(one.box, size),
-            )
-            for one in about
-        ]
-    return found, part
-
-
-def _outside(points, visible, size):
-    off = np.maximum(np.maximum(-points, points - 1), 0) * size
+def labels_without_frame(recording: LabelledRecording) -> list[Finding]:
+    """Find labels of frames that the recording does not have."""
     return [
-        Finding(
-            "", 0, "outside the picture", KEYPOINTS[k], np.hypot(*off[k]), "px", worse=20 + k / 100
-        )
-        for k in np.flatnonzero(visible)
-        if np.hypot(*off[k]) > 0
+        Finding(recording.name, index, "label without a frame", certainty=30.0)
+        for index in recording.absent
     ]
 
 
-def _explain(boxes, part, row, scatter, pixels):
-    """Of labels that fit no box, the simplest change that makes them fit: one corner elsewhere, or
-    two corners swapped."""
-    points, visible = part.points[row], part.whole.labels.visible[row]
-    shown = np.flatnonzero(visible)
-    tries = []  # corners meant, points, visible
-    if 2 * len(shown) - 8 > 0:
-        for k in shown:
-            tries.append(((k,), points, visible & (np.arange(8) != k)))
+def frames_without_label(recording: LabelledRecording) -> list[Finding]:
+    """Count the sampled frames without a label."""
+    if not recording.unlabelled:
+        return []
+    what = "frames without a label"
+    return [
+        Finding(recording.name, None, what, off=recording.unlabelled, unit="frames", level=INFO)
+    ]
+
+
+def several_sizes(recording: LabelledRecording) -> list[Finding]:
+    """Find recordings whose pictures are not all of one size."""
+    if len(recording.distinct_sizes) < 2:
+        return []
+    sizes = join_names(f"{width} x {height}" for width, height in recording.distinct_sizes)
+    return [Finding(recording.name, None, f"pictures of several sizes: {sizes}", level=INFO)]
+
+
+# Rules for a frame.
+
+
+def outside_picture(frame: Frame) -> list[Finding]:
+    """Find visible keypoints outside the picture."""
+    excess = np.maximum(np.maximum(-frame.points, frame.points - 1), 0) * frame.size
+    return [
+        frame.finding(
+            "outside the picture",
+            corner=KEYPOINTS[k],
+            off=np.hypot(*excess[k]),
+            unit="px",
+            certainty=20 + k / 100,
+        )
+        for k in np.flatnonzero(frame.visible)
+        if np.hypot(*excess[k]) > 0
+    ]
+
+
+def misplaced_labels(frame: Frame) -> list[Finding]:
+    """Find labels that do not fit the box, and the simplest change that makes them fit.
+
+    Such a change is one corner elsewhere, or two corners swapped.
+    """
+    if frame.fit is None or not frame.is_outlier:
+        return []
+    points, visible = frame.unit_points, frame.visible
+    changes = _changes(points, visible)
+    fits = frame.fitter.fit_beside(
+        frame.box,
+        np.stack([changed for _, changed, _ in changes]),
+        np.stack([shown for *_, shown in changes]),
+        frame.near,
+        crossed=False,
+    )
+    # Swapping the other two corners of an edge as well fits, too, but breaks the rule for names.
+    possible = (fits.worst <= OUTLIER * frame.scatter) & _has_short_ends(fits)
+    spread = np.where(possible, fits.spread, np.inf)
+    best = int(np.argmin(spread))
+    certainty = frame.fit.worst[0] / frame.scatter
+    if not np.isfinite(spread[best]):
+        worst = KEYPOINTS[int(frame.fit.strain[0].argmax())]
+        off = frame.in_pixels(frame.fit.spread[0])
+        what = "fits no box; worst at"
+        return [frame.finding(what, corner=worst, off=off, unit="px", certainty=certainty)]
+    corners, *_ = changes[best]
+    if len(corners) == 2:
+        what, offset = "swapped", points[corners[0]] - points[corners[1]]
+    else:
+        what, offset = "off its place", points[corners[0]] - fits.points[best, corners[0]]
+    return [
+        frame.finding(
+            what,
+            fits.points[best],
+            corner=" and ".join(KEYPOINTS[k] for k in corners),
+            off=frame.in_pixels(np.hypot(*offset)),
+            unit="px",
+            certainty=certainty,
+        )
+    ]
+
+
+def exchanged_names(frame: Frame) -> list[Finding]:
+    """Find names that break the rule of `keypoints.name_corners` by more than labels scatter."""
+    if frame.is_outlier:
+        return []
+    return _left_and_right(frame) or _upper_and_lower(frame)
+
+
+def mirrored_picture(frame: Frame) -> list[Finding]:
+    """Find labels that fit the edges in the picture better when they are mirrored."""
+    if frame.mirror_contrast <= _MIRRORED:
+        return []
+    return [frame.finding("mirrored: flipped left-right, it would fit the picture", certainty=10.0)]
+
+
+def wrong_visibility(frame: Frame) -> list[Finding]:
+    """Find corners marked visible though the packet hides them, and the reverse.
+
+    The packet hides a corner of the face that lies inside the outline of its back.
+    """
+    if frame.fit is None or frame.fit.freedom[0] < _LEAST_FREEDOM:
+        return []
+    limit, points = OUTLIER * frame.scatter, frame.fit.points[0]
+    outline = cv2.convexHull(points[BACK].astype(np.float32))
+    from_border = (np.array(UNIT) / 2 - abs(points - np.array(UNIT) / 2)).min(axis=1)
+    found = []
+    for k, name in enumerate(KEYPOINTS):
+        inside = cv2.pointPolygonTest(outline, points[k].tolist(), True) / limit
+        if frame.visible[k] and not BACK[k] and inside > 1:
+            found.append(("marked visible, but hidden", name, inside))
+        unmarked = frame.mask[k] and not frame.visible[k] and from_border[k] > limit
+        if unmarked and (BACK[k] or inside < -1):
+            found.append(("not marked visible", name, _CERTAIN + 1 if BACK[k] else -inside))
+    return [
+        frame.finding(
+            what, corner=name, certainty=certainty, level=WRONG if certainty > _CERTAIN else INFO
+        )
+        for what, name, certainty in found
+    ]
+
+
+RECORDING_RULES: list[Callable[[LabelledRecording], list[Finding]]] = [
+    labels_without_frame,
+    frames_without_label,
+    several_sizes,
+]
+# Rules of a later group apply only to frames in which no earlier group finds anything: misplaced
+# and exchanged labels would break them, too.
+FRAME_RULES: list[list[Callable[[Frame], list[Finding]]]] = [
+    [outside_picture, misplaced_labels, exchanged_names],
+    [mirrored_picture],
+    [wrong_visibility],
+]
+
+
+def judge_recording(recording: LabelledRecording) -> list[Finding]:
+    """Apply RECORDING_RULES."""
+    return [finding for rule in RECORDING_RULES for finding in rule(recording)]
+
+
+def judge_frames(
+    fitter: LabelFitter, recording: LabelledRecording, fitted: RecordingFit, scatter: float
+) -> list[Finding]:
+    """Apply FRAME_RULES to all labelled frames of a recording.
+
+    Args:
+        scatter: usual error of a label in the data set, in unit pixels.
+    """
+    return [
+        finding
+        for row in range(len(recording.labels))
+        for finding in _judge(_frame(fitter, recording, fitted, scatter, row))
+    ]
+
+
+def _judge(frame: Frame) -> list[Finding]:
+    for group in FRAME_RULES:
+        found = [finding for rule in group for finding in rule(frame)]
+        if found:
+            return found
+    return []
+
+
+def _frame(
+    fitter: LabelFitter,
+    recording: LabelledRecording,
+    fitted: RecordingFit,
+    scatter: float,
+    row: int,
+) -> Frame:
+    """Return one frame of a recording, as the rules take it."""
+    labels, fit, scatter = recording.labels, fitted.fit, own_scatter(fitted, scatter)
+    own, near = None, None
+    if fit is not None:
+        own = fit[row : row + 1]
+        near = fit[neighbours(fit, row, fit.worst <= OUTLIER * scatter)]
+    return Frame(
+        recording.name,
+        int(labels.indices[row]),
+        recording.sizes[row],
+        labels.points[row],
+        fitted.points[row],
+        labels.visible[row],
+        labels.mask[row],
+        float(recording.mirror_contrasts[row]),
+        fitter,
+        fitted.box,
+        own,
+        near,
+        scatter,
+    )
+
+
+def _changes(
+    points: Float[np.ndarray, "8 2"], visible: Bool[np.ndarray, "8"]
+) -> list[tuple[tuple[int, ...], Float[np.ndarray, "8 2"], Bool[np.ndarray, "8"]]]:
+    """Return the simplest changes to labels: (corners concerned, points, visibility) of each."""
+    shown = np.flatnonzero(visible).tolist()
+    changes: list[tuple[tuple[int, ...], np.ndarray, np.ndarray]] = []
+    if len(shown) > 4:  # three remaining corners would fit any box
+        changes += [((k,), points, visible & (np.arange(8) != k)) for k in shown]
     for a, b in combinations(shown, 2):
         swapped = points.copy()
         swapped[[a, b]] = points[[b, a]]
-        tries.append(((a, b), swapped, visible))
-    fit = part.fit
-    near = fit[_near(fit, row, fit.worst <= _STRAY * scatter)]
-    again = boxes.fit_beside(
-        part.box,
-        np.stack([points for _, points, _ in tries]),
-        np.stack([visible for *_, visible in tries]),
-        near,
-        crossed=False,
-    )
-    worse = fit.worst[row] / scatter
-    # With the other two swapped as well, two swapped corners fit too, but under wrong names.
-    fits = (again.worst <= _STRAY * scatter) & _short_ends(again)
-    fits = np.where(fits, again.spread, np.inf)
-    best = int(np.argmin(fits))
-    if not np.isfinite(fits[best]):
-        corner = KEYPOINTS[int(fit.strain[row].argmax())]
-        off = fit.spread[row] * pixels
-        return Finding("", 0, "fits no box; worst at", corner, off, "px", worse=worse)
-    corners, *_ = tries[best]
-    corner = " and ".join(KEYPOINTS[k] for k in corners)
-    if len(corners) == 2:
-        off = np.hypot(*(points[corners[0]] - points[corners[1]])) * pixels
-        what = "swapped"
-    else:
-        off = np.hypot(*(points[corners[0]] - again.points[best, corners[0]])) * pixels
-        what = "off its place"
-    return Finding("", 0, what, corner, off, "px", worse=worse, box=again.points[best])
+        changes.append(((a, b), swapped, visible))
+    return changes
 
 
-def _short_ends(fit):
-    """(n,) whether what is called upper, or lower, are the box's short edges."""
+def _has_short_ends(fit: LabelFit) -> Bool[np.ndarray, " n"]:
+    """Return whether the edges named upper, or those named lower, are short edges of the box."""
     upper = np.sort(fit.names[:, 2:4], axis=1)
     return (upper == [2, 3]).all(axis=1) | (upper == [6, 7]).all(axis=1)
 
 
-def _names(points, visible, fit, scatter, pixels):
-    """Names that break the rule of `keypoints.name_corners`, by more than labels scatter."""
-    tie = _TIE * scatter
-    pairs = [(k, k + 1) for k in range(0, 8, 2) if visible[k] and visible[k + 1]]
-    wrong = [pair for pair in pairs if points[pair[0], 0] - points[pair[1], 0] > tie]
-    far = max((points[a, 0] - points[b, 0] for a, b in wrong), default=0.0)
-    worse = 10 + far / tie
-    right = [pair for pair in pairs if points[pair[1], 0] - points[pair[0], 0] > tie]
-    if len(wrong) > 1 and not right:
-        what = "mirrored: left and right exchanged"
-        return [Finding("", 0, what, off=far * pixels, unit="px", worse=worse)]
-    if wrong:
-        corner = " and ".join(KEYPOINTS[k] for pair in wrong for k in pair)
-        what = "left and right exchanged"
-        return [Finding("", 0, what, corner, far * pixels, "px", worse=worse)]
-    known = points
-    if fit is not None and fit.freedom[0] > 0:
-        known = np.where(visible[:, None], points, fit.points[0])
-        if not _short_ends(fit)[0]:
-            return [Finding("", 0, "a long edge is called upper or lower", worse=worse)]
-    elif not visible[BACK].all():
+def _left_and_right(frame: Frame) -> list[Finding]:
+    """Find pairs whose left corner lies to the right of the right one."""
+    tie, x = _TIE * frame.scatter, frame.unit_points[:, 0]
+    pairs = [(k, k + 1) for k in range(0, 8, 2) if frame.visible[k] and frame.visible[k + 1]]
+    wrong = [(left, right) for left, right in pairs if x[left] - x[right] > tie]
+    if not wrong:
         return []
-    off = known[2:4, 1].mean() - known[6:8, 1].mean()
-    if off > tie:
-        what = "upper and lower exchanged"
-        return [Finding("", 0, what, off=off * pixels, unit="px", worse=10 + off / tie)]
-    return []
+    far = max(x[left] - x[right] for left, right in wrong)
+    what = "left and right exchanged"
+    corner = " and ".join(KEYPOINTS[k] for pair in wrong for k in pair)
+    if len(wrong) > 1 and not any(x[right] - x[left] > tie for left, right in pairs):
+        what, corner = "mirrored: left and right exchanged", ""
+    off = frame.in_pixels(far)
+    return [frame.finding(what, corner=corner, off=off, unit="px", certainty=10 + far / tie)]
 
 
-def _hidden(fit, visible, mask, scatter):
-    """Corners that are marked visible though the packet surely hides them, or the other way.
-
-    The packet hides a corner of the face that the box shows inside the outline of its back.
-    """
-    sure, found, points = _STRAY * scatter, [], fit.points[0]
-    outline = cv2.convexHull(points[BACK].astype(np.float32))
-    edge = (np.array(UNIT) / 2 - abs(points - np.array(UNIT) / 2)).min(axis=1)
-    for k, name in enumerate(KEYPOINTS):
-        inside = cv2.pointPolygonTest(outline, points[k].tolist(), True) / sure
-        if visible[k] and not BACK[k] and inside > 1:
-            found.append(("marked visible, but hidden", name, inside))
-        if mask[k] and not visible[k] and edge[k] > sure and (BACK[k] or inside < -1):
-            found.append(("not marked visible", name, _PLAIN + 1 if BACK[k] else -inside))
-    return [
-        Finding("", 0, what, name, worse=by, level=WRONG if by > _PLAIN else INFO)
-        for what, name, by in found
-    ]
+def _upper_and_lower(frame: Frame) -> list[Finding]:
+    """Find frames whose upper edge lies below the lower one, or is a long edge of the box."""
+    tie, points = _TIE * frame.scatter, frame.unit_points
+    if frame.fit is not None and frame.fit.freedom[0] > 0:
+        points = np.where(frame.visible[:, None], points, frame.fit.points[0])
+        if not _has_short_ends(frame.fit)[0]:
+            return [frame.finding("a long edge is called upper or lower", certainty=10.0)]
+    elif not frame.visible[BACK].all():
+        return []
+    far = points[2:4, 1].mean() - points[6:8, 1].mean()
+    if far <= tie:
+        return []
+    off = frame.in_pixels(far)
+    what = "upper and lower exchanged"
+    return [frame.finding(what, off=off, unit="px", certainty=10 + far / tie)]

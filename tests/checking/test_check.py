@@ -11,7 +11,7 @@ import pytest
 from support import CARD, FOCAL, SIZE, seen
 
 from cardpose.checking.check import check
-from cardpose.checking.counts import deck_findings
+from cardpose.checking.counts import MeasuredPacket, deck_findings
 from cardpose.checking.findings import INFO, WRONG
 from cardpose.checking.label_fit import LabelFitter, thickness_error
 from cardpose.checking.report import worst_pictures
@@ -425,7 +425,7 @@ def test_a_corner_off_strains_the_box_most():
 def test_a_deck_of_another_thickness_than_the_parameter_says_is_worth_knowing(card, error, said):
     # A count that is wrong, and a packet that is loose, do not change what most say.
     thick = [(10, 3.0), (20, 6.0), (25, 7.5), (30, 9.0), (40, 12.0), (50, 9.0), (15, 6.0)]
-    thick = [(SimpleNamespace(cards=n), mm, error) for n, mm in thick]
+    thick = [MeasuredPacket("", n, mm, error) for n, mm in thick]
     found = deck_findings(thick, card)
     assert [one.what for one in found] == said
     assert all(one.level == INFO and one.frame is None for one in found)
