@@ -150,6 +150,11 @@ def write_stand_in(path):
     onnx.save(model, path)
 
 
+def words(text):
+    """Return the words of each line of a text."""
+    return [line.split() for line in text.splitlines()]
+
+
 # Photographs
 
 

@@ -1,20 +1,14 @@
-"""Photographs, folders, videos, cameras: what is found in them, upright, and what is refused."""
+"""Arguments of `cardpose predict`, batches of frames, and reading ahead."""
 
-import struct
 import threading
-import zlib
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from support import TURNS, Camera, with_orientation
 
 from cardpose.cli import inputs
 from cardpose.cli.inputs import batch_frames, find_sources, read_ahead
-from cardpose.pictures import videos
 from cardpose.pictures.reading import read_picture
-from cardpose.pictures.videos import camera_frames, video_timing
 
 
 @pytest.fixture
@@ -66,83 +60,6 @@ def test_what_is_not_there_is_named(tmp_path, complains):
         find_sources(str(tmp_path / "empty"))
 
 
-@pytest.mark.parametrize("orientation", TURNS)
-def test_photographs_are_upright_in_all_eight_orientations(tmp_path, orientation):
-    upright = np.zeros((48, 64, 3), np.uint8)
-    upright[:16, :16] = (250, 0, 0)
-    upright[-16:, :16] = (0, 250, 0)
-    with_orientation(upright, orientation, tmp_path / "a.jpg")
-    read = read_picture(tmp_path / "a.jpg")
-    assert read.shape == (48, 64, 3)
-    assert abs(read.astype(int) - upright).mean() < 6
-    # Pillow, asked to turn it, agrees.
-    with Image.open(tmp_path / "a.jpg") as image:
-        assert image.getexif()[0x0112] == orientation
-
-
-@pytest.mark.parametrize(
-    ("name", "mode"), [("a.png", "L"), ("a.png", "RGBA"), ("a.tif", "CMYK"), ("a.jpg", "CMYK")]
-)
-def test_grey_transparent_and_printers_pictures_become_bgr(tmp_path, name, mode):
-    made = np.full((48, 64, 3), (200, 100, 40), np.uint8)
-    Image.fromarray(made).convert(mode).save(tmp_path / name)
-    read = read_picture(tmp_path / name)
-    assert (read.shape, read.dtype) == ((48, 64, 3), np.uint8)
-    # The usual weights of red, green and blue: 0.299, 0.587, 0.114.
-    expected = [200 * 0.299 + 100 * 0.587 + 40 * 0.114] * 3 if mode == "L" else [40, 100, 200]
-    assert abs(read[24, 32].astype(float) - expected).max() < 3
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_of_16_bits_the_high_ones_are_taken(tmp_path, channels):
-    made = np.full((48, 64, channels), 51400, np.uint16)  # 200 x 257
-    cv2.imwrite(str(tmp_path / "a.png"), made)
-    assert (read_picture(tmp_path / "a.png") == np.full((48, 64, 3), 200)).all()
-
-
-@pytest.mark.parametrize("name", ["a.heic", "a.jpg"])
-def test_a_heic_picture_is_told_what_to_do(tmp_path, complains, name):
-    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
-    with complains(f"{tmp_path / name}: is a HEIC picture", "convert it to JPEG"):
-        read_picture(tmp_path / name)
-
-
-def test_a_picture_of_unheard_of_size_is_named(tmp_path, complains):
-    def chunk(kind, data):
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
-    content = (
-        chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
-    )
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
-    with complains(f"{tmp_path / 'a.png'}: is too large"):
-        read_picture(tmp_path / "a.png")
-
-
-def test_half_a_photograph_is_named(tmp_path, complains):
-    """Also where its thumbnail, a JPEG within the JPEG, is whole."""
-    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    thumbnail = cv2.imencode(".jpg", noise[:8, :8])[1].tobytes()
-    jpeg = cv2.imencode(".jpg", noise)[1].tobytes()
-    segment = b"\xff\xe1" + struct.pack(">H", 2 + len(thumbnail)) + thumbnail
-    whole = jpeg[:2] + segment + jpeg[2:]
-    (tmp_path / "a.jpg").write_bytes(whole + b"what phones append")
-    assert read_picture(tmp_path / "a.jpg").shape == (48, 64, 3)
-    for length in (len(whole) // 2, len(whole) - 2, len(segment) + 10, 5, 2):
-        (tmp_path / "a.jpg").write_bytes(whole[:length])
-        with complains(f"{tmp_path / 'a.jpg'}: ends early"):
-            read_picture(tmp_path / "a.jpg")
-
-
-def test_segments_of_a_photograph_may_have_more_than_one_0xff_before_them(tmp_path):
-    jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
-    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + b"\xff\xff" + jpeg[2:])
-    assert read_picture(tmp_path / "a.jpg").mean() == pytest.approx(90, abs=2)
-
-
 def test_a_link_to_nowhere_is_named(tmp_path, complains):
     (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
     assert found(tmp_path) == [("picture", "a.jpg")]
@@ -150,43 +67,7 @@ def test_a_link_to_nowhere_is_named(tmp_path, complains):
         read_picture(tmp_path / "a.jpg")
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture_is_named(tmp_path, complains, content):
-    (tmp_path / "a.png").write_bytes(content)
-    with complains(f"{tmp_path / 'a.png'}: cannot be read as a picture"):
-        read_picture(tmp_path / "a.png")
-
-
 # Videos and cameras
-
-
-def test_timing_is_what_the_header_says(tmp_path, write_video):
-    write_video(tmp_path / "a.mp4")
-    assert video_timing(tmp_path / "a.mp4") == (25.0, 25)
-    (tmp_path / "b.mp4").write_bytes(b"no video")
-    assert video_timing(tmp_path / "b.mp4") == (25.0, 0)
-
-
-def test_a_camera_that_stops_is_named(monkeypatch, complains):
-    camera = Camera(3)
-    monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: camera)
-    seen = []
-    with complains("camera 2: sends no more pictures"):
-        seen.extend((index, picture[0, 0, 0]) for index, picture in camera_frames(2))
-    assert camera.released
-    monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: Camera(None))
-    with complains("camera 2: cannot be opened"):
-        list(camera_frames(2))
-
-
-def test_a_camera_is_looked_through_for_so_many_seconds(monkeypatch):
-    camera = Camera(10**9)
-    clock = iter(range(100, 1000))
-    monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: camera)
-    monkeypatch.setattr(videos.time, "monotonic", lambda: next(clock))
-    # A second passes at every look at the clock; it starts at 100 and ends at 105.
-    assert [index for index, _ in camera_frames(0, seconds=5)] == [0, 1, 2, 3]
-    assert camera.released
 
 
 # Batches

@@ -1,9 +1,7 @@
-"""The page's server without a browser, and the folder that `cardpose app --build` writes."""
+"""The page's server without a browser: hosts, requests, slow clients, limits."""
 
 import contextlib
 import errno
-import json
-import os
 import re
 import signal
 import socket
@@ -15,37 +13,19 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from browser_page import INDEX, POLICY
 
-from cardpose.cli import page_server, site
+from cardpose.cli import page_server
 from cardpose.cli.app import site_server
-from cardpose.cli.site import APP, build_site, read_site
-from cardpose.common.files import atomic_output
+from cardpose.cli.site import read_site
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30  # seconds; other programs may keep the processor busy
-POLICY = "default-src 'self'"
-INDEX = f"""<meta http-equiv="Content-Security-Policy" content="{POLICY}">""".encode()
 
 
 @pytest.fixture
-def app(tmp_path):
-    """A small folder app/, with all files that `read_site` needs."""
-    app = tmp_path / "source"
-    runtime = app / "node_modules/onnxruntime-web/dist"
-    runtime.mkdir(parents=True)
-    for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
-        (runtime / name).write_bytes(b"runtime")
-    (app / "icons").mkdir()
-    (app / "icons/icon.svg").write_bytes(b"<svg/>")
-    (app / "index.html").write_bytes(INDEX)
-    (app / "page.js").write_bytes(b"// page")
-    (app / "sw.js").write_bytes(b"// worker\n")
-    return app
-
-
-@pytest.fixture
-def files(app, stand_in):
-    return read_site(stand_in, app)
+def files(small_app, stand_in):
+    return read_site(stand_in, small_app)
 
 
 @contextlib.contextmanager
@@ -416,201 +396,3 @@ def test_ctrl_c_ends_the_command_at_once_whoever_is_connected(stand_in):
         finally:
             process.kill()
     assert (process.returncode, out, err) == (0, "\n", "")
-
-
-def test_a_network_that_browsers_cannot_run_is_refused(complains, app, tmp_path):
-    model = tmp_path / "cardpose.safetensors"
-    model.write_bytes(b"weights")
-    with complains("cardpose.safetensors: should be a .onnx file"):
-        read_site(model, app)
-
-
-def content(folder):
-    """{path: content or target} of all files and links in a folder."""
-    return {
-        path.relative_to(folder).as_posix(): os.readlink(path)
-        if path.is_symlink()
-        else path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_symlink() or path.is_file()
-    }
-
-
-@pytest.fixture
-def built(files, tmp_path):
-    """A folder that an earlier build wrote, with a file of its time."""
-    folder = tmp_path / "page"
-    names = ["./", "old.js", *files.keys() - {"index.html", "sw.js"}]
-    worker = re.sub(rb"FILES = .*;", b"FILES = %s;" % json.dumps(names).encode(), files["sw.js"])
-    build_site(folder, {**files, "old.js": b"old", "sw.js": worker})
-    return folder
-
-
-def test_a_build_again_replaces_its_own_files_and_no_other(built, files):
-    (built / "CNAME").write_bytes(b"cards.example")
-    build_site(built, {**files, "page.js": b"// new"})
-    assert content(built) == {**files, "page.js": b"// new", "CNAME": b"cards.example"}
-
-
-def test_the_worker_by_which_browsers_know_a_version_is_written_last(monkeypatch, built, files):
-    written = []
-
-    def noted(path):
-        written.append(path.name)
-        return atomic_output(path)
-
-    monkeypatch.setattr(site, "atomic_output", noted)
-    build_site(built, files)
-    assert len(written) == len(files)
-    assert written[-1] == "sw.js"
-
-
-def test_a_build_into_a_folder_of_somebody_else_wants_force(complains, files, tmp_path):
-    folder = tmp_path / "page"
-    folder.mkdir()
-    mine = {"notes.txt": b"mine", "index.html": b"mine"}
-    for name, text in mine.items():
-        (folder / name).write_bytes(text)
-    with complains("page: holds something else already", "add --force"):
-        build_site(folder, files)
-    assert content(folder) == mine
-    build_site(folder, files, force=True)
-    assert content(folder) == {**files, "notes.txt": b"mine"}
-
-
-def test_a_file_of_somebody_else_in_a_built_folder_wants_force(complains, built, files):
-    (built / "new.js").write_bytes(b"mine")
-    before = content(built)
-    with complains("new.js: is there already and not written by cardpose", "add --force"):
-        build_site(built, {**files, "new.js": b"// new"})
-    assert content(built) == before
-    build_site(built, {**files, "new.js": b"// new"}, force=True)
-    assert content(built) == {**files, "new.js": b"// new"}
-
-
-@pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("name", ["index.html", "sw.js", "icons/icon.svg", "icons", "old.js"])
-def test_no_link_in_the_folder_is_written_through_or_removed(
-    complains, built, files, tmp_path, name, force
-):
-    outside = tmp_path / "outside"
-    (built / name).rename(outside)
-    (built / name).symlink_to(outside)
-    before = content(built), content(tmp_path)
-    # Without its worker, the folder is nobody's build.
-    strange = name == "sw.js" and not force
-    with complains("holds something else" if strange else f"{name}: is a link, which"):
-        build_site(built, {**files, "page.js": b"// new"}, force)
-    assert (content(built), content(tmp_path)) == before
-
-
-@pytest.mark.parametrize("name", ["index.html", "icons/icon.svg"])
-def test_a_link_to_nothing_is_not_written_through(complains, built, files, tmp_path, name):
-    (built / name).unlink()
-    (built / name).symlink_to(tmp_path / "outside")
-    with complains(name, "link, which is not followed"):
-        build_site(built, files)
-    assert not (tmp_path / "outside").exists()
-
-
-def test_what_is_neither_a_file_nor_a_folder_stays(complains, built, files):
-    (built / "index.html").unlink()
-    os.mkfifo(built / "index.html")
-    with complains("index.html: is not a file"):
-        build_site(built, files, force=True)
-    (built / "index.html").unlink()
-    (built / "index.html").mkdir()
-    with complains("index.html: is not a file"):
-        build_site(built, files, force=True)
-    (built / "icons/icon.svg").unlink()
-    (built / "icons").rmdir()
-    (built / "icons").write_bytes(b"mine")
-    (built / "index.html").rmdir()
-    with complains("icons: is not a folder"):
-        build_site(built, files, force=True)
-    assert (built / "icons").read_bytes() == b"mine"
-
-
-def test_the_folder_itself_may_be_a_link(built, files, tmp_path):
-    (tmp_path / "link").symlink_to(built)
-    build_site(tmp_path / "link", files)
-    assert content(built) == files
-    assert (tmp_path / "link").is_symlink()
-
-
-def test_a_folder_that_cannot_be_one_is_named(complains, files, tmp_path):
-    (tmp_path / "nothing").symlink_to(tmp_path / "none")
-    with complains("nothing: is a link to nothing"):
-        build_site(tmp_path / "nothing", files)
-    (tmp_path / "file").write_bytes(b"mine")
-    with complains("file: is no folder"):
-        build_site(tmp_path / "file", files)
-    with complains("file/page: lies in a file"):
-        build_site(tmp_path / "file/page", files)
-    with complains("holds the page's source"):
-        build_site(APP, files, force=True)
-
-
-HOSTILE = [
-    '["cardpose.onnx", "../outside"]',
-    '["cardpose.onnx", "%s"]',
-    '["cardpose.onnx", "icons/../../outside"]',
-    '["cardpose.onnx", "icons//../../outside"]',
-    '["cardpose.onnx", ".", "..", ""]',
-    '["cardpose.onnx", ".git/config"]',
-    '["cardpose.onnx", "a\\\\..\\\\..\\\\outside"]',
-    '["cardpose.onnx", "nul\\u0000"]',
-    '["cardpose.onnx", "\\ud800"]',
-    '["cardpose.onnx", 1, 2.5, null, true]',
-    '["cardpose.onnx", ["notes.txt"]]',
-    '["cardpose.onnx", {"notes.txt": 1}]',
-    '["notes.txt"]',
-    "[" * 100_000 + "]",
-    "[" + "9" * 100_000 + "]",
-    "[NaN]",
-    "[",
-]
-
-
-@pytest.mark.parametrize("listed", HOSTILE, ids=lambda text: text[:30])
-def test_a_list_of_files_that_no_build_wrote_removes_nothing(complains, files, tmp_path, listed):
-    outside = tmp_path / "outside"
-    outside.write_bytes(b"mine")
-    folder = tmp_path / "page"
-    folder.mkdir()
-    (folder / "notes.txt").write_bytes(b"mine")
-    (folder / "cardpose.onnx").write_bytes(b"mine")
-    listed = listed.replace("%s", str(outside))
-    text = f'const VERSION = "0123456789abcdef";\nconst FILES = {listed};\n'
-    (folder / "sw.js").write_text(text, errors="surrogatepass")
-    before = content(folder)
-    with complains("page: holds something else already"):
-        build_site(folder, files)
-    assert content(folder) == before
-    build_site(folder, files, force=True)
-    assert content(folder) == {**files, "notes.txt": b"mine"}
-    assert outside.read_bytes() == b"mine"
-
-
-@pytest.mark.parametrize(
-    "worker",
-    [b"", b"\xff\xfe", b"// a worker\n", b'const FILES = ["cardpose.onnx", "notes.txt"];\n'],
-)
-def test_a_worker_of_somebody_else_is_no_build(complains, files, tmp_path, worker):
-    folder = tmp_path / "page"
-    folder.mkdir()
-    for name, text in (("notes.txt", b"mine"), ("cardpose.onnx", b"mine"), ("sw.js", worker)):
-        (folder / name).write_bytes(text)
-    with complains("page: holds something else already"):
-        build_site(folder, files)
-    assert (folder / "notes.txt").read_bytes() == b"mine"
-
-
-def test_of_a_huge_worker_only_the_beginning_is_read(complains, files, tmp_path):
-    folder = tmp_path / "page"
-    folder.mkdir()
-    with (folder / "sw.js").open("wb") as file:
-        file.write(b'const VERSION = "0123456789abcdef";\nconst FILES = ["cardpose.onnx"')
-        file.truncate(2**40)  # which takes no room on the disk
-    with complains("page: holds something else already"):
-        build_site(folder, files)

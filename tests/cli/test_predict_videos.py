@@ -1,0 +1,167 @@
+"""The command `cardpose predict` with videos and cameras."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import REPOSITORY, Camera, fast_start, grey, words
+
+from cardpose.cli import runner
+from cardpose.pictures import videos
+from cardpose.pictures.videos import sampled_frames, video_timing
+
+
+def test_a_video_is_one_line_and_its_drawing_has_all_its_frames(cardpose, tmp_path, write_video):
+    write_video(tmp_path / "v.mp4")  # 25 frames of brightness 0, 10, ...
+    status, out, err = cardpose("predict", "v.mp4", "--output", "out")
+    assert (status, err) == (0, "")
+    assert len(out.splitlines()) == 2
+    assert words(out)[1][0] == "v.mp4"
+    # The first two are too dark for a packet.
+    assert words(out)[1][-5:] == ["from", "23", "of", "25", "pictures"]
+    assert video_timing(tmp_path / "out" / "v.mp4") == (25, 25)
+    *frames, _ = sampled_frames(tmp_path / "out" / "v.mp4", 1)
+    assert len(frames) == 25
+    for index, frame in frames:
+        assert frame.shape == (48, 64, 3)
+        # Away from text and keypoints, it is the frame that it was.
+        assert frame[40:, 40:].mean() == pytest.approx(10 * index, abs=8)
+    assert os.listdir(tmp_path / "out") == ["v.mp4"]
+
+
+def test_every_nth_frame_plays_as_fast_as_before(cardpose, tmp_path, write_video):
+    write_video(tmp_path / "v.mp4")
+    _, out, _ = cardpose("predict", "v.mp4", "--output", "out", "--every", 5)
+    assert words(out)[1][-3:] == ["of", "5", "pictures"]
+    assert video_timing(tmp_path / "out" / "v.mp4") == (5, 5)
+
+
+def test_a_phones_video_is_looked_at_upright(cardpose, tmp_path, write_video):
+    stored = np.full((48, 64, 3), 60, np.uint8)
+    stored[:8, :8] = 255
+    write_video(tmp_path / "v.mp4", [stored] * 3)
+    content = bytearray((tmp_path / "v.mp4").read_bytes())
+    at = content.index(b"tkhd") + 4 + 4 + 5 * 4 + 2 * 4 + 4 * 2
+    struct.pack_into(">5i", content, at, 0, 65536, 0, -65536, 0)  # a turn to the right
+    (tmp_path / "v.mp4").write_bytes(content)
+    status, _, _ = cardpose("predict", "v.mp4", "--output", "out", "--jsonl", "o.jsonl")
+    record = json.loads((tmp_path / "o.jsonl").read_text().splitlines()[0])
+    assert status == 0
+    assert (record["width"], record["height"]) == (48, 64)
+    first = record["keypoints"]["upper_left_face"]
+    assert first["x"] >= 40
+    assert first["y"] <= 8
+    (_, frame), *_ = sampled_frames(tmp_path / "out" / "v.mp4", 1)
+    assert frame.shape == (64, 48, 3)
+
+
+def test_of_a_video_that_was_cut_off_the_first_part_counts(cardpose, tmp_path, write_video):
+    write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 25)
+    content = fast_start((tmp_path / "v.mp4").read_bytes())
+    (tmp_path / "v.mp4").write_bytes(content[: content.index(b"mdat") + 200])
+    status, out, err = cardpose("predict", "v.mp4", "--output", "out", "--csv", "o.csv")
+    assert status == 1
+    assert err.startswith("error: v.mp4: ends early: ")
+    assert len(err.splitlines()) == 1
+    seen = int(words(out)[1][-2])
+    assert 0 < seen < 25
+    assert float(words(out)[1][1]) == pytest.approx(8, abs=0.4)
+    assert len(pd.read_csv(tmp_path / "o.csv")) == seen + 1
+    assert video_timing(tmp_path / "out" / "v.mp4")[1] == seen
+
+
+def test_of_a_long_video_only_so_many_results_are_kept(
+    cardpose, tmp_path, write_video, monkeypatch
+):
+    write_video(tmp_path / "v.mp4")
+    monkeypatch.setattr(runner, "_KEPT", 4)
+    kept = []
+    count = runner.Predictor.count_recording
+
+    def counted(self, results):
+        kept.extend(round(result.cards) for result in results)
+        return count(self, results)
+
+    monkeypatch.setattr(runner.Predictor, "count_recording", counted)
+    status, out, _ = cardpose("predict", "v.mp4")
+    assert status == 0
+    # 2 to 24 show a packet. At 8 of them every second goes, and from then on every second comes.
+    assert kept == [2, 6, 10, 14, 18, 22]
+    assert words(out)[1][-5:] == ["from", "23", "of", "25", "pictures"]
+
+
+LONG = """
+import sys, time
+from cardpose.cli.main import main
+from cardpose.inference import predictor
+
+run = predictor.Predictor.predict_batch
+def slow(self, pictures, rgb=False):
+    print("looks", file=sys.stderr, flush=True)
+    time.sleep(0.2)
+    return run(self, pictures, rgb)
+predictor.Predictor.predict_batch = slow
+main(sys.argv[1:])
+"""
+
+
+def test_ctrl_c_keeps_what_was_found_so_far(stand_in, tmp_path, write_video):
+    write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 2000)
+    grey(tmp_path / "z.png", 50)
+    command = ["predict", "v.mp4", "z.png", "--model", stand_in, "--output", "out"]
+    running = subprocess.Popen(
+        [sys.executable, "-c", LONG, *command, "--csv", "o.csv", "--jsonl", "o.jsonl"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(3):
+        assert running.stderr.readline() == "looks\n"
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in err
+    assert "error" not in err
+    row = words(out)[1]
+    seen = int(row[-2])
+    assert 0 < seen < 2000
+    assert row[0] == "v.mp4"
+    assert float(row[1]) == pytest.approx(8, abs=0.4)
+    table = pd.read_csv(tmp_path / "o.csv")
+    assert table["kind"].tolist() == ["frame"] * seen + ["recording"]
+    records = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [record["kind"] for record in records] == table["kind"].tolist()
+    assert len(list(sampled_frames(tmp_path / "out" / "v.mp4", 1))) == seen + 1
+    assert sorted(os.listdir(tmp_path)) == ["network", "o.csv", "o.jsonl", "out", "v.mp4", "z.png"]
+
+
+def test_a_camera_says_what_the_last_second_showed(cardpose, tmp_path, monkeypatch):
+    monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: Camera(200))
+    clock = iter(np.arange(0, 1000, 0.1))  # ten pictures a second
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    status, out, err = cardpose("predict", 0, "--csv", "o.csv")
+    # It sends brightness 0, 1, ... 199, and then no more.
+    assert status == 1
+    assert err == "error: camera 0: sends no more pictures\n"
+    lines = words(out)
+    assert lines[0] == ["no", "packet"]
+    counts = [float(line[0]) for line in lines if line[1] == "cards"]
+    assert len(counts) > 5
+    assert counts == sorted(counts)
+    assert lines[-1][1:5] == ["cards", f"({counts[-1] - 1:.1f}", "to", f"{counts[-1] + 2:.1f}),"]
+    assert len(pd.read_csv(tmp_path / "o.csv")) == 200
+
+
+def test_a_camera_cannot_be_drawn(cardpose):
+    status, _, err = cardpose("predict", "0", "--output", "out")
+    assert status == 1
+    assert err.startswith("error: --output: ")
