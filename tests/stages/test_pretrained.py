@@ -147,7 +147,7 @@ def test_it_is_stored_in_half_precision_and_counts_in_full():
 
 def test_it_reads_rendered_packets_that_it_has_never_seen(tmp_path):
     """Bounds are a quarter above what it does on these pictures: a median error of 1.02 cards, a
-    mean absolute error of 1.67, corners 0.52 px off at the median. One layer of zeros breaks them."""
+    mean absolute error of 1.67, corners 0.52 px off at the median. A layer of zeros breaks them."""
     params = load_params(ROOT / "params.yaml")
     fresh = params.pretrain.model_copy(update={"pictures": 24, "seed": 1003})
     params = params.model_copy(update={"pretrain": fresh})
