@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from cardpose.geometry.pose import KINDS
+from cardpose.geometry.box import KINDS
 from cardpose.network.closeups import SIDE
 from cardpose.network.model import CardPose
 from cardpose.network.strips import LENGTH, REACH

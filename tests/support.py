@@ -9,9 +9,10 @@ import numpy as np
 import onnx.parser
 import torch
 
+from cardpose.geometry.box import BoxModel
+from cardpose.geometry.box_fit import BoxFitter
 from cardpose.geometry.camera import orbit
 from cardpose.geometry.card import card_corners, packet_keypoints
-from cardpose.geometry.pose import Packet
 
 SIZE, FOCAL, CARD = (640, 480), 1.06, (63.0, 88.0, 0.3)
 
@@ -43,8 +44,8 @@ def seen(azimuths, thickness, lean=(0, 0), twist=0.0):
 
 def posed(points, visible):
     """The boxes of the single pictures: poses and corners as `fit_box` takes them."""
-    packet = Packet(SIZE, FOCAL, CARD, 52)
-    pose, names = packet.fit(torch.from_numpy(points), torch.from_numpy(visible))
+    fitter = BoxFitter(BoxModel(SIZE, FOCAL, CARD, 52))
+    pose, names = fitter.fit(torch.from_numpy(points), torch.from_numpy(visible))
     return [part.numpy() for part in pose], names.numpy()
 
 

@@ -1,255 +1,341 @@
-"""Labels against a box: which corners of a recording's frames cannot be where their labels are.
+"""Fit a recording's box to its labels, and measure which labels cannot be right.
 
-All frames of a recording show one box, see `bundle.fit_box`. With its thickness, its lean and its
-twist known, a picture has six unknowns left, where the camera is, and up to sixteen numbers of
-labels: what does not fit stands out, and leaving out one corner after the other tells which.
+All frames of a recording show one box, see `bundle.fit_box`. Once its thickness, lean and twist are
+known, a frame has six unknowns left, the pose of the camera, and up to sixteen coordinates of
+labels. What does not fit stands out, and leaving out one corner after the other tells which.
 
-Places are in pixels of a picture UNIT wide, whatever size the frames are.
+The cameras are fitted by plain least squares in NumPy, not by `box_fit.BoxFitter`: strain and
+degrees of freedom are only defined without robust losses and without priors. The projection and its
+derivatives are the same, see `projection`.
+
+Places are in pixels of a picture of size UNIT, whatever size the frames have.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float64, Int64, Integer
 from scipy.spatial.transform import Rotation
 
-from cardpose.geometry.bundle import fit_box
-from cardpose.geometry.card import card_corners
-from cardpose.geometry.keypoints import BACK, CORNER, TURNED
-from cardpose.geometry.pose import Packet
+from cardpose.geometry.box import BoxModel
+from cardpose.geometry.box_fit import BoxFitter
+from cardpose.geometry.bundle import Box, fit_box
+from cardpose.geometry.keypoints import TURNED
+from cardpose.geometry.priors import RECORDING_PRIORS
+from cardpose.geometry.projection import (
+    BOX,
+    PLACE,
+    Pose,
+    card_keypoints,
+    numpy_lens,
+    project,
+    project_with_slopes,
+)
 from cardpose.pictures.letterbox import UNIT
 
 _STEPS = 15  # of the fit of a camera
-_ALONE = 50  # pictures of a recording, at most, of which the camera is sought from nothing
-_BOX = 5  # visible corners that a frame has to have to bear witness to the box
+_DAMPING = 1e-3  # at its first step
+_ALONE = 50  # frames of a recording, at most, whose box is fitted to nothing but the frame
+_CORNERS = 5  # visible, at least, in a frame that the recording's box is fitted to
+_UNKNOWNS = 6  # of a camera: a rotation vector and a place
+_HELD = 0.02  # share of a label that other labels hold, at least; keeps the strain finite
 # All ways to cross left and right of the four short edges; the first crosses none.
-_CROSSED = np.array(
+_CROSSINGS = np.array(
     [
         [i ^ 1 if crossed[i // 2] else i for i in range(8)]
         for crossed in product((False, True), repeat=4)
     ]
 )
-_LEAN, _TWIST = 2.0, 1.0  # mm, what is usual, as in `box`
+_HALF_TURN = np.diag([-1.0, -1.0, 1.0])  # of a packet on the table
 
 
 @dataclass(frozen=True)
 class LabelFit:
-    """The box in n pictures. `points` (n, 8, 2) are its corners where the labels' names are;
-    `names` (n, 8) which label each of the box's keypoints has; `squares` (n,) what is left of the
-    labels' offsets, summed; `freedom` (n,) how many numbers more than unknowns there are; `strain`
-    (n, 8) how much of `squares` would go if a corner were left out; `rotation`, `place` the
-    camera's; `informs` (n, 4, 4) what a picture says of thickness, lean and twist."""
+    """The box of a recording in n frames.
 
-    points: np.ndarray
-    names: np.ndarray
-    squares: np.ndarray
-    freedom: np.ndarray
-    strain: np.ndarray
-    rotation: np.ndarray
-    place: np.ndarray
-    informs: np.ndarray
+    Attributes:
+        points: its corners in pixels, in the order of the labels.
+        names: for each keypoint of the box, which label it has.
+        squares: sum of the squared offsets between labels and box, in square pixels.
+        freedom: degrees of freedom: coordinates of labels less unknowns.
+        strain: by how much `squares` would fall if a corner were left out, in the order of the
+            labels.
+        rotation, place: pose of the camera, see `projection.Pose`.
+        information: what a frame says of thickness, lean and twist, in square pixels per square
+            mm; its camera is eliminated.
+    """
 
-    def __getitem__(self, rows):
-        return LabelFit(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+    points: Float64[np.ndarray, "n 8 2"]
+    names: Int64[np.ndarray, "n 8"]
+    squares: Float64[np.ndarray, " n"]
+    freedom: Int64[np.ndarray, " n"]
+    strain: Float64[np.ndarray, "n 8"]
+    rotation: Float64[np.ndarray, "n 3 3"]
+    place: Float64[np.ndarray, "n 3"]
+    information: Float64[np.ndarray, "n 4 4"]
+
+    def __getitem__(self, rows: slice | np.ndarray) -> "LabelFit":
+        return LabelFit(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
-    def worst(self):
-        """(n,) pixels, how far off the corner is that fits worst; 0 without redundancy."""
+    def worst(self) -> Float64[np.ndarray, " n"]:
+        """Offset of the corner that fits worst, in pixels; 0 without redundancy."""
         return np.where(self.freedom > 0, np.sqrt(self.strain.max(axis=1)), 0)
 
     @property
-    def spread(self):
-        """(n,) pixels, how far off a label's coordinate usually is; NaN without redundancy."""
+    def spread(self) -> Float64[np.ndarray, " n"]:
+        """Standard deviation of a label's coordinate, in pixels; NaN without redundancy."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self.freedom > 0, np.sqrt(self.squares / self.freedom), np.nan)
 
 
+class FramesAlone(NamedTuple):
+    """Boxes fitted to single frames.
+
+    Attributes:
+        rows: which frames they are.
+        pose: of the boxes.
+        names: for each keypoint of a box, which label it has.
+    """
+
+    rows: Integer[np.ndarray, " k"]
+    pose: Pose
+    names: Int64[np.ndarray, "k 8"]
+
+
 class LabelFitter:
-    """Fits boxes of a card's size to labels.
+    """Fit boxes of a card's size to labels.
 
     Args:
         focal: focal length as a share of a picture's longer side.
-        card: (width, length, thickness) in mm.
-        deck: how many cards there may be.
+        card: (width, length, thickness) of a card in mm.
+        deck: the largest number of cards in a packet.
     """
 
-    def __init__(self, focal, card, deck):
+    def __init__(self, focal: float | int, card: Sequence[float | int], deck: int) -> None:
         self.focal, self.card = focal, tuple(card)
-        self.packet = Packet(UNIT, focal, self.card, deck)
-        self.outline = card_corners(*self.card[:2])
+        self.fitter = BoxFitter(BoxModel(UNIT, focal, self.card, deck))
+        self.lens = numpy_lens(UNIT, focal * UNIT[0])
+        self.keypoints = card_keypoints(self.card)
 
-    def alone(self, points, visible):
-        """What pictures say alone, of a recording at most _ALONE of them, evenly spread.
-
-        Returns:
-            (k,) which of the pictures, their rotations (k, 3, 3) and numbers (k, 8), see
-            `pose.Pose`, and which label (k, 8) each keypoint of their boxes has.
-        """
+    def fit_alone(
+        self, points: Float64[np.ndarray, "n 8 2"], visible: Bool[np.ndarray, "n 8"]
+    ) -> FramesAlone:
+        """Fit a box to the labels of each frame alone; of long recordings, to _ALONE frames, evenly
+        spread."""
         rows = np.unique(np.linspace(0, len(points) - 1, _ALONE).round().astype(int))
         with torch.inference_mode():
-            known = (torch.from_numpy(part[rows]) for part in (points, visible))
-            pose, names = self.packet.fit(*known)
-        return rows, *(part.numpy() for part in pose), names.numpy()
+            labels = (torch.from_numpy(part[rows]) for part in (points, visible))
+            pose, names = self.fitter.fit(*labels)
+        return FramesAlone(rows, Pose(*(part.numpy() for part in pose)), names.numpy())
 
-    def box(self, points, visible, alone, use):
-        """The box of a recording, from the frames `use` (n,), which are in their order; None if
-        they show too little. `alone` is what `alone` says, the rest as `bundle.fit_box` has it."""
-        rows = alone[0]
-        good = use[rows] & (visible[rows].sum(axis=1) >= _BOX)
+    def fit_box(
+        self,
+        points: Float64[np.ndarray, "n 8 2"],
+        visible: Bool[np.ndarray, "n 8"],
+        alone: FramesAlone,
+        use: Bool[np.ndarray, " n"],
+    ) -> Box | None:
+        """Fit the box of a recording to the labels of the frames `use`, which are in the order they
+        were taken; None where they show too little."""
+        good = use[alone.rows] & (visible[alone.rows].sum(axis=1) >= _CORNERS)
         if not good.any():
             return None
-        rows, *pose, names = (part[good] for part in alone)
+        rows, pose, names = alone.rows[good], [part[good] for part in alone.pose], alone.names[good]
         return fit_box(points[rows], visible[rows], pose, names, UNIT, self.focal, self.card)
 
-    def fit(self, box, points, visible, alone):
-        """Where cameras have to be for the labels (n, 8, 2), visible (n, 8), to show the box.
+    def fit_cameras(
+        self,
+        box: Box,
+        points: Float64[np.ndarray, "n 8 2"],
+        visible: Bool[np.ndarray, "n 8"],
+        alone: FramesAlone,
+    ) -> LabelFit:
+        """Fit the camera of each frame, so that the box appears where the labels are.
 
-        Each picture starts from what the one before it and the one after it say alone, which may
-        be far off: see `fit_beside`.
+        Each fit starts from what the frame before and the frame after say alone, which may be far
+        off: see `fit_cameras_beside`.
         """
-        rows, rotation, numbers, names = alone
+        rows, (rotation, numbers), names = alone
         after = np.minimum(np.searchsorted(rows, np.arange(len(points))), len(rows) - 1)
         before = np.searchsorted(rows, np.arange(len(points)), side="right") - 1
         starts = [after] if (after == before).all() else [before, after]
-        tries = [
-            self._fit(box, points, visible, rotation[k], numbers[k, :3], names[k]) for k in starts
+        fits = [
+            self._fit(box, points, visible, rotation[k], numbers[k, PLACE], names[k])
+            for k in starts
         ]
-        return _chosen(tries, np.argmin([fit.squares for fit in tries], axis=0))
+        return _choose_best(fits)
 
-    def fit_beside(self, box, points, visible, near, crossed=True):
-        """The best fit of each of n pictures, starting from other pictures too.
+    def fit_cameras_beside(
+        self,
+        box: Box,
+        points: Float64[np.ndarray, "n 8 2"],
+        visible: Bool[np.ndarray, "n 8"],
+        near: LabelFit,
+        crossed: bool = True,
+    ) -> LabelFit:
+        """Fit the camera of each frame from several starts, and return the best fit of each.
 
         Args:
-            points, visible: as for `fit`, of at most _ALONE pictures.
-            near: a `Fit` of pictures that were taken before and after them.
-            crossed: whether to try all namings that cross an edge's left and right. Seen along
-                an edge its two ends have nearly the same x, and may be called either way.
+            points, visible: as for `fit_cameras`, of at most _ALONE frames.
+            near: fits of frames that were taken before and after them, to start from as well.
+            crossed: whether to try all namings that cross an edge's left and right. Seen along an
+                edge, its two ends have nearly the same x, and may be called either way.
         """
         n = len(points)
-        flips = _CROSSED if crossed else _CROSSED[:1]
-        _, rotation, numbers, names = self.alone(points, visible)
-        starts = [(rotation, numbers[:, :3], flip[names]) for flip in flips]
-        for k, turned, flip in product(range(len(near.names)), (False, True), flips):
+        crossings = _CROSSINGS if crossed else _CROSSINGS[:1]
+        _, (rotation, numbers), names = self.fit_alone(points, visible)
+        starts = [(rotation, numbers[:, PLACE], crossing[names]) for crossing in crossings]
+        for k, turned, crossing in product(range(len(near.names)), (False, True), crossings):
             names, rotation = near.names[k], near.rotation[k]
             if turned:
-                names, rotation = names[list(TURNED)], rotation @ np.diag([-1.0, -1, 1])
-            starts.append([np.stack([part] * n) for part in (rotation, near.place[k], flip[names])])
-        # All side by side: many small fits one after the other take far longer.
+                names, rotation = names[list(TURNED)], rotation @ _HALF_TURN
+            start = rotation, near.place[k], crossing[names]
+            rotations, places, namings = (np.stack([part] * n) for part in start)
+            starts.append((rotations, places, namings))
+        # In one batch: many small fits one after the other take far longer.
         tries = len(starts)
         many = np.tile(points, (tries, 1, 1)), np.tile(visible, (tries, 1))
         fit = self._fit(box, *many, *(np.concatenate(part) for part in zip(*starts, strict=True)))
         best = fit.squares.reshape(tries, n).argmin(axis=0)
         return fit[best * n + np.arange(n)]
 
-    def _fit(self, box, points, visible, rotation, place, names):
-        """As `fit`, from these cameras (n, 3, 3) and (n, 3), the labels being of the box's
-        keypoints `names` (n, 8)."""
+    def _fit(
+        self,
+        box: Box,
+        points: Float64[np.ndarray, "n 8 2"],
+        visible: Bool[np.ndarray, "n 8"],
+        rotation: Float64[np.ndarray, "n 3 3"],
+        place: Float64[np.ndarray, "n 3"],
+        names: Int64[np.ndarray, "n 8"],
+    ) -> LabelFit:
+        """Fit the camera of each frame from one start, by given names of the labels."""
         rows = np.arange(len(points))[:, None]
-        target, seen = points[rows, names], visible[rows, names]
+        labels, seen = points[rows, names], visible[rows, names]
         # Upper and lower may be called the other way round than where the box's lean was fitted.
-        turned = replace(box, lean=-box.lean)
-        fits = [self._place(b, target, seen, rotation, place) for b in (box, turned)]
-        fit = _chosen(fits, np.argmin([fit.squares for fit in fits], axis=0))
-        shown, strain = np.empty_like(fit.points), np.empty_like(fit.strain)
-        shown[rows, names], strain[rows, names] = fit.points, fit.strain
-        return replace(fit, points=shown, strain=strain, names=names)
-
-    def _world(self, box):
-        world = np.column_stack([self.outline[CORNER], BACK * box.thickness])
-        world[~BACK, :2] += box.lean
-        world[:, 2] += box.twist * np.array([-1, 1, 1, -1])[CORNER]
-        return world
-
-    def _place(self, box, target, seen, rotation, place):
-        """The cameras by D. Marquardt's method, all pictures side by side."""
-        world, n = self._world(box), len(target)
-        damping = np.full(n, 1e-3)
-        off, by, _ = self._off(world, target, seen, rotation, place)
-        squares = (off**2).sum(axis=(1, 2))
-        for _ in range(_STEPS):
-            slopes = by.reshape(n, 16, 6)
-            normal = slopes.transpose(0, 2, 1) @ slopes
-            scale = normal * np.eye(6)
-            gradient = (slopes.transpose(0, 2, 1) @ off.reshape(n, 16, 1))[..., 0]
-            more = scale * damping[:, None, None] + 1e-9 * np.eye(6)
-            step = -np.linalg.solve(normal + more, gradient[..., None])[..., 0]
-            turned = Rotation.from_rotvec(step[:, :3]).as_matrix() @ rotation
-            tried = turned, place + step[:, 3:]
-            there = self._off(world, target, seen, *tried)
-            after = (there[0] ** 2).sum(axis=(1, 2))
-            better = after < squares
-            b = better[:, None, None]
-            rotation = np.where(b, tried[0], rotation)
-            place = np.where(better[:, None], tried[1], place)
-            off, by = np.where(b, there[0], off), np.where(b[..., None], there[1], by)
-            squares = np.where(better, after, squares)
-            damping = np.where(better, damping / 5, damping * 5)
-        points = self._off(world, target, np.ones_like(seen), rotation, place)[0] + target
-        strain, informs = self._redundancy(box, off, by, seen, rotation, place)
-        freedom = 2 * seen.sum(axis=1) - 6
-        names = np.zeros((n, 8), int)
-        return LabelFit(points, names, squares, freedom, strain, rotation, place, informs)
-
-    def _off(self, world, target, seen, rotation, place):
-        """(n, 8, 2) pixels from labels to the box, (n, 8, 2, 6) derivatives by a turn about the
-        camera's axes and by its place, and (n, 8, 2, 3) by the corner's place before it."""
-        turned = np.einsum("nij,kj->nki", rotation, world)
-        at = turned + place[:, None]
-        z = np.maximum(at[..., 2], 1.0)  # nothing is nearer than 1 mm
-        focal = self.focal * UNIT[0]
-        points = focal * at[..., :2] / z[..., None] + np.array(UNIT) / 2
-        by = np.zeros((*at.shape[:2], 2, 3))
-        by[..., 0, 0] = by[..., 1, 1] = focal / z
-        by[..., 2] = -focal * at[..., :2] / z[..., None] ** 2
-        x, y, w = np.moveaxis(turned, -1, 0)
-        zero = np.zeros_like(x)
-        # Columns: what a small turn about each axis does to a place.
-        turn = np.stack(
-            [
-                np.stack([zero, w, -y], axis=-1),
-                np.stack([-w, zero, x], axis=-1),
-                np.stack([y, -x, zero], axis=-1),
-            ],
-            axis=-2,
+        boxes = box, replace(box, lean=-box.lean)
+        fit = _choose_best([self._fit_named(b, labels, seen, rotation, place) for b in boxes])
+        order = names.argsort(axis=1)
+        return replace(
+            fit, points=fit.points[rows, order], strain=fit.strain[rows, order], names=names
         )
-        slopes = np.concatenate([by @ turn, by], axis=-1) * seen[..., None, None]
-        return (points - target) * seen[..., None], slopes, by * seen[..., None, None]
 
-    def _redundancy(self, box, off, by, seen, rotation, place):
-        n = len(off)
-        slopes = by.reshape(n, 16, 6)
-        inverse = np.linalg.inv(slopes.transpose(0, 2, 1) @ slopes + 1e-6 * np.eye(6))
-        hat = slopes @ inverse @ slopes.transpose(0, 2, 1)
-        left = np.eye(16) - hat
-        strain = np.zeros((n, 8))
-        for k in range(8):
-            pair = slice(2 * k, 2 * k + 2)
-            # What a corner's own label does not pull along; next to nothing where nothing holds it.
-            own = left[:, pair, pair] + 0.02 * np.eye(2)
-            strain[:, k] = np.einsum("ni,nij,nj->n", off[:, k], np.linalg.inv(own), off[:, k])
-        world = self._world(box)
-        by_world = self._off(world, np.zeros_like(off), seen, rotation, place)[2]
-        by_world = by_world @ rotation[:, None]
-        moves = np.zeros((8, 3, 4))  # of a corner, by thickness, lean and twist
-        moves[:, 2, 0], moves[:, 2, 3] = BACK, np.array([-1, 1, 1, -1])[CORNER]
-        moves[~BACK, 0, 1] = moves[~BACK, 1, 2] = 1
-        by_box = (by_world @ moves).reshape(n, 16, 4)
-        return strain, by_box.transpose(0, 2, 1) @ left @ by_box
+    def _fit_named(
+        self,
+        box: Box,
+        labels: Float64[np.ndarray, "n 8 2"],
+        seen: Bool[np.ndarray, "n 8"],
+        rotation: Float64[np.ndarray, "n 3 3"],
+        place: Float64[np.ndarray, "n 3"],
+    ) -> LabelFit:
+        """Fit the camera of each frame to labels in the order of the box's keypoints."""
+        numbers = np.zeros((len(labels), 8))
+        numbers[:, BOX] = [box.thickness, *box.lean, box.twist]
+
+        def residuals(pose: Pose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            at, slopes = project_with_slopes(self.lens, pose, self.keypoints)
+            by_camera = np.concatenate([slopes.turn, slopes.place], axis=-1)
+            count = seen[..., None]
+            return (
+                (at - labels) * count,
+                by_camera * count[..., None],
+                slopes.box * count[..., None],
+            )
+
+        numbers[:, PLACE] = place
+        pose, squares = _levenberg_marquardt(residuals, Pose(rotation, numbers))
+        return LabelFit(
+            points=project(self.lens, pose, self.keypoints),
+            names=np.zeros(seen.shape, int),
+            squares=squares,
+            freedom=2 * seen.sum(axis=1) - _UNKNOWNS,
+            rotation=pose.rotation,
+            place=pose.place,
+            **_strain_and_information(*residuals(pose)),
+        )
 
 
-def _chosen(fits, which):
-    """Of each picture (n,) the fit that `which` says."""
-    values = []
-    for name in LabelFit.__dataclass_fields__:
-        every = np.stack([getattr(fit, name) for fit in fits])
-        values.append(every[which, np.arange(len(which))])
-    return LabelFit(*values)
+def thickness_error(fit: LabelFit, spread: float | int) -> float:
+    """Return the standard deviation in mm of the thickness of a recording's box, when its labels
+    have a standard deviation of `spread` pixels."""
+    lean, twist = RECORDING_PRIORS.lean, RECORDING_PRIORS.twist
+    prior = np.diag([0, 1 / lean**2, 1 / lean**2, 1 / twist**2]) + 1e-9 * np.eye(4)
+    information = fit.information[fit.freedom >= 2 * _CORNERS - _UNKNOWNS].sum(axis=0)
+    return float(np.sqrt(np.linalg.inv(information / spread**2 + prior)[0, 0]))
 
 
-def thickness_error(fit, spread):
-    """mm, how far off the thickness of a recording's box may be (one standard deviation), when its
-    labels are off by `spread` pixels."""
-    usual = np.diag([0, 1 / _LEAN**2, 1 / _LEAN**2, 1 / _TWIST**2]) + 1e-9 * np.eye(4)
-    informs = fit.informs[fit.freedom >= 2 * _BOX - 6].sum(axis=0)
-    return float(np.sqrt(np.linalg.inv(informs / spread**2 + usual)[0, 0]))
+def _levenberg_marquardt(
+    residuals: Callable[[Pose], tuple[np.ndarray, ...]], pose: Pose
+) -> tuple[Pose, Float64[np.ndarray, " n"]]:
+    """Fit rotation and place of poses by D. Marquardt's method, all frames in one batch.
+
+    Args:
+        residuals: return of poses the offsets (n, 8, 2) and their derivatives (n, 8, 2, 6) by a
+            turn about the camera's axes and by the place.
+        pose: to start from.
+
+    Returns:
+        The poses and the sums of the squared offsets.
+    """
+    n = len(pose.numbers)
+    damping = np.full(n, _DAMPING)
+    offset, slopes, *_ = residuals(pose)
+    squares = (offset**2).sum(axis=(1, 2))
+    for _ in range(_STEPS):
+        jacobian = slopes.reshape(n, 16, _UNKNOWNS)
+        hessian = jacobian.transpose(0, 2, 1) @ jacobian
+        gradient = (jacobian.transpose(0, 2, 1) @ offset.reshape(n, 16, 1))[..., 0]
+        damped = hessian * np.eye(_UNKNOWNS) * damping[:, None, None] + 1e-9 * np.eye(_UNKNOWNS)
+        step = -np.linalg.solve(hessian + damped, gradient[..., None])[..., 0]
+        turn = Rotation.from_rotvec(step[:, :3]).as_matrix()
+        move = np.column_stack([step[:, 3:], np.zeros((n, 5))])
+        tried = Pose(turn @ pose.rotation, pose.numbers + move)
+        tried_offset, tried_slopes, *_ = residuals(tried)
+        tried_squares = (tried_offset**2).sum(axis=(1, 2))
+        better = tried_squares < squares
+        b = better[:, None, None]
+        pose = Pose(
+            np.where(b, tried.rotation, pose.rotation),
+            np.where(better[:, None], tried.numbers, pose.numbers),
+        )
+        offset = np.where(b, tried_offset, offset)
+        slopes = np.where(b[..., None], tried_slopes, slopes)
+        squares = np.where(better, tried_squares, squares)
+        damping = np.where(better, damping / 5, damping * 5)
+    return pose, squares
+
+
+def _strain_and_information(
+    offset: Float64[np.ndarray, "n 8 2"],
+    by_camera: Float64[np.ndarray, "n 8 2 6"],
+    by_box: Float64[np.ndarray, "n 8 2 4"],
+) -> dict[str, np.ndarray]:
+    """Return `strain` (n, 8) and `information` (n, 4, 4) of a `LabelFit`, from the offsets of its
+    corners and their derivatives."""
+    n = len(offset)
+    jacobian = by_camera.reshape(n, 16, _UNKNOWNS)
+    inverse = np.linalg.inv(jacobian.transpose(0, 2, 1) @ jacobian + 1e-6 * np.eye(_UNKNOWNS))
+    # The hat matrix says how far a fit follows a label; the rest is what other labels hold.
+    rest = np.eye(16) - jacobian @ inverse @ jacobian.transpose(0, 2, 1)
+    corners = np.arange(8)
+    own = rest.reshape(n, 8, 2, 8, 2)[:, corners, :, corners].transpose(1, 0, 2, 3)
+    held = np.linalg.inv(own + _HELD * np.eye(2))
+    strain = np.einsum("nki,nkij,nkj->nk", offset, held, offset)
+    box = by_box.reshape(n, 16, 4)
+    return {"strain": strain, "information": box.transpose(0, 2, 1) @ rest @ box}
+
+
+def _choose_best(fits: Sequence[LabelFit]) -> LabelFit:
+    """Return for each frame the fit with the smallest sum of squares."""
+    return _choose(fits, np.argmin([fit.squares for fit in fits], axis=0))
+
+
+def _choose(fits: Sequence[LabelFit], which: Integer[np.ndarray, " n"]) -> LabelFit:
+    """Return for each frame the fit whose index `which` says."""
+    rows = np.arange(len(which))
+    columns = [np.stack([getattr(fit, field.name) for fit in fits]) for field in fields(LabelFit)]
+    return LabelFit(*(column[which, rows] for column in columns))

@@ -39,12 +39,12 @@ def fit_recording(fitter: LabelFitter, recording: LabelledRecording) -> Recordin
     result, inliers = RecordingFit(points), np.ones(len(points), bool)
     if not len(points):
         return result
-    alone = fitter.alone(points, visible)
+    alone = fitter.fit_alone(points, visible)
     for _ in range(2):
-        box = fitter.box(points, visible, alone, inliers)
+        box = fitter.fit_box(points, visible, alone, inliers)
         if box is None:
             return result
-        fit = fitter.fit(box, points, visible, alone)
+        fit = fitter.fit_cameras(box, points, visible, alone)
         scatter = max(_LEAST_SCATTER, _median(fit.spread))
         fit = _fit_outliers_again(fitter, box, points, visible, fit, OUTLIER * scatter)
         result = replace(result, box=box, fit=fit)
@@ -89,7 +89,7 @@ def _fit_outliers_again(
         near = neighbours(fit, row, inliers)
         if len(near):
             one = slice(row, row + 1)
-            frames[row] = fitter.fit_beside(box, points[one], visible[one], fit[near])
+            frames[row] = fitter.fit_cameras_beside(box, points[one], visible[one], fit[near])
     return LabelFit(
         *(
             np.concatenate([getattr(frame, field.name) for frame in frames])

@@ -135,7 +135,7 @@ def misplaced_labels(frame: Frame) -> list[Finding]:
         return []
     points, visible = frame.unit_points, frame.visible
     changes = _changes(points, visible)
-    fits = frame.fitter.fit_beside(
+    fits = frame.fitter.fit_cameras_beside(
         frame.box,
         np.stack([changed for _, changed, _ in changes]),
         np.stack([shown for *_, shown in changes]),

@@ -1,8 +1,22 @@
 """A pin-hole camera and where it stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Num
+
+
+def intrinsic_matrix(
+    focal: float | int, size: Sequence[float | int] | Num[np.ndarray, "2"]
+) -> Float64[np.ndarray, "3 3"]:
+    """Return the matrix from a camera's axes to homogeneous picture coordinates.
+
+    Args:
+        focal: focal length in pixels.
+        size: (width, height) of the picture in pixels; the principal point is in its middle.
+    """
+    return np.array([[focal, 0, size[0] / 2], [0, focal, size[1] / 2], [0, 0, 1]])
 
 
 @dataclass(frozen=True)
@@ -12,16 +26,14 @@ class Camera:
 
     position: np.ndarray
     rotation: np.ndarray
-    focal: float
+    focal: float | int
     width: int
     height: int
 
     @property
     def projection(self):
         """(3, 4) matrix from homogeneous world coordinates to homogeneous picture coordinates."""
-        intrinsic = np.array(
-            [[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2], [0, 0, 1]]
-        )
+        intrinsic = intrinsic_matrix(self.focal, (self.width, self.height))
         return intrinsic @ np.column_stack([self.rotation, -self.rotation @ self.position])
 
     def project(self, points):

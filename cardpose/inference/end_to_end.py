@@ -28,7 +28,7 @@ class Outputs(NamedTuple):
         cards: count in cards, not rounded.
         low, high: ends of its 90 % interval in cards; NaN where the network has no margins.
         confidence: 0 to 1, under 0.5 where there is no packet.
-        rotation, box: the `pose.Pose` of the fitted box.
+        rotation, box: the `projection.Pose` of the fitted box.
         corners: for each keypoint of the box, the index of the keypoint that it is.
     """
 

@@ -9,19 +9,18 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, no_type_check
 
 import onnx
 import torch
 from torch import Tensor
 
+from cardpose.geometry.box_fit import BoxFitter, State, repeat_step
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
-from cardpose.geometry.pose import Packet, repeat_steps
 from cardpose.inference.end_to_end import EndToEnd, Outputs
 from cardpose.network.model import CardPose
 
 OPSET = 20
-State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]  # of a fit, see `Packet`
 UNITS = {
     "keypoints": "pixels of the picture, (0, 0) the outer corner of its top-left one",
     "visibility": "probability",
@@ -53,7 +52,7 @@ def export_onnx(
     axes = {"pictures": {0: "n", 1: "height", 2: "width"}}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about constants in the graph, which are intended
-        with _loops(network.packet, lambda: end_to_end(picture)):
+        with _loops(network, lambda: end_to_end(picture)):
             torch.onnx.export(
                 end_to_end,
                 (picture,),
@@ -96,37 +95,38 @@ def _forget_shapes(graph: onnx.GraphProto, is_loop: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def _loops(packet: Packet, call: Callable[[], Any]) -> Iterator[None]:
+def _loops(network: CardPose, call: Callable[[], Any]) -> Iterator[None]:
     """Export the fits of boxes as loops.
 
     Unrolled, they take ONNX Runtime ten times as long to load.
 
     Args:
-        packet: the part of the network that fits boxes.
+        network: the fits of its `fitter` become loops.
         call: runs the network once, with the same fits as the export.
     """
-    loops = []
+    fitter, loops = network.fitter, []
 
     def record(step, times, state, fixed):
         loops.append(_loop(step, state, fixed))
-        return repeat_steps(step, times, state, fixed)
+        return repeat_step(step, times, state, fixed)
 
     def play(step, times, state, fixed):
-        return loops.pop(0)(times, state, list(fixed))
+        return loops.pop(0)(times, state, fixed)
 
     try:
-        packet.repeat = record
+        network.fitter = BoxFitter(fitter.box, record)
         call()
-        packet.repeat = play
+        network.fitter = BoxFitter(fitter.box, play)
         yield
     finally:
-        packet.repeat = repeat_steps
+        network.fitter = fitter
 
 
 def _loop(step, state, fixed):
     """Compile a step of a fit, and a loop of it that becomes one ONNX operator."""
-    traced = torch.jit.trace(lambda *both: step(*both), (state, list(fixed)), check_trace=False)
+    traced = torch.jit.trace(lambda *both: step(*both), (state, fixed), check_trace=False)
 
+    @no_type_check  # TorchScript reads the hints itself, and cannot see through a wrapper
     def loop(times: int, state: State, fixed: list[Tensor]):
         for _ in range(times):
             state = traced(state, fixed)

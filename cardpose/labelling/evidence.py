@@ -176,7 +176,7 @@ def _recording_box(
         rows = np.arange(first, n, every)
         names, poses = view.names[rows], (view.rotation[rows], view.numbers[rows])
         fitted = fit_box(
-            points[rows], view.weight[rows], poses, names, UNIT, focal, card, known=thickness
+            points[rows], view.weight[rows], poses, names, UNIT, focal, card, thickness=thickness
         )
         if fitted is not None:
             places = fitted.points[np.arange(len(rows))[:, None], names]

@@ -16,7 +16,8 @@ from cardpose.common.tables import read_own_table
 from cardpose.dataset.extraction import extract_frames
 from cardpose.dataset.layout import INDEX_COLUMNS, labelling_folder
 from cardpose.dataset.recordings import read_recordings
-from cardpose.geometry.pose import Packet
+from cardpose.geometry.box import BoxModel
+from cardpose.geometry.box_fit import BoxFitter
 from cardpose.labelling.evidence import weigh
 from cardpose.labelling.proposals import Proposals, write_proposals
 from cardpose.labelling.views import view_recording
@@ -56,7 +57,7 @@ def start_labelling(
     network, metadata = load_network(model)
     deck = max(recording.total_cards for recording in recordings)
     # The deck and the camera of this data set, not those of the network's training.
-    network.packet = Packet(metadata["image_size"], focal, card, deck)
+    network.fitter = BoxFitter(BoxModel(metadata["image_size"], focal, card, deck))
     folder = labelling_folder(dataset)
     with (
         atomic_output(folder / "frames") as frames,

@@ -71,14 +71,14 @@ def _fit_boxes(
         for times in (1, DETAIL)
     )
     longer = torch.tensor([float(max(fit(p.shape[1::-1], size)[0])) for p in rgb])
-    focal = network.packet.focal_of(longer)
+    focal = network.fitter.box.focal_of(longer)
     with torch.inference_mode():
         return network.fit_boxes(whole, details, focal, torch.full((len(rgb),), thickness))
 
 
 def _columns(network: CardPose, boxes: BoxFit) -> tuple[torch.Tensor, ...]:
     """Return the fields of a `View`, of one batch."""
-    keypoints = (network.packet.keypoints(pose) for pose in (boxes.corner_pose, boxes.pose))
+    keypoints = (network.fitter.box.keypoints(pose) for pose in (boxes.corner_pose, boxes.pose))
     return (
         *(boxes.points, boxes.visibility, boxes.peaks, boxes.weight),
         *(*boxes.corner_pose, boxes.names, *keypoints),

@@ -9,7 +9,7 @@
    visibility reach the encoder and, through the features at the peaks, the decoder, but never the
    last convolution.
 3. Close-ups round the keypoints, cut from a larger picture, refine the keypoints (`closer`).
-4. A box of a card's width and length is fitted to the keypoints (`packet`). Strips along its edges
+4. A box of a card's width and length is fitted to the keypoints (`fitter`). Strips along its edges
    are cut from the larger picture, the edges are traced in them (`tracer`), and the box is fitted
    again, to keypoints and edges.
 
@@ -26,9 +26,11 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardpose.geometry.box import BoxModel
+from cardpose.geometry.box_fit import BoxFitter
 from cardpose.geometry.heatmaps import decode
 from cardpose.geometry.keypoints import N_KEYPOINTS
-from cardpose.geometry.pose import Packet, Pose
+from cardpose.geometry.projection import Pose
 from cardpose.network.blocks import conv, inverted_residual, two_convs
 from cardpose.network.closeups import Closer, sample_closeups
 from cardpose.network.heads import Head, at_corners
@@ -149,7 +151,7 @@ class CardPose(nn.Module):
         nn.init.zeros_(self.heatmaps.bias)  # type: ignore[arg-type]
         self.head = Head(widths[-1] + N_KEYPOINTS * (widths[finest] + 1), hidden, image_size)
         self.closer = Closer(hidden, image_size)
-        self.packet = Packet(image_size, focal, card, deck)
+        self.fitter = BoxFitter(BoxModel(image_size, focal, card, deck))
         self.tracer = Tracer()
         self.deck_height = deck * card[2]
 
@@ -172,11 +174,11 @@ class CardPose(nn.Module):
         fit = self.fit_boxes(pictures, details, focal)
         with torch.autocast(pictures.device.type, enabled=False):
             points, visibility = _take(fit.points, fit.names), fit.visibility.gather(1, fit.names)
-            order = _final_order(self.packet, fit.pose, fit.names)
+            order = _final_order(self.fitter.box, fit.pose, fit.names)
             points, visibility = _take(points, order), visibility.gather(1, order)
-            usual = self.packet.as_usual(points, focal)
+            usual = self.fitter.box.at_usual_focal(points, focal)
             by_corners = self.closer.geometry(usual, visibility > 0)
-            by_box = (fit.pose.numbers[:, 3] / self.deck_height).clamp(0, 1).float()
+            by_box = (fit.pose.thickness / self.deck_height).clamp(0, 1).float()
             both = (by_corners + _BOX_PARTS * by_box) / (1 + _BOX_PARTS)
         cards = torch.cat([fit.cards, both[:, None]], dim=1)
         corners = order.argsort(dim=1)
@@ -201,9 +203,9 @@ class CardPose(nn.Module):
         with torch.autocast(pictures.device.type, enabled=False):
             points = whole.points + self.closer(sample_closeups(details, whole.points)) / DETAIL
             weight = keypoint_weights(whole.visibility, whole.peaks)
-            corner_pose, names = self.packet.fit(points, weight, thickness, focal)
-            edges = trace_strips(self.tracer, self.packet, details, corner_pose)
-            pose = self.packet.refine(
+            corner_pose, names = self.fitter.fit(points, weight, thickness, focal)
+            edges = trace_strips(self.tracer, self.fitter.box, details, corner_pose)
+            pose = self.fitter.refine(
                 corner_pose, _take(points, names), weight.gather(1, names), edges, focal
             )
         return BoxFit(
@@ -251,7 +253,7 @@ class CardPose(nn.Module):
             points, peaks = decode(detached, self.stride, self.sigma)
             points = points * (self.image_size[0] / pictures.shape[3])
             pooled = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
-            cards, visibility = self.head(self.packet.as_usual(points, focal), pooled)
+            cards, visibility = self.head(self.fitter.box.at_usual_focal(points, focal), pooled)
         return WholePicture(heatmaps, points, peaks, cards, visibility)
 
 
@@ -276,7 +278,7 @@ def network_shape(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {name: metadata[name] for name in (*names, "focal", "card", "deck")}
 
 
-def _final_order(packet: Packet, pose: Pose, names: Int[Tensor, "n 8"]) -> Int[Tensor, "n 8"]:
+def _final_order(box: BoxModel, pose: Pose, names: Int[Tensor, "n 8"]) -> Int[Tensor, "n 8"]:
     """Return the order in which the box's keypoints follow the naming rule.
 
     Only packets that the fit has renamed are reordered: where two names are nearly tied, the
@@ -284,7 +286,7 @@ def _final_order(packet: Packet, pose: Pose, names: Int[Tensor, "n 8"]) -> Int[T
     """
     kept = torch.arange(N_KEYPOINTS, device=names.device)
     renamed = (names != kept).any(dim=1, keepdim=True)
-    return torch.where(renamed, packet.names(pose), kept)
+    return torch.where(renamed, box.names(pose), kept)
 
 
 def _take(points: Float[Tensor, "n 8 2"], names: Int[Tensor, "n 8"]) -> Float[Tensor, "n 8 2"]:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64, Int64, Integer, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cardpose.geometry.pose import Pose
+from cardpose.geometry.projection import Pose
 from cardpose.network.model import CardPose
 
 
@@ -94,7 +94,7 @@ def predict_frames(
             pictures, details, longer = (
                 batch[name].to(device) for name in ("pictures", "details", "longer")
             )
-            found = network.predict(pictures, details, network.packet.focal_of(longer))
+            found = network.predict(pictures, details, network.fitter.box.focal_of(longer))
             in_cards = found.cards.double() * metadata["deck"]
             visible = found.visibility > 0
             columns.append((in_cards, found.points.double(), visible, *found.pose, found.corners))

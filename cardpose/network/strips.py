@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Float64, Num
 from torch import Tensor, nn
 
-from cardpose.geometry.pose import KINDS, Edges, Packet, Pose
+from cardpose.geometry.box import KINDS, BoxModel
+from cardpose.geometry.box_fit import TracedEdges
+from cardpose.geometry.projection import Pose
 from cardpose.network.blocks import conv, sample_colours
 from cardpose.pictures.letterbox import DETAIL
 
@@ -126,7 +128,7 @@ class Tracer(nn.Module):
 
         Args:
             strips: RGB, 0 to 255, as `sample_strips` cuts them.
-            kinds: of the edges, see `pose.Packet.edges`.
+            kinds: of the edges, see `box.BoxEdges`.
             heights: of the packets' sides in detail pixels, as `side_heights` returns them: they
                 tell how far the edges of the back and the face are apart.
 
@@ -149,24 +151,24 @@ class Tracer(nn.Module):
 
 
 def trace_strips(
-    tracer: Tracer, packet: Packet, details: Num[Tensor, "n 3 height width"], pose: Pose
-) -> Edges:
+    tracer: Tracer, box: BoxModel, details: Num[Tensor, "n 3 height width"], pose: Pose
+) -> TracedEdges:
     """Trace a packet's edges near where a pose has them.
 
     The weight is 0 where an edge is hidden, too short or outside of the picture, and everywhere as
     long as the tracer is untrained.
     """
-    starts, ends, kinds, lines = packet.edges(pose)
+    starts, ends, kinds, edge_points = box.edges(pose)
     normal = normals(starts, ends)
     strips = sample_strips(details, starts, ends, normal)
-    heights = side_heights(packet.keypoints(pose)).float()
+    heights = side_heights(box.keypoints(pose)).float()
     distance, spread = tracer(strips, kinds, heights)
     share = torch.as_tensor(TRACED, device=details.device)
     along = ends - starts
     at = starts[:, :, None] + along[:, :, None] * share[:, None]
-    size = at.new_tensor(packet.size)
+    size = at.new_tensor(box.size)
     inside = ((at > 1) & (at < size - 1)).all(dim=-1)
     used = inside & (kinds.any(dim=-1) & long_enough(starts, ends))[..., None]
     place = (at * normal[:, :, None]).sum(dim=-1) + distance.double() / DETAIL
     weight = tracer.taught * DETAIL / (spread.double().exp() + _BLUR)
-    return Edges(share, normal, place, torch.where(used, weight, 0.0), lines)
+    return TracedEdges(share, normal, place, torch.where(used, weight, 0.0), edge_points)

@@ -68,7 +68,7 @@ class CloserModule(lightning.LightningModule):
 
     def __init__(self, network: CardPose, part: Part, deck: int) -> None:
         super().__init__()
-        self.closer, self.packet = network.closer, network.packet
+        self.closer, self.box = network.closer, network.fitter.box
         self.part, self.deck = part, deck
 
     def training_step(self, batch: Batch) -> Float[Tensor, ""]:
@@ -77,7 +77,7 @@ class CloserModule(lightning.LightningModule):
         with torch.autocast(steps.device.type, enabled=False):
             steps = torch.einsum("nij,nkj->nki", batch["turn"], steps)
             points = batch["starts"] + steps / DETAIL
-            usual = self.packet.as_usual(points, self.packet.focal_of(batch["longer"]))
+            usual = self.box.at_usual_focal(points, self.box.focal_of(batch["longer"]))
             cards = self.closer.geometry(usual, batch["seen"]) * self.deck
             loss = closer_loss(
                 DETAIL * points,

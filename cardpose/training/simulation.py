@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32
 
 from cardpose.geometry.camera import orbit
 from cardpose.geometry.card import card_corners, packet_keypoints
-from cardpose.geometry.priors import LEAN, LEAN_MORE, TWIST
+from cardpose.geometry.priors import PICTURE_PRIORS
 
 
 class SimulatedPackets(NamedTuple):
@@ -58,8 +58,10 @@ def simulate(
             width=width,
             height=height,
         )
-        twist = rng.normal(0, TWIST) * np.array([-1, 1, 1, -1])
-        face = np.column_stack([corners + rng.normal(0, LEAN + LEAN_MORE * thickness, 2), twist])
+        twist = rng.normal(0, PICTURE_PRIORS.twist) * np.array([-1, 1, 1, -1])
+        face = np.column_stack(
+            [corners + rng.normal(0, PICTURE_PRIORS.lean_of(thickness), 2), twist]
+        )
         back = np.column_stack([corners, thickness + twist])
         points[i], visible[i] = packet_keypoints(camera, face, back)
     return SimulatedPackets(points, visible, (cards / deck).astype(np.float32))

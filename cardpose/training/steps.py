@@ -148,7 +148,7 @@ def trace_edges(
     if not part.epochs:
         return
     corners = corner_targets(network, tensors, rows)
-    edges, usable = edge_targets(network.packet, tensors, rows, network.deck_height, *corners)
+    edges, usable = edge_targets(network.fitter, tensors, rows, network.deck_height, *corners)
     if not usable.any():
         return
     size, workers = part.options.batch_size, params.machine.loader_workers

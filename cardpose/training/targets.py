@@ -5,9 +5,10 @@ import torch
 from jaxtyping import Bool, Float
 
 from cardpose.dataset.tensors import Tensors
+from cardpose.geometry.box import KINDS
+from cardpose.geometry.box_fit import BoxFitter
 from cardpose.geometry.heatmaps import decode
 from cardpose.geometry.keypoints import N_KEYPOINTS
-from cardpose.geometry.pose import KINDS, Packet
 from cardpose.network.model import CardPose
 from cardpose.network.predict import pair_loader, predict_frames
 from cardpose.network.strips import long_enough, side_heights
@@ -58,7 +59,7 @@ def corner_targets(
 
 
 def edge_targets(
-    packet: Packet,
+    fitter: BoxFitter,
     tensors: Tensors,
     rows: np.ndarray,
     deck_height: float,
@@ -70,7 +71,7 @@ def edge_targets(
     Skip frames whose corners fit no box, or that show fewer than five of them.
 
     Args:
-        packet: fits the box to the corners.
+        fitter: fits the box to the corners.
         rows: frames to fit; the targets of all others are zero.
         deck_height: thickness of a whole deck in mm.
         points: corners in pixels.
@@ -89,10 +90,10 @@ def edge_targets(
     for batch in np.array_split(rows, -(-len(rows) // PREDICT_BATCH)):
         corners, seen = torch.from_numpy(points[batch]), torch.from_numpy(visible[batch])
         thickness = torch.from_numpy(tensors.cards[batch]) * deck_height
-        focal = packet.focal_of(torch.from_numpy(tensors.longer[batch]))
-        pose, names = packet.fit(corners, seen, thickness, focal)
-        starts, ends, kinds, _ = packet.edges(pose)
-        box = packet.keypoints(pose)
+        focal = fitter.box.focal_of(torch.from_numpy(tensors.longer[batch]))
+        pose, names = fitter.fit(corners, seen, thickness, focal)
+        starts, ends, kinds, _ = fitter.box.edges(pose)
+        box = fitter.box.keypoints(pose)
         error = (box - corners.gather(1, names[..., None].expand(-1, -1, 2))).norm(dim=2)
         error = torch.where(seen.gather(1, names), error, 0).amax(dim=1)
         usable.append((error < _MAX_LABEL_ERROR * size[0]) & (seen.sum(dim=1) >= _MIN_CORNERS))

@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -404,9 +403,9 @@ def test_a_corner_off_strains_the_box_most():
     points, visible = seen(range(-140, -40, 10), 9.0)
     points[3, UR_BACK] += [9, -12]
     boxes = LabelFitter(FOCAL, CARD, 52)
-    alone = boxes.alone(points, visible)
-    box = boxes.box(points, visible, alone, np.arange(10) != 3)
-    fit = boxes.fit(box, points, visible, alone)
+    alone = boxes.fit_alone(points, visible)
+    box = boxes.fit_box(points, visible, alone, np.arange(10) != 3)
+    fit = boxes.fit_cameras(box, points, visible, alone)
     assert np.delete(fit.worst, 3).max() < 0.5
     assert fit.strain[3].argmax() == UR_BACK
     assert 5 < fit.worst[3] <= 15
@@ -437,9 +436,9 @@ def test_how_far_off_a_thickness_may_be_is_how_far_off_it_is():
     off, said = [], []
     for _ in range(20):
         noisy = points + rng.normal(0, 1, points.shape)
-        alone = boxes.alone(noisy, visible)
-        box = boxes.box(noisy, visible, alone, np.ones(len(points), bool))
+        alone = boxes.fit_alone(noisy, visible)
+        box = boxes.fit_box(noisy, visible, alone, np.ones(len(points), bool))
         off.append(box.thickness - 9)
-        said.append(thickness_error(boxes.fit(box, noisy, visible, alone), 1.0))
+        said.append(thickness_error(boxes.fit_cameras(box, noisy, visible, alone), 1.0))
     # Of twenty, the spread is known to a sixth; a factor of 1.8 is more than three times that.
     assert np.sqrt(np.mean(np.square(off))) == pytest.approx(np.mean(said), rel=0.8)

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 from support import ABOUT, REPOSITORY, seen
 
-from cardpose.geometry.pose import Packet
+from cardpose.geometry.box import BoxModel
+from cardpose.geometry.box_fit import BoxFitter
 from cardpose.inference.end_to_end import EndToEnd
 from cardpose.inference.predictor import Predictor, Result, load
 from cardpose.network.model import CardPose, network_shape
@@ -128,8 +129,8 @@ def filmed(thickness, size):
     inner, _ = fit(size, network_size)
     fitted = fractions_to_fitted(points / size, [size] * len(points), network_size)
     focal = torch.full((len(points),), 1.06 * max(inner))
-    packet = Packet(network_size, 1.06, (63, 88, 0.3), 52)
-    pose, corners = packet.fit(torch.from_numpy(fitted), torch.from_numpy(visible), focal=focal)
+    fitter = BoxFitter(BoxModel(network_size, 1.06, (63, 88, 0.3), 52))
+    pose, corners = fitter.fit(torch.from_numpy(fitted), torch.from_numpy(visible), focal=focal)
     rows = zip(points, visible, pose.rotation, pose.numbers, corners, strict=True)
     results = [
         Result(

@@ -9,8 +9,9 @@ from support import ABOUT, CARD, FOCAL, SIZE, seen
 from cardpose.cli import main
 from cardpose.dataset.annotations import read_annotations
 from cardpose.dataset.names import split_frame_name
+from cardpose.geometry.box import BoxModel
+from cardpose.geometry.box_fit import BoxFitter
 from cardpose.geometry.keypoints import FLIP, KEYPOINTS
-from cardpose.geometry.pose import Packet
 from cardpose.labelling import propose
 from cardpose.labelling.evidence import weigh
 from cardpose.labelling.proposals import Proposals, read_proposals, write_proposals
@@ -30,10 +31,10 @@ def viewed(points, visible, thickness=THICK, traced=None):
     640 x 480, and traces the edges of a box that has its keypoints there, or at `traced`: a
     `View`."""
     points = points * (SMALL[0] / SIZE[0])
-    packet = Packet(SMALL, FOCAL, CARD, 52)
+    fitter = BoxFitter(BoxModel(SMALL, FOCAL, CARD, 52))
     known = torch.full((len(points),), thickness)
-    pose, names = packet.fit(torch.from_numpy(points), torch.from_numpy(visible), known)
-    box = packet.keypoints(pose).numpy()
+    pose, names = fitter.fit(torch.from_numpy(points), torch.from_numpy(visible), known)
+    box = fitter.box.keypoints(pose).numpy()
     peaks = np.where(visible, 1.0, 0.1)
     numbers = pose.numbers.numpy()
     logits = np.where(visible, 5.0, -5.0)

@@ -56,9 +56,9 @@ def test_the_count_both_follows_the_refined_keypoints(network):
 
 def test_keypoints_weigh_in_the_fit_by_the_heights_of_their_peaks(network, monkeypatch):
     network.eval()
-    fit, given = network.packet.fit, []
+    fit, given = network.fitter.fit, []
     monkeypatch.setattr(
-        network.packet, "fit", lambda *args, **more: given.append(args[1]) or fit(*args, **more)
+        network.fitter, "fit", lambda *args, **more: given.append(args[1]) or fit(*args, **more)
     )
     peaks = torch.tensor([[0.8, 1.1, 0.4, 0.2, 0.0, 0.04, 0.8, 0.6]])
     visible = torch.tensor([[1.0, 1, 1, 1, 1, 1, -1, 1]])
@@ -74,7 +74,7 @@ def test_four_fifths_of_the_count_both_are_the_count_by_the_box(network, monkeyp
     monkeypatch.setattr(network.closer.geometry, "forward", lambda points, visible: torch.zeros(3))
     with torch.inference_mode():
         found = network.eval().predict(pictures(), details())
-    box = (found.pose.numbers[:, 3] / (52 * 0.3)).clamp(0, 1).float()
+    box = (found.pose.thickness / (52 * 0.3)).clamp(0, 1).float()
     assert torch.allclose(found.cards[:, COUNTS.index("both")], 4 / 5 * box, atol=1e-6)
 
 
@@ -94,7 +94,7 @@ def test_keypoints_under_mixed_names_get_the_right_ones():
     assert torch.allclose(found.points, points.float(), atol=0.1)
     assert found.cards[0, 2] == pytest.approx(usual.cards[0, 2].item(), abs=0.01)
     assert (found.visibility > 0).all()
-    box = network.packet.keypoints(found.pose)[0]
+    box = network.fitter.box.keypoints(found.pose)[0]
     assert (box - found.points[0, found.corners[0]]).abs().max() < 1
 
 

@@ -6,7 +6,7 @@ import torch
 from networks import FixedDistance, details
 from support import seen
 
-from cardpose.geometry.pose import KINDS
+from cardpose.geometry.box import KINDS
 from cardpose.network import strips
 from cardpose.network.strips import Tracer
 from cardpose.pictures.letterbox import DETAIL
@@ -14,7 +14,7 @@ from cardpose.training.losses import tracer_loss
 
 
 def trace(network, details, pose):
-    return strips.trace_strips(network.tracer, network.packet, details, pose)
+    return strips.trace_strips(network.tracer, network.fitter, details, pose)
 
 
 def posed(network, tracer):
@@ -22,21 +22,21 @@ def posed(network, tracer):
     points, visible = seen([-100.0], 9.0)
     points = torch.from_numpy(points / 10)
     network.tracer = tracer
-    pose, _ = network.packet.fit(points, torch.from_numpy(visible), torch.tensor([9.0]))
+    pose, _ = network.fitter.fit(points, torch.from_numpy(visible), torch.tensor([9.0]))
     return pose, trace(network, details(1), pose)
 
 
 def test_edges_found_where_the_box_has_them_leave_it_unchanged(network):
     pose, edges = posed(network, FixedDistance())
-    points = network.packet.keypoints(pose)
-    again = network.packet.refine(pose, points, torch.ones(1, 8, dtype=torch.bool), edges)
-    assert torch.allclose(network.packet.keypoints(again), points, atol=0.05)
+    points = network.fitter.box.keypoints(pose)
+    again = network.fitter.refine(pose, points, torch.ones(1, 8, dtype=torch.bool), edges)
+    assert torch.allclose(network.fitter.box.keypoints(again), points, atol=0.05)
     assert again.numbers[0, 3] == pytest.approx(9.0, abs=0.05)
 
 
 def test_only_visible_edges_in_the_picture_are_traced(network):
     pose, edges = posed(network, FixedDistance())
-    _, _, kinds, _ = network.packet.edges(pose)
+    _, _, kinds, _ = network.fitter.box.edges(pose)
     used = (edges.weight > 0).any(dim=2)
     assert (used == kinds.any(dim=2)).all()
     beside = pose._replace(numbers=pose.numbers + torch.tensor([300.0] + [0] * 7))
@@ -45,7 +45,7 @@ def test_only_visible_edges_in_the_picture_are_traced(network):
 
 def test_distances_of_the_tracer_are_detail_pixels_away_from_the_packet(network):
     pose, edges = posed(network, FixedDistance(3.0))
-    starts, ends, _, _ = network.packet.edges(pose)
+    starts, ends, _, _ = network.fitter.box.edges(pose)
     middle = (starts + ends) / 2
     moved = (edges.place.mean(dim=2) - (middle * edges.normal).sum(dim=2))[0]
     assert moved.tolist() == pytest.approx([3 / DETAIL] * 12)
@@ -57,7 +57,7 @@ def test_a_packet_cut_off_by_the_picture_is_traced_inside_of_it(network):
     pose, _ = posed(network, FixedDistance())
     aside = torch.tensor([80.0] + [0] * 7)
     edges = trace(network, details(1), pose._replace(numbers=pose.numbers + aside))
-    starts, ends, _, _ = network.packet.edges(pose._replace(numbers=pose.numbers + aside))
+    starts, ends, _, _ = network.fitter.box.edges(pose._replace(numbers=pose.numbers + aside))
     at = starts[:, :, None] + (ends - starts)[:, :, None] * edges.share[:, None]
     inside = ((at > 1) & (at < torch.tensor([63, 47]))).all(dim=3)
     used = edges.weight > 0
@@ -77,7 +77,7 @@ def test_an_edge_weighs_one_over_the_error_that_the_tracer_expects(network, log_
 def test_a_tracer_is_given_the_height_of_the_packet_s_sides(network):
     tracer = FixedDistance()
     pose, _ = posed(network, tracer)
-    corners = network.packet.keypoints(pose)[0]
+    corners = network.fitter.box.keypoints(pose)[0]
     # Each upright edge is from a face's keypoint to the back's keypoint two places after it.
     upright = [float((corners[i] - corners[i + 2]).norm()) for i in (0, 1, 4, 5)]
     assert tracer.heights.tolist() == pytest.approx([DETAIL * np.mean(upright)], rel=1e-4)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from cardpose.dataset.names import split_frame_name
+from cardpose.geometry.box import BoxModel
+from cardpose.geometry.box_fit import BoxFitter
 from cardpose.geometry.card import FOCAL
-from cardpose.geometry.pose import Packet
 from cardpose.rendering.backs import draw_varied_back
 from cardpose.rendering.deck import DECK
 from cardpose.rendering.scenes import HEIGHT, WIDTH
@@ -64,10 +65,11 @@ def test_a_box_of_the_packets_thickness_fits_the_keypoints(index):
     assert pictures.shape == (VIEWS, HEIGHT, WIDTH, 3)
     inside = ((points >= 0) & (points <= [WIDTH, HEIGHT])).all(axis=2)
     assert not (visible & ~inside).any()
-    packet = Packet((WIDTH, HEIGHT), FOCAL, POKER, DECK)
+    fitter = BoxFitter(BoxModel((WIDTH, HEIGHT), FOCAL, POKER, DECK))
     height = torch.full((VIEWS,), 0.3 * cards, dtype=torch.float64)
-    pose, names = packet.fit(torch.from_numpy(points), torch.from_numpy(visible), height)
-    off = packet.keypoints(pose).numpy() - np.take_along_axis(points, names.numpy()[..., None], 1)
+    pose, names = fitter.fit(torch.from_numpy(points), torch.from_numpy(visible), height)
+    named = np.take_along_axis(points, names.numpy()[..., None], 1)
+    off = fitter.box.keypoints(pose).numpy() - named
     assert np.linalg.norm(off, axis=2)[np.take_along_axis(visible, names.numpy(), 1)].max() < 6
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from made_up import made_up_tensors, simulated_tensors
 
+from cardpose.geometry.box import KINDS
 from cardpose.geometry.keypoints import FLIP
-from cardpose.geometry.pose import KINDS
 from cardpose.network.closeups import SIDE
 from cardpose.network.strips import LENGTH, POINTS, REACH, TRACED
 from cardpose.training.datasets import CloseupCrops, EdgeStrips, EdgeTargets

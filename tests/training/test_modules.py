@@ -133,7 +133,7 @@ def strips(network):
     tensors.visible[:] = True
     rows = np.arange(12)
     labels = tensors.points, tensors.visible
-    edges, _ = edge_targets(network.packet, tensors, rows, network.deck_height, *labels)
+    edges, _ = edge_targets(network.fitter, tensors, rows, network.deck_height, *labels)
     edges.kinds[:, :, 0] = True
     return next(iter(strip_loader(tensors, edges, rows, 12, 0, 0)))
 

@@ -8,9 +8,10 @@ import torch
 from made_up import made_up_tensors, network_of
 from support import seen
 
+from cardpose.geometry.box import BoxModel
+from cardpose.geometry.box_fit import BoxFitter
 from cardpose.geometry.heatmaps import decode
 from cardpose.geometry.keypoints import EDGES
-from cardpose.geometry.pose import Packet
 from cardpose.network.predict import pair_loader, predict_frames
 from cardpose.training.recipes import pretrain
 from cardpose.training.targets import closeup_starts, corner_targets, edge_targets
@@ -36,8 +37,8 @@ def orbit():
 
 
 def fitted_edges(tensors, rows):
-    packet = Packet((64, 48), 1.06, CARD, 52)
-    return edge_targets(packet, tensors, rows, 52 * CARD[2], tensors.points, tensors.visible)
+    fitter = BoxFitter(BoxModel((64, 48), 1.06, CARD, 52))
+    return edge_targets(fitter, tensors, rows, 52 * CARD[2], tensors.points, tensors.visible)
 
 
 def first_heatmaps(network, tensors, rows):

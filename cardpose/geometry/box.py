@@ -1,0 +1,198 @@
+"""A box as PyTorch sees it: its keypoints, their names and its edges in the picture.
+
+See `projection` for the equations. Everything is in double precision and without a branch, so that
+an ONNX file can hold it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, Int64, Num
+from torch import Tensor, nn
+
+from cardpose.geometry.card import CORNER_INSET, CORNER_RADIUS, card_corners
+from cardpose.geometry.keypoints import BACK, CORNER, EDGES, TURNED
+from cardpose.geometry.projection import (
+    CROSS_PRODUCT,
+    BoxPoints,
+    Lens,
+    Pose,
+    camera_position,
+    card_keypoints,
+    project,
+    project_with_slopes,
+)
+
+# The kinds of edges, see `BoxEdges`.
+EDGE_KINDS = ("back above a visible side", "back above a hidden side", "face", "outline", "corner")
+KINDS = len(EDGE_KINDS)
+_LONG_EDGES = 8  # of EDGES: those of the back and of the face come first, then the upright ones
+
+
+class BoxEdges(NamedTuple):
+    """The twelve edges of boxes in the picture, in the order of `keypoints.EDGES`.
+
+    An upright edge is rounded. It appears as the outline of the corner, or, where both sides that
+    meet there are visible, as the corner itself.
+
+    Attributes:
+        starts, ends: pixels.
+        kinds: which of EDGE_KINDS an edge is. A hidden edge is none.
+        points: the same ends as points of the box, all starts before all ends.
+    """
+
+    starts: Float64[Tensor, "n 12 2"]
+    ends: Float64[Tensor, "n 12 2"]
+    kinds: Bool[Tensor, "n 12 5"]
+    points: BoxPoints
+
+
+class BoxModel(nn.Module):
+    """Boxes of a card's width and length, seen through a usual lens. Nothing here is learnt.
+
+    Args:
+        image_size: (width, height) of the pictures in pixels.
+        focal: the usual focal length in picture widths.
+        card: (width, length, thickness) of a card in mm.
+        deck: the largest number of cards in a packet.
+    """
+
+    inset: Float64[Tensor, "8 2"]  # keypoints on a card, in mm
+    outward: Float64[Tensor, "8 2"]  # signs of x and y: which way is out of the card
+    sharp: Float64[Tensor, "8 2"]  # corners of the card if it were not rounded, in mm
+    flat: Float64[Tensor, "1 8 3"]
+    shifts: Float64[Tensor, "8 3 4"]
+    back: Bool[Tensor, "8"]
+    middle: Float64[Tensor, "2"]
+    unit: Float64[Tensor, "3 3"]
+    cross_product: Float64[Tensor, "3 9"]
+    half_turn: Int64[Tensor, "8"]
+    edge_ends: Int64[Tensor, "24"]  # keypoints: all starts before all ends
+
+    def __init__(
+        self, image_size: Sequence[int], focal: float | int, card: Sequence[float | int], deck: int
+    ) -> None:
+        super().__init__()
+        self.size = image_size
+        self.focal = focal * image_size[0]
+        self.deck_thickness = card[2] * deck
+        keypoints = card_keypoints(card)
+        inset = card_corners(*card[:2])[CORNER]
+        outward = np.sign(inset)
+        self.radius = 0.8 * np.hypot(*inset[0])  # mm, about the keypoints' spread in a picture
+        arrays = {
+            "inset": inset,
+            "outward": outward,
+            "sharp": inset + CORNER_INSET * outward,
+            "flat": keypoints.flat,
+            "shifts": keypoints.shifts,
+            "back": BACK,
+            "middle": np.array(image_size) / 2,
+            "unit": np.eye(3),
+            "cross_product": CROSS_PRODUCT,
+            "half_turn": np.array(TURNED),
+            "edge_ends": np.array(EDGES).T.reshape(-1),
+        }
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+
+    @property
+    def lens(self) -> Lens:
+        """The usual lens."""
+        return Lens(self.focal, self.middle, self.unit, self.cross_product)
+
+    def focal_of(self, longer: Num[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Return the usual focal length in pixels of pictures whose longer sides have so many."""
+        return self.focal / self.size[0] * longer
+
+    def at_usual_focal(
+        self, points: Float[Tensor, "n k 2"], focal: Float[Tensor, " n"] | None
+    ) -> Float[Tensor, "n k 2"]:
+        """Return where points would be in the picture if its focal length were the usual one.
+
+        Args:
+            points: pixels.
+            focal: pixels; None where it is the usual one.
+        """
+        if focal is None:
+            return points
+        middle = self.middle.to(points.dtype)
+        return middle + (points - middle) * (self.focal / focal)[:, None, None]
+
+    def project(self, pose: Pose, points: BoxPoints) -> Float64[Tensor, "n k 2"]:
+        """Project points of boxes into the picture, in pixels."""
+        return project(self.lens, pose, points)
+
+    def project_with_slopes(
+        self, pose: Pose, points: BoxPoints
+    ) -> tuple[Float64[Tensor, "n k 2"], Float64[Tensor, "n k 2 11"]]:
+        """Project points of boxes, and derive by a turn about the camera's axes and the pose's
+        numbers."""
+        at, slopes = project_with_slopes(self.lens, pose, points)
+        return at, torch.cat([*slopes], dim=3)
+
+    def keypoint_places(self) -> BoxPoints:
+        """Return the eight keypoints as points of the box."""
+        return BoxPoints(self.flat, self.shifts)
+
+    def keypoints(self, pose: Pose) -> Float64[Tensor, "n 8 2"]:
+        """Return where the keypoints are in the picture, hidden ones included, in pixels."""
+        return self.project(pose, self.keypoint_places())
+
+    def names(self, pose: Pose) -> Int64[Tensor, "n 8"]:
+        """Return the box's keypoints in the order of KEYPOINTS, as `keypoints.name_corners`
+        does."""
+        at = self.keypoints(pose)
+        height = at[..., 1]
+        turn = (height[:, 2:4] - height[:, 6:8]).sum(dim=1, keepdim=True) > 0
+        order = torch.where(turn, self.half_turn, torch.arange(8, device=at.device))
+        x = at[..., 0].gather(1, order).unflatten(1, (4, 2))
+        crossed = x[..., :1] > x[..., 1:]
+        pairs = order.unflatten(1, (4, 2))
+        return torch.where(crossed, pairs.flip(2), pairs).flatten(1)
+
+    def edges(self, pose: Pose) -> BoxEdges:
+        """Return the edges of boxes: where they are in the picture, and which are visible."""
+        eye = camera_position(pose)[:, None, :2]
+        a, b = self.edge_ends[:12], self.edge_ends[12:]
+        # Of each corner, whether the camera sees the side towards x and the side towards y.
+        seen = eye * self.outward > (self.sharp * self.outward)
+        upright = self._upright_edges(eye, seen)
+        sharp = self.sharp.expand(eye.shape[0], 8, 2)
+        flat = torch.cat(
+            [torch.cat([sharp[:, e[:8]], upright[:, e[8:]]], dim=1) for e in (a, b)], dim=1
+        )
+        flat = torch.cat([flat, 0 * flat[..., :1]], dim=2)
+        points = BoxPoints(flat, self.shifts[self.edge_ends])
+        ends = self.project(pose, points)
+        return BoxEdges(ends[:, :12], ends[:, 12:], self._kinds(seen), points)
+
+    def _upright_edges(
+        self, eye: Float64[Tensor, "n 1 2"], seen: Bool[Tensor, "n 8 2"]
+    ) -> Float64[Tensor, "n 8 2"]:
+        """Return where on a card, in mm, the upright edge at each corner appears to be."""
+        centre = self.sharp - CORNER_RADIUS * self.outward
+        ray = centre - eye
+        across = torch.stack([-ray[..., 1], ray[..., 0]], dim=-1)
+        across = across / across.square().sum(dim=-1, keepdim=True).clamp(min=1e-6).sqrt()
+        away = (across * centre).sum(dim=-1, keepdim=True)
+        outline = centre + CORNER_RADIUS * torch.where(away < 0, -across, across)
+        both = seen.all(dim=2)
+        return torch.where(both[..., None], self.inset.expand_as(outline), outline)
+
+    def _kinds(self, seen: Bool[Tensor, "n 8 2"]) -> Bool[Tensor, "n 12 5"]:
+        a, b = self.edge_ends[:12], self.edge_ends[12:]
+        both, one = seen.all(dim=2), seen.any(dim=2)
+        # A side is visible where both its corners say so.
+        side = (seen[:, a] & seen[:, b] & (self.outward[a] == self.outward[b])).any(dim=2)
+        back, long = self.back[a], torch.arange(12, device=a.device) < _LONG_EDGES
+        kinds = [
+            long & back & side,
+            long & back & ~side,
+            long & ~back & side,
+            ~long & (one & ~both)[:, a],
+            ~long & both[:, a],
+        ]
+        return torch.stack(kinds, dim=-1)

@@ -1,0 +1,364 @@
+"""Fit a box to one picture: to its keypoints, and to the edges traced between them.
+
+The method is that of K. Levenberg and D. Marquardt (D. Marquardt, "An Algorithm for Least-Squares
+Estimation of Nonlinear Parameters", 1963). Eleven parameters are updated: a turn about the camera's
+three axes and the eight numbers of a `Pose`. The cost is
+
+    sum rho(residual^2) + sum ((numbers - usual) / deviation)^2
+
+with a robust loss rho for keypoints and edges, and one term for each prior of `priors`. Each of a
+fixed number of steps solves
+
+    (H + damping diag(H)) step = gradient
+
+with the Gauss-Newton approximation H of half the second derivatives; it keeps the step and lowers
+the damping where the cost falls, and raises the damping elsewhere.
+
+Everything is in double precision and without a branch, so that an ONNX file can hold it.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
+from torch import Tensor, nn
+
+from cardpose.geometry.box import BoxModel
+from cardpose.geometry.keypoints import BACK, CORNER
+from cardpose.geometry.linalg import rotation_of, solve_positive_definite
+from cardpose.geometry.priors import PICTURE_PRIORS, ZOOM_SPREAD
+from cardpose.geometry.projection import (
+    CROSS_PRODUCT,
+    THICKNESS,
+    ZOOM,
+    BoxPoints,
+    Pose,
+    camera_position,
+)
+
+KEYPOINT_SCALE = 4.0  # blurs; a keypoint much further off counts next to nothing (`cauchy_loss`)
+EDGE_SCALE = 1.0  # deviations; a point of an edge further off counts less (`huber_loss`)
+STEPS = 4  # of a fit
+DAMPING = 1e-2  # at the first step
+RENAMING_FACTOR = 3.0  # by this factor, other names have to fit better than the given ones
+LEAST_TO_RENAME = 5  # visible keypoints; with fewer, a box can be turned to fit nearly any names
+_PARAMETERS = 3 + 8  # of a fit: a turn, and the numbers of a pose
+_TYPICAL_ELEVATION = np.radians(35)  # of the camera above the table
+_FORESHORTENED = np.sin(_TYPICAL_ELEVATION)
+# From a box's axes to those of a camera at that elevation that looks along the long edges.
+_FROM_ABOVE = np.array(
+    [
+        [1, 0, 0],
+        [0, -_FORESHORTENED, -np.cos(_TYPICAL_ELEVATION)],
+        [0, np.cos(_TYPICAL_ELEVATION), -_FORESHORTENED],
+    ]
+)
+_HALF_TURN = (3, 2, 1, 0)  # a card's corners when it is turned by 180 degrees
+
+
+class TracedEdges(NamedTuple):
+    """Points traced on the twelve edges of boxes.
+
+    Attributes:
+        share: how far along an edge its points are, 0 to 1.
+        normal: unit vectors across the edges.
+        place: where the edges are, along `normal`, in pixels.
+        weight: one over the deviation of `place` in pixels; 0 where nothing was traced.
+        points: the ends of the edges, `box.BoxEdges.points`.
+    """
+
+    share: Float64[Tensor, " k"]
+    normal: Float64[Tensor, "n 12 2"]
+    place: Float64[Tensor, "n 12 k"]
+    weight: Float64[Tensor, "n 12 k"]
+    points: BoxPoints
+
+
+class Prior(NamedTuple):
+    """Usual numbers of a `Pose`, and one over their deviations. The lean's is 0 here: it goes with
+    the thickness, see `BoxFitter.calculate_gradient_and_hessian`."""
+
+    usual: Float64[Tensor, "n 8"]
+    firmness: Float64[Tensor, "n 8"]
+
+
+class Residuals(NamedTuple):
+    """Residuals of d numbers each, in deviations, and how they count.
+
+    Attributes:
+        values: the residuals.
+        slopes: their derivatives by the eleven parameters.
+        scale: length of a residual from which on it counts less.
+        loss: `cauchy_loss` or `huber_loss`.
+    """
+
+    values: Float64[Tensor, "n m d"]
+    slopes: Float64[Tensor, "n m d 11"]
+    scale: float
+    loss: Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+# The state of a fit: rotation, numbers, cost, gradient, hessian, damping. What is fitted to:
+# keypoints, their weights, the `Prior` and the `TracedEdges`, all in one flat sequence.
+State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+Step = Callable[[State, list[Tensor]], State]
+
+
+def repeat_step(step: Step, times: int, state: State, data: list[Tensor]) -> State:
+    """Apply a step of a fit to its state several times."""
+    for _ in range(times):
+        state = step(state, data)
+    return state
+
+
+class BoxFitter(nn.Module):
+    """Fit boxes to pictures. Nothing here is learnt.
+
+    Args:
+        box: the boxes.
+        repeat: apply a step several times, as `repeat_step` does. The export to ONNX passes
+            another one, which writes a loop to the file.
+    """
+
+    namings: Int64[Tensor, "w 8"]  # all ways to name keypoints; the first one changes nothing
+    from_above: Float64[Tensor, "3 3"]
+    unit: Float64[Tensor, "11 11"]
+    cross_product: Float64[Tensor, "3 9"]
+
+    def __init__(
+        self, box: BoxModel, repeat: Callable[[Step, int, State, list[Tensor]], State] = repeat_step
+    ) -> None:
+        super().__init__()
+        self.box = box
+        self.repeat = repeat
+        arrays = {
+            "namings": _all_namings(),
+            "from_above": _FROM_ABOVE,
+            "unit": np.eye(_PARAMETERS),
+            "cross_product": CROSS_PRODUCT,
+        }
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+
+    def fit(
+        self,
+        points: Float[Tensor, "n 8 2"],
+        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
+        thickness: Float[Tensor, " n"] | None = None,
+        focal: Float[Tensor, " n"] | None = None,
+    ) -> tuple[Pose, Int64[Tensor, "n 8"]]:
+        """Fit a box to the keypoints of each picture, and correct their names.
+
+        Seen along its long edges or its short ones, either end of a packet may be the upper one. A
+        network that cannot tell mixes both namings. So all ways to name the corners are tried.
+        Another naming than the given one has to fit clearly better. The given names stay where too
+        few keypoints are visible, unless by them the packet would be seen from below.
+
+        Args:
+            points: pixels.
+            seen: whether a keypoint counts, or how much, 0 to 1.
+            thickness: mm, where the number of cards is known.
+            focal: pixels, where it is not the usual focal length.
+
+        Returns:
+            The poses, and for each keypoint of the box which of the given ones it is.
+        """
+        n, ways = points.shape[0], self.namings.shape[0]
+        target = points.double()[:, self.namings].flatten(0, 1)
+        weight = seen[:, self.namings].flatten(0, 1)
+        prior = Prior(
+            *(part.repeat_interleave(ways, dim=0) for part in self.prior(seen, thickness, focal))
+        )
+        start = self._start(target, weight, prior.usual)
+        pose, cost = self._optimize(start, target, weight, None, prior)
+        cost = cost.unflatten(0, (n, ways))
+        # No camera sees a packet from below, and none from behind.
+        height = camera_position(pose)[:, 2] - pose.numbers[:, THICKNESS]
+        impossible = ((height < 0) | (pose.numbers[:, 2] < 0)).unflatten(0, (n, ways))
+        cost = torch.where(impossible, torch.inf, cost)
+        best = torch.cat([cost[:, :1], RENAMING_FACTOR * cost[:, 1:]], dim=1).argmin(dim=1)
+        stay = ((seen > 0).sum(dim=1) < LEAST_TO_RENAME) & ~impossible[:, 0]
+        best = torch.where(stay, 0, best)
+        row = torch.arange(n, device=points.device) * ways + best
+        return Pose(pose.rotation[row], pose.numbers[row]), self.namings[best]
+
+    def refine(
+        self,
+        pose: Pose,
+        points: Float[Tensor, "n 8 2"],
+        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
+        edges: TracedEdges,
+        focal: Float[Tensor, " n"] | None = None,
+    ) -> Pose:
+        """Fit boxes that `fit` returned to edges too. Points are in the order that it returned."""
+        prior = self.prior(seen, focal=focal)
+        return self._optimize(pose, points.double(), seen, edges, prior)[0]
+
+    def prior(
+        self,
+        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
+        thickness: Float[Tensor, " n"] | None = None,
+        focal: Float[Tensor, " n"] | None = None,
+    ) -> Prior:
+        """Return the prior of fits; the arguments are those of `fit`."""
+        zero = 0 * seen[:, 0].double()
+        if thickness is None:  # every number of cards is equally likely
+            middle = zero + self.box.deck_thickness / 2
+            firm = np.sqrt(3) / middle
+        else:
+            middle = thickness.double()
+            firm = 1 / PICTURE_PRIORS.unevenness_of(middle)
+        zoom = zero if focal is None else focal.double() / self.box.focal - 1
+        twist = zero + 1 / PICTURE_PRIORS.twist
+        firmness = [zero, zero, zero, firm, zero, zero, twist, 1 / (ZOOM_SPREAD * (1 + zoom))]
+        usual = [zero, zero, zero, middle, zero, zero, zero, zoom]
+        return Prior(torch.stack(usual, dim=1), torch.stack(firmness, dim=1))
+
+    def calculate_residuals(
+        self,
+        pose: Pose,
+        points: Float64[Tensor, "n 8 2"],
+        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
+        edges: TracedEdges | None,
+    ) -> Iterator[Residuals]:
+        """Yield the residuals of the keypoints, and those of the edges if there are any."""
+        weight = seen.double()[..., None] / (PICTURE_PRIORS.blur * self.box.size[0])
+        at, by = self.box.project_with_slopes(pose, self.box.keypoint_places())
+        yield Residuals((at - points) * weight, by * weight[..., None], KEYPOINT_SCALE, cauchy_loss)
+        if edges:
+            at, by = self.box.project_with_slopes(pose, edges.points)
+            normal = edges.normal.repeat(1, 2, 1)
+            at = (normal * at).sum(dim=2)[..., None]
+            by = (normal[..., None] * by).sum(dim=2)[:, :, None]
+            share, weight = edges.share, edges.weight
+            off = (at[:, :12] * (1 - share) + at[:, 12:] * share - edges.place) * weight
+            slopes = by[:, :12] * (1 - share)[:, None] + by[:, 12:] * share[:, None]
+            slopes = slopes * weight[..., None]
+            yield Residuals(
+                off.flatten(1)[..., None], slopes.flatten(1, 2)[:, :, None], EDGE_SCALE, huber_loss
+            )
+
+    def calculate_gradient_and_hessian(
+        self,
+        pose: Pose,
+        points: Float64[Tensor, "n 8 2"],
+        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
+        edges: TracedEdges | None,
+        prior: Prior,
+    ) -> tuple[Float64[Tensor, " n"], Float64[Tensor, "n 11"], Float64[Tensor, "n 11 11"]]:
+        """Return the cost, half its gradient, and about half its second derivatives.
+
+        The lean's deviation follows from the current thickness. Both derivatives take it as given.
+        """
+        unusual = pose.numbers - prior.usual
+        thickness = pose.numbers[:, THICKNESS : THICKNESS + 1].clamp(0, self.box.deck_thickness)
+        lean = 1 / PICTURE_PRIORS.lean_of(thickness)
+        firmness = prior.firmness + lean * lean.new_tensor([0, 0, 0, 0, 1, 1, 0, 0])
+        firm = firmness.square() @ self.unit[3:]
+        cost = (firm[:, 3:] * unusual.square()).sum(dim=1)
+        gradient = firm * (unusual @ self.unit[3:])
+        hessian = firm[:, None] * self.unit
+        for off, slopes, scale, loss in self.calculate_residuals(pose, points, seen, edges):
+            value, weight = loss(off.square().sum(dim=2) / scale**2)
+            cost = cost + scale**2 * value.sum(dim=1)
+            weighted = (slopes * weight[..., None, None]).flatten(1, 2).transpose(1, 2)
+            hessian = hessian + weighted @ slopes.flatten(1, 2)
+            gradient = gradient + (weighted @ off.flatten(1, 2)[..., None])[..., 0]
+        return cost, gradient, hessian
+
+    def update(self, state: State, data: list[Tensor]) -> State:
+        """Take one step of the fit: return the state after it. `data` stays the same."""
+        rotation, numbers, cost, gradient, hessian, damping = state
+        points, seen = data[:2]
+        prior, edges = Prior(*data[2:4]), None
+        if data[4:]:
+            share, normal, place, weight = data[4:8]
+            edges = TracedEdges(share, normal, place, weight, BoxPoints(*data[8:]))
+        damped = (hessian * damping[:, None, None] + 1e-9) * self.unit
+        step = solve_positive_definite(hessian + damped, gradient)
+        turn = rotation_of(-step[:, :3], self.cross_product)
+        tried = Pose(turn @ rotation, numbers - step[:, 3:])
+        there = self.calculate_gradient_and_hessian(tried, points, seen, edges, prior)
+        better = there[0] < cost
+        a, b = better[:, None], better[:, None, None]
+        return (
+            torch.where(b, tried.rotation, rotation),
+            torch.where(a, tried.numbers, numbers),
+            torch.where(better, there[0], cost),
+            torch.where(a, there[1], gradient),
+            torch.where(b, there[2], hessian),
+            torch.where(better, damping / 5, damping * 5),
+        )
+
+    def _optimize(
+        self,
+        pose: Pose,
+        points: Float64[Tensor, "n 8 2"],
+        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
+        edges: TracedEdges | None,
+        prior: Prior,
+    ) -> tuple[Pose, Float64[Tensor, " n"]]:
+        """Return the pose after STEPS steps, and its cost."""
+        data = [points, seen, *prior]
+        if edges:
+            data += [*edges[:-1], *edges.points]
+        start = self.calculate_gradient_and_hessian(pose, points, seen, edges, prior)
+        state: State = (*pose, *start, torch.full_like(start[0], DAMPING))
+        rotation, numbers, cost, *_ = self.repeat(self.update, STEPS, state, data)
+        return Pose(rotation, numbers), cost
+
+    def _start(
+        self,
+        points: Float64[Tensor, "n 8 2"],
+        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
+        usual: Float64[Tensor, "n 8"],
+    ) -> Pose:
+        """Return a first pose: seen from above, turned as the keypoints' names say, and as far away
+        as their distances say."""
+        weight = seen.double()[..., None]
+        total = weight.sum(dim=1).clamp(min=1)
+        middle = (points * weight).sum(dim=1) / total
+        offset = (points - middle[:, None]) * weight
+        spread = (offset.square().sum(dim=(1, 2)) / total[:, 0]).sqrt()
+        focal = self.box.focal * (1 + usual[:, ZOOM:])
+        distance = self.box.radius * focal / spread.clamp(min=self.box.size[0] / 100)[:, None]
+        place = torch.cat([(middle - self.box.middle) / focal * distance, distance], dim=1)
+        # Directions of the card's axes in the picture. What points up is foreshortened.
+        right = (offset * self.box.inset[:, :1]).sum(dim=1)
+        up = -(offset * self.box.inset[:, 1:]).sum(dim=1)
+        cosine = right[:, 0] + up[:, 1] / _FORESHORTENED
+        sine = up[:, 0] - right[:, 1] / _FORESHORTENED
+        length = (cosine.square() + sine.square()).sqrt()
+        turned = length > 1e-6
+        cosine = torch.where(turned, cosine / length.clamp(min=1e-6), 1.0)
+        sine = torch.where(turned, sine / length.clamp(min=1e-6), 0.0)
+        zero, one = torch.zeros_like(sine), torch.ones_like(sine)
+        turn = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], dim=1)
+        rotation = self.from_above @ turn.unflatten(1, (3, 3))
+        return Pose(rotation, torch.cat([place, usual[:, THICKNESS:]], dim=1))
+
+
+def cauchy_loss(squares: Float64[Tensor, "n m"]) -> tuple[Tensor, Tensor]:
+    """Return the robust loss of squared residuals and its slope: minus the logarithm of Cauchy's
+    density."""
+    return (1 + squares).log(), 1 / (1 + squares)
+
+
+def huber_loss(squares: Float64[Tensor, "n m"]) -> tuple[Tensor, Tensor]:
+    """Return the robust loss of squared residuals and its slope: a smooth form of P. J. Huber's
+    loss ("Robust Estimation of a Location Parameter", Annals of Mathematical Statistics 35,
+    1964)."""
+    bent = (1 + squares).sqrt()
+    return 2 * (bent - 1), 1 / bent
+
+
+def _all_namings() -> Int64[np.ndarray, "w 8"]:
+    """Return all permutations of a card's corners that no half turn makes equal, applied to the
+    keypoints of back and face alike."""
+    orders = [p for p in permutations(range(4)) if p < tuple(p[i] for i in _HALF_TURN)]
+    keypoint = {(c, b): i for i, (c, b) in enumerate(zip(CORNER, BACK, strict=True))}
+    names = [[keypoint[p[c], b] for c, b in zip(CORNER, BACK, strict=True)] for p in orders]
+    return np.array(names)
