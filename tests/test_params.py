@@ -32,12 +32,12 @@ def write(folder, changes):
     return path
 
 
-def test_the_repositorys_own_file_is_valid():
+def test_the_params_file_of_the_repository_is_valid():
     params, values = load_params(ORIGINAL), loads_yaml(ORIGINAL.read_text())
     assert params.model_dump(by_alias=True) == values
 
 
-def test_whole_numbers_do_for_numbers(tmp_path):
+def test_whole_numbers_are_accepted_as_floats(tmp_path):
     params = load_params(write(tmp_path, {"sigma": 3, "split.validation": 0, "loss.cards": 7}))
     assert (params.sigma, params.split.validation, params.loss.cards) == (3.0, 0.0, 7.0)
 
@@ -50,7 +50,7 @@ def test_a_params_yaml_from_before_there_were_certificates_is_still_good(tmp_pat
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
-def test_byte_order_mark_and_windows_line_ends_are_harmless(tmp_path, start, ends):
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path, start, ends):
     text = start + ORIGINAL.read_text().replace("\n", ends)
     (tmp_path / "params.yaml").write_bytes(text.encode())
     assert load_params(tmp_path / "params.yaml") == load_params(ORIGINAL)
@@ -116,13 +116,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("changes", "words"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
-def test_a_bad_parameter_is_named(tmp_path, complains, changes, words):
+def test_a_bad_parameter_is_reported_by_name(tmp_path, complains, changes, words):
     path = write(tmp_path, changes)
     with complains(f"{path}: ", next(iter(changes)), words):
         load_params(path)
 
 
-def test_a_message_quotes_no_mangled_pattern(tmp_path):
+def test_messages_do_not_quote_patterns(tmp_path):
     path = write(tmp_path, {"dataset": "../x"})
     with pytest.raises(InputError) as caught:
         load_params(path)
@@ -160,14 +160,14 @@ NOT_PARAMETERS = [
 @pytest.mark.parametrize(
     ("content", "words"), [n[1:] for n in NOT_PARAMETERS], ids=[n[0] for n in NOT_PARAMETERS]
 )
-def test_a_file_that_holds_no_parameters_is_an_error(tmp_path, complains, content, words):
+def test_a_file_without_parameters_is_refused(tmp_path, complains, content, words):
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
     with complains(str(path), words):
         load_params(path)
 
 
-def test_a_missing_file_and_a_folder_are_errors(tmp_path, complains):
+def test_a_missing_file_and_a_folder_are_reported(tmp_path, complains):
     with complains("nowhere.yaml: cannot be read (No such file"):
         load_params(tmp_path / "nowhere.yaml")
     with complains(f"{tmp_path}: cannot be read"):
@@ -199,14 +199,14 @@ PLAIN = [
 
 
 @pytest.mark.parametrize(("text", "value"), PLAIN)
-def test_a_value_is_what_the_core_schema_says(tmp_path, text, value):
+def test_values_follow_the_core_schema(tmp_path, text, value):
     (tmp_path / "file.yaml").write_text(f"value: {text}\nlist: [{text}]\n")
     found = read_yaml(tmp_path / "file.yaml")
     assert found == {"value": value, "list": [value] if text else []}
     assert type(found["value"]) is type(value)
 
 
-def test_a_name_may_stand_in_two_places(tmp_path):
+def test_equal_keys_of_different_mappings_are_accepted(tmp_path):
     (tmp_path / "file.yaml").write_text("a: {b: 1}\nc: {b: 2}\nd: &d {b: 3}\ne: *d\n")
     found = read_yaml(tmp_path / "file.yaml")
     assert found == {"a": {"b": 1}, "c": {"b": 2}, "d": {"b": 3}, "e": {"b": 3}}
@@ -259,7 +259,7 @@ def test_a_quoted_name_stays_a_name(project, name):
     ],
     ids=" ".join,
 )
-def test_what_the_line_says_of_quotes_works_when_typed(project, settings):
+def test_the_advice_about_quotes_works_when_typed(project, settings):
     with pytest.raises(InputError) as caught:
         project.set(*settings)
     assert "should be a valid string" in str(caught.value)
@@ -271,14 +271,14 @@ def test_what_the_line_says_of_quotes_works_when_typed(project, settings):
     assert meant in (params.split.test_videos, [params.dataset])
 
 
-def test_a_number_that_names_nothing_is_quoted_as_it_is(project, complains):
+def test_a_number_without_a_matching_name_is_quoted_unchanged(project, complains):
     with complains("(got 12)", """-S "dataset='12'\""""):
         project.set("dataset=12")
     with complains("(got None)"):
         project.set("dataset=null")
 
 
-def test_certificates_are_set_together(project):
+def test_all_three_certificates_are_read(project):
     setting = "machine.dask_tls={ca: a/ca.pem, certificate: b.pem, key: ./c}"
     certificates = project.set(setting).machine.dask_tls
     assert certificates.model_dump() == {"ca": "a/ca.pem", "certificate": "b.pem", "key": "./c"}

@@ -34,7 +34,7 @@ def test_the_command_serves_until_it_is_interrupted(monkeypatch, model, files, c
     assert len(opened) == 3
 
 
-def test_a_missing_model_is_named(complains, tmp_path):
+def test_a_missing_or_broken_model_is_reported(complains, tmp_path):
     with complains("none.onnx: there is no such file", "`make repro`"):
         app.run_app(arguments("--model", str(tmp_path / "none.onnx")))
     (tmp_path / "note.onnx").write_text("no network")
@@ -42,13 +42,13 @@ def test_a_missing_model_is_named(complains, tmp_path):
         app.run_app(arguments("--model", str(tmp_path / "note.onnx")))
 
 
-def test_missing_packages_are_named(complains, model, tmp_path):
+def test_missing_node_packages_are_reported(complains, model, tmp_path):
     shutil.copytree(APP, tmp_path / "app", ignore=without_packages)
     with complains("onnxruntime-web", "`make app`"):
         read_site(model, tmp_path / "app")
 
 
-def test_a_taken_port_is_named(complains, files):
+def test_a_taken_or_impossible_port_is_reported(complains, files):
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         complains(f"port {taken.getsockname()[1]}", "in use", "--port"),
@@ -58,7 +58,7 @@ def test_a_taken_port_is_named(complains, files):
         site_server(files, 99999)
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(complains, model, files, tmp_path):
+def test_a_folder_with_other_files_is_left_alone(complains, model, files, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("mine")
     with complains("mine", "holds something else"):
@@ -66,7 +66,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(complains, model, file
     assert (tmp_path / "mine/notes.txt").read_text() == "mine"
 
 
-def test_building_again_replaces_what_was_built(model, files, tmp_path, capsys):
+def test_building_again_replaces_the_earlier_build(model, files, tmp_path, capsys):
     words = ("--model", str(model), "--build", str(tmp_path / "page"))
     listed = files["sw.js"].replace(b"FILES = [", b'FILES = ["old.js", ')
     build_site(tmp_path / "page", {**files, "old.js": b"", "sw.js": listed})

@@ -19,7 +19,7 @@ from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 
 
-def test_the_stand_in_and_the_page_know_the_same_corners_and_edges_as_python(visit, url):
+def test_the_page_and_python_have_the_same_corners_and_edges(visit, url):
     page = visit(url)
     names, edges = page.evaluate(
         "import('./drawing.js').then(({KEYPOINTS, EDGES}) => [KEYPOINTS, EDGES])"
@@ -28,7 +28,7 @@ def test_the_stand_in_and_the_page_know_the_same_corners_and_edges_as_python(vis
     assert tuple(map(tuple, edges)) == EDGES
 
 
-def test_the_stand_in_answers_as_an_exported_network_does():
+def test_the_colour_network_has_the_outputs_of_an_exported_one():
     assert tuple(OUTPUTS) == Outputs._fields
 
 
@@ -56,7 +56,7 @@ def test_an_exported_network_runs_in_the_browser_as_in_python(visit, files, reco
     np.testing.assert_allclose(found["keypoints"], expected["keypoints"][0], atol=0.05)
 
 
-def test_corners_are_joined_as_those_of_the_box_that_was_fitted(visit, url):
+def test_corners_are_joined_as_in_the_fitted_box(visit, url):
     page = visit(url)
     points = [[10 * i, i * i] for i in range(8)]
     corners = [0, 1, 2, 3, 5, 4, 7, 6]  # below, what is left of the box is named right
@@ -85,7 +85,7 @@ def test_corners_are_joined_as_those_of_the_box_that_was_fitted(visit, url):
     assert joined == set(map(frozenset, expected))
 
 
-def test_hidden_corners_are_drawn_where_the_others_say(visit, url):
+def test_hidden_corners_are_completed_from_the_visible_ones(visit, url):
     page = visit(url)
     renderer = Renderer(random_scene(1, 40, 1))
     points, visible = renderer.keypoints(0)
@@ -150,7 +150,7 @@ def test_a_photo_taken_with_the_phone_on_its_side_stands_upright(visit, url, tmp
     assert page.evaluate("document.getElementById('photo').naturalWidth") == 48
 
 
-def test_the_camera_is_counted_all_the_time(visit, url, model, recording):
+def test_the_camera_is_counted_continuously(visit, url, model, recording):
     page = visit(url)
     page.click("#camera")
     state(page, "sure", "unsure")
@@ -182,7 +182,7 @@ def test_a_video_plays_and_is_counted(visit, url, model, recording, tmp_path, wr
     page.wait_for_function("() => !document.getElementById('video').ended")
 
 
-def test_it_says_when_there_is_no_packet_and_when_it_is_unsure(visit, url):
+def test_the_page_tells_apart_no_packet_and_an_unsure_count(visit, url):
     page = visit(url)
     show(page, "nothing.png", plain(200, 0, 0))
     state(page, "none")
@@ -195,7 +195,7 @@ def test_it_says_when_there_is_no_packet_and_when_it_is_unsure(visit, url):
     assert "Not sure yet" in page.inner_text("#words")
 
 
-def test_pictures_of_a_second_are_steadied(visit, url):
+def test_counts_of_one_second_are_averaged(visit, url):
     page = visit(url)
     steady = """answers => import("./steady.js").then(({ Steady }) => {
         const steady = new Steady();

@@ -24,7 +24,7 @@ class SubPath(SimpleHTTPRequestHandler):
         pass
 
 
-def test_a_built_folder_works_in_a_sub_path_of_any_host_and_then_without_it(visit, files, tmp_path):
+def test_a_built_page_works_in_a_subpath_and_offline(visit, files, tmp_path):
     build_site(tmp_path / "host/cards/page", files)
     host = ThreadingHTTPServer(("127.0.0.1", 0), partial(SubPath, directory=tmp_path / "host"))
     with running(host) as url:
@@ -65,7 +65,7 @@ def test_a_new_version_replaces_the_old_one(visit, model, files, tmp_path):
         assert page.evaluate("caches.keys()") != [old]
 
 
-def test_the_page_may_fetch_from_nowhere_else(visit, url):
+def test_the_page_cannot_fetch_from_other_hosts(visit, url):
     page = visit(url)
     with socket.create_server(("127.0.0.1", 0)) as other:
         elsewhere = f"http://127.0.0.1:{other.getsockname()[1]}/"
@@ -75,14 +75,14 @@ def test_the_page_may_fetch_from_nowhere_else(visit, url):
     page.errors.clear()
 
 
-def test_a_host_name_that_is_let_point_to_this_machine_gets_nothing(browser, url):
+def test_a_rebound_host_name_is_refused(browser, url):
     port = url.rstrip("/").rpartition(":")[2]
     with browser.new_page() as page:
         assert page.goto(f"http://localhost:{port}/").status == 200
         assert page.goto(f"http://evil.example:{port}/cardpose.onnx").status == 421
 
 
-def test_the_server_sends_what_threads_and_policies_need(files):
+def test_the_server_sends_the_headers_for_threads_and_policies(files):
     with running(site_server(files, 0)) as url:
         for path, kind in [
             ("", "text/html; charset=utf-8"),

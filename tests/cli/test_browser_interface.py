@@ -8,7 +8,7 @@ from cardpose.cli.app import site_server
 from cardpose.cli.site import APP
 
 
-def test_a_refused_camera_is_explained(visit, url):
+def test_a_blocked_camera_is_explained(visit, url):
     page = visit(url, camera=False)
     page.click("#camera")
     state(page, "problem")
@@ -19,7 +19,7 @@ def test_a_refused_camera_is_explained(visit, url):
     state(page, "sure", "unsure")
 
 
-def test_a_page_from_elsewhere_without_https_says_why_there_is_no_camera(visit, url):
+def test_a_page_without_https_explains_why_there_is_no_camera(visit, url):
     page = visit(url)
     page.evaluate("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")
     page.click("#camera")
@@ -27,7 +27,7 @@ def test_a_page_from_elsewhere_without_https_says_why_there_is_no_camera(visit, 
     assert "only to pages that came over https" in page.inner_text("#words")
 
 
-def test_a_file_that_is_no_picture_is_named(visit, url):
+def test_a_file_that_is_not_a_picture_is_reported_on_the_page(visit, url):
     page = visit(url)
     show(page, "notes.txt", b"seven of clubs", "text/plain")
     state(page, "problem")
@@ -45,7 +45,7 @@ def test_a_file_that_is_no_picture_is_named(visit, url):
         (b"not a network", "cardpose.onnx is no network that this page can run."),
     ],
 )
-def test_a_page_without_its_network_says_so(visit, files, content, words):
+def test_a_missing_network_is_reported_on_the_page(visit, files, content, words):
     files = {path: kept for path, kept in files.items() if path != "cardpose.onnx"}
     if content:
         files["cardpose.onnx"] = content
@@ -84,7 +84,7 @@ def test_the_count_can_be_kept_secret_until_it_is_tapped(visit, url):
     assert not page.is_visible("#hide")
 
 
-def test_the_keyboard_does_it_all(visit, url, tmp_path):
+def test_every_action_works_by_keyboard(visit, url, tmp_path):
     cv2.imwrite(str(tmp_path / "packet.png"), plain(150, 200, 60))
     page = visit(url)
     focused = "document.activeElement.id"
@@ -117,7 +117,7 @@ def test_the_keyboard_does_it_all(visit, url, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_stands_in_the_way_of_a_screen_reader_or_of_poor_eyes(visit, url, scheme):
+def test_the_page_passes_an_accessibility_check(visit, url, scheme):
     axe = APP / "node_modules/axe-core/axe.min.js"
     if not axe.is_file():
         pytest.skip("axe-core is not installed: `make test` does that")

@@ -28,7 +28,7 @@ def found(name):
 # What an argument stands for
 
 
-def test_a_folder_stands_for_its_pictures_and_videos_in_natural_order(folder):
+def test_a_folder_means_its_pictures_and_videos_in_natural_order(folder):
     path = folder("b_10.JPG", "b_2.jpg", "a.mov", "c.HEIC", "notes.txt", "._b_2.jpg", "7.png")
     (path / "deeper").mkdir()
     (path / "deeper" / "d.jpg").write_bytes(b"anything")
@@ -37,7 +37,7 @@ def test_a_folder_stands_for_its_pictures_and_videos_in_natural_order(folder):
     assert [name for kind, name in found(path) if kind == "picture"] == pictures
 
 
-def test_a_file_is_a_picture_or_a_video_whatever_its_name(folder, write_video):
+def test_files_of_unknown_suffix_are_recognised_by_content(folder, write_video):
     path = folder("film.mp4", "photo.JPEG", "odd")
     assert found(path / "film.mp4") == [("video", "film.mp4")]
     assert found(path / "photo.JPEG") == [("picture", "photo.JPEG")]
@@ -46,13 +46,13 @@ def test_a_file_is_a_picture_or_a_video_whatever_its_name(folder, write_video):
     assert found(path / "photograph") == [("picture", "photograph")]
 
 
-def test_a_number_is_a_camera_unless_a_file_has_that_name(folder, monkeypatch):
+def test_a_number_means_a_camera_unless_a_file_has_that_name(folder, monkeypatch):
     monkeypatch.chdir(folder("1"))
     assert found("0") == [("camera", "0")]
     assert found("1") == [("video", "1")]
 
 
-def test_what_is_not_there_is_named(tmp_path, complains):
+def test_missing_inputs_are_reported(tmp_path, complains):
     with complains(f"{tmp_path / 'a.jpg'}: there is no such file or folder"):
         find_sources(str(tmp_path / "a.jpg"))
     (tmp_path / "empty").mkdir()
@@ -60,7 +60,7 @@ def test_what_is_not_there_is_named(tmp_path, complains):
         find_sources(str(tmp_path / "empty"))
 
 
-def test_a_link_to_nowhere_is_named(tmp_path, complains):
+def test_a_broken_link_is_reported(tmp_path, complains):
     (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
     assert found(tmp_path) == [("picture", "a.jpg")]
     with complains(f"{tmp_path / 'a.jpg'}: cannot be read (No such file"):
@@ -87,13 +87,13 @@ def frames(count, height=10, width=10):
         (2, 50, 16, [1, 1]),
     ],
 )
-def test_a_batch_is_bounded_in_pictures_and_pixels(count, pixels, most, sizes):
+def test_a_batch_has_limits_in_pictures_and_pixels(count, pixels, most, sizes):
     cut = list(batch_frames(frames(count), pixels, most))
     assert [len(batch) for batch in cut] == sizes
     assert [index for batch in cut for index, _ in batch] == list(range(count))
 
 
-def test_what_comes_before_an_error_is_not_lost(complains):
+def test_items_before_an_error_are_kept(complains):
     def breaking():
         yield from frames(5)
         raise inputs.InputError("broken")
@@ -105,7 +105,7 @@ def test_what_comes_before_an_error_is_not_lost(complains):
     assert seen == [0, 1, 2, 3, 4]
 
 
-def test_the_next_item_is_read_while_one_is_worked_on():
+def test_the_next_item_is_read_while_the_last_is_processed():
     read = [threading.Event() for _ in range(3)]
 
     def items():
@@ -120,7 +120,7 @@ def test_the_next_item_is_read_while_one_is_worked_on():
     assert i == 2
 
 
-def test_reading_ahead_ends_with_who_reads():
+def test_reading_ahead_ends_with_its_consumer():
     ended = threading.Event()
 
     def items():

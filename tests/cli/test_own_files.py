@@ -13,7 +13,7 @@ from cardpose.common.files import atomic_text
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "v.mp4", "worst.png"])
-def test_nothing_is_drawn_into_a_pipe(tmp_path, name, complains):
+def test_drawing_into_a_pipe_is_refused(tmp_path, name, complains):
     os.mkfifo(tmp_path / name)
     with complains(f"{tmp_path / name}: is no file, and cannot be drawn into"):
         own_files.check_drawing(tmp_path / name, force=True)
@@ -35,7 +35,7 @@ def outputs():
 
 
 @pytest.mark.parametrize(("options", "name", "content"), outputs())
-def test_what_another_program_wrote_is_kept_unless_forced(
+def test_files_of_other_programs_stay_without_force(
     cardpose,
     tmp_path,
     write_video,
@@ -62,7 +62,7 @@ def test_what_another_program_wrote_is_kept_unless_forced(
     assert (tmp_path / name).read_bytes() == written
 
 
-def test_an_empty_file_is_free(cardpose, tmp_path):
+def test_an_empty_file_may_be_written_over(cardpose, tmp_path):
     grey(tmp_path / "a.png", 50)
     for name in ("o.csv", "o.jsonl", "a.jpg"):
         (tmp_path / name).touch()
@@ -73,7 +73,7 @@ def test_an_empty_file_is_free(cardpose, tmp_path):
     assert all((tmp_path / name).stat().st_size for name in ("o.csv", "o.jsonl", "a.jpg"))
 
 
-def test_a_drawing_that_another_program_saved_again_is_kept(cardpose, tmp_path):
+def test_a_drawing_saved_again_by_another_program_stays(cardpose, tmp_path):
     grey(tmp_path / "a.png", 50)
     cardpose("predict", "a.png", "--output", "out")
     cv2.imwrite("out/a.jpg", cv2.imread("out/a.jpg"))
@@ -81,7 +81,7 @@ def test_a_drawing_that_another_program_saved_again_is_kept(cardpose, tmp_path):
     assert (status, err) == (1, f"error: out/a.jpg: {NOT_OURS}\n")
 
 
-def test_the_folder_may_be_a_link_but_links_in_it_that_leave_it_are_not_followed(
+def test_links_that_lead_out_of_the_output_folder_are_not_followed(
     cardpose,
     tmp_path,
 ):
@@ -112,7 +112,7 @@ def test_force_does_not_overwrite_inputs(cardpose, tmp_path):
     assert "a.jpg: is an input" in err
 
 
-def test_drawings_say_which_program_wrote_them(cardpose, tmp_path):
+def test_drawings_name_the_program_that_wrote_them(cardpose, tmp_path):
     from PIL import Image
 
     grey(tmp_path / "a.png", 50)
@@ -126,7 +126,7 @@ def test_drawings_say_which_program_wrote_them(cardpose, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--csv", "--jsonl"])
-def test_the_second_prediction_into_one_file_is_told_before_it_begins(
+def test_a_second_prediction_into_the_same_file_is_refused_at_once(
     cardpose,
     tmp_path,
     option,

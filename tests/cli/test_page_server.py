@@ -79,7 +79,7 @@ def test_names_of_this_machine_are_answered_at_any_port(port, host):
         *("2130706433", "0x7f000001", "x.localhost"),
     ],
 )
-def test_every_other_name_is_misdirected(port, host):
+def test_other_host_names_get_misdirected_request(port, host):
     """Also where a page of that name has let it point to this machine."""
     for request in ("GET / HTTP/1.1", "HEAD /sw.js HTTP/1.1", "GET /none HTTP/1.1"):
         assert status(port, request, f"Host: {host}") == 421
@@ -115,7 +115,7 @@ def test_every_other_name_is_misdirected(port, host):
     ],
     ids=repr,
 )
-def test_a_request_without_one_proper_host_is_bad(port, lines):
+def test_a_request_without_exactly_one_valid_host_is_bad(port, lines):
     assert status(port, "GET / HTTP/1.1", *lines) == 400
 
 
@@ -137,17 +137,17 @@ def test_a_request_without_one_proper_host_is_bad(port, lines):
         ("page.js", "localhost", 400),
     ],
 )
-def test_a_request_for_a_whole_url_has_to_name_this_machine_twice(port, target, host, expected):
+def test_a_request_for_a_whole_url_must_name_this_machine_twice(port, target, host, expected):
     assert status(port, f"GET {target} HTTP/1.1", f"Host: {host}") == expected
 
 
-def test_requests_of_old_browsers_have_to_name_a_host(port):
+def test_requests_of_old_http_versions_must_name_a_host(port):
     assert status(port, "GET / HTTP/1.0", "Host: localhost") == 200
     assert status(port, "GET / HTTP/1.0") == 400
     assert sent(port, b"GET /\r\n").startswith(b"HTTP/1.1 400 ")
 
 
-def test_names_that_the_user_adds_are_answered(files):
+def test_host_names_that_the_user_adds_are_answered(files):
     names = ["Cards.Example.org.", "karten-z\xe4hler.example", "192.168.1.5"]
     with running(site_server(files, 0, names)) as port:
         for host in ("cards.example.org", "xn--karten-zhler-ncb.example", "192.168.1.5:8080"):
@@ -163,7 +163,7 @@ def test_names_that_the_user_adds_are_answered(files):
         *("a b", "a\n", "a@b", "\xe4..b"),
     ],
 )
-def test_a_name_that_no_browser_can_send_is_refused(complains, files, name):
+def test_an_invalid_host_name_is_refused(complains, files, name):
     with complains("--host", "a host without a port"):
         site_server(files, 0, [name])
 
@@ -176,7 +176,7 @@ def test_a_name_that_no_browser_can_send_is_refused(complains, files, name):
         *("/./page.js", "/%70age.js", "/icons", "/\xff", "/icons/../page.js", "/page.js#x"),
     ],
 )
-def test_a_path_is_the_name_of_a_file_of_the_page_or_nothing(port, path):
+def test_only_paths_of_the_page_are_found(port, path):
     assert status(port, f"GET {path} HTTP/1.1", "Host: localhost") == 404
 
 
@@ -190,7 +190,7 @@ def test_a_path_is_the_name_of_a_file_of_the_page_or_nothing(port, path):
         ("GET /" + 70_000 * "a" + " HTTP/1.1", 414),
     ],
 )
-def test_what_is_no_request_for_a_file_is_refused(port, capfd, request_line, expected):
+def test_requests_that_name_no_file_are_refused(port, capfd, request_line, expected):
     assert status(port, request_line, "Host: localhost") == expected
     assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
     assert capfd.readouterr() == ("", "")
@@ -201,13 +201,13 @@ def test_what_is_no_request_for_a_file_is_refused(port, capfd, request_line, exp
     [["X: " + 70_000 * "a"], 200 * ["X: a"], 90 * ["X: " + 60_000 * "a"]],
     ids=["long line", "many lines", "many long lines"],
 )
-def test_headers_without_end_are_refused(port, lines):
+def test_endless_headers_are_refused(port, lines):
     with contextlib.suppress(ConnectionError):  # the server does not read them all
         assert status(port, "GET / HTTP/1.1", "Host: localhost", *lines) == 431
     assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
 
 
-def test_a_body_is_never_taken_for_the_next_request(port):
+def test_a_body_is_not_read_as_the_next_request(port):
     hidden = b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
     length = f"Content-Length: {len(hidden)}"
     for header in (length, "Transfer-Encoding: chunked"):
@@ -272,14 +272,14 @@ def refused(connection, text):
     return False
 
 
-def test_a_connection_that_sends_a_byte_at_a_time_is_closed(monkeypatch, port):
+def test_a_connection_that_sends_single_bytes_is_closed(monkeypatch, port):
     monkeypatch.setattr(page_server, "HEAD_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")
         assert any(refused(connection, b"a") for _ in range(20 * PATIENCE))
 
 
-def test_a_client_that_takes_no_answer_is_dropped(monkeypatch, files):
+def test_a_client_that_does_not_read_its_answer_is_dropped(monkeypatch, files):
     monkeypatch.setattr(page_server, "WRITE_SECONDS", 0.2)
     server = site_server({**files, "page.js": bytes(2**25)}, 0)
     with running(server) as port, socket.create_connection(("127.0.0.1", port)) as connection:
@@ -291,7 +291,7 @@ def test_a_client_that_takes_no_answer_is_dropped(monkeypatch, files):
         assert not server.open_connections
 
 
-def test_the_page_is_served_beside_more_silent_connections_than_are_kept(monkeypatch, port):
+def test_the_page_is_served_despite_too_many_silent_connections(monkeypatch, port):
     monkeypatch.setattr(page_server, "CONNECTIONS", 5)
     monkeypatch.setattr(page_server, "HEAD_SECONDS", 10 * PATIENCE)
     with contextlib.ExitStack() as stack:
@@ -305,7 +305,7 @@ def test_the_page_is_served_beside_more_silent_connections_than_are_kept(monkeyp
         assert silent[-1].recv(12) == b"HTTP/1.1 200"
 
 
-def test_an_answer_on_its_way_is_dropped_last(monkeypatch, files):
+def test_a_connection_that_is_being_answered_is_dropped_last(monkeypatch, files):
     monkeypatch.setattr(page_server, "CONNECTIONS", 3)
     content = bytes(range(256)) * 2**16
     with (
@@ -331,7 +331,7 @@ server.serve_forever()
 """
 
 
-def test_the_page_is_served_beside_more_silent_connections_than_the_system_allows():
+def test_the_page_is_served_despite_silent_connections_beyond_the_limit_of_the_system():
     few = ["sh", "-c", 'ulimit -n 24; exec "$@"', "sh"]
     command = [*few, sys.executable, "-c", SERVED % INDEX]
     with (
@@ -347,7 +347,7 @@ def test_the_page_is_served_beside_more_silent_connections_than_the_system_allow
         assert process.stderr.read() == b""
 
 
-def test_where_no_more_connections_are_allowed_the_server_rests(monkeypatch, files):
+def test_without_free_connections_the_server_pauses(monkeypatch, files):
     def full(_):
         raise OSError(errno.EMFILE, "full")
 
@@ -359,7 +359,7 @@ def test_where_no_more_connections_are_allowed_the_server_rests(monkeypatch, fil
     assert rests == [0.1]
 
 
-def test_where_no_more_threads_are_allowed_a_connection_is_closed(monkeypatch, port, capfd):
+def test_without_free_threads_a_connection_is_closed(monkeypatch, port, capfd):
     def none(_):
         raise RuntimeError("can't start new thread")
 
@@ -371,7 +371,7 @@ def test_where_no_more_threads_are_allowed_a_connection_is_closed(monkeypatch, p
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_name_is_looked_up(monkeypatch, files):
+def test_the_server_makes_no_dns_request(monkeypatch, files):
     def asked(*_):
         raise AssertionError
 
@@ -381,7 +381,7 @@ def test_no_name_is_looked_up(monkeypatch, files):
         assert server.server_address == ("127.0.0.1", server.server_port)
 
 
-def test_ctrl_c_ends_the_command_at_once_whoever_is_connected(stand_in):
+def test_ctrl_c_ends_the_command_despite_open_connections(stand_in):
     if not (ROOT / "app/node_modules/onnxruntime-web").is_dir():
         pytest.skip("app/node_modules is not there: `make test` installs it, if npm is there")
     command = [sys.executable, "-m", "cardpose", "app", "--no-browser", "--port", "0"]

@@ -21,7 +21,7 @@ from cardpose.pictures.videos import sampled_frames
 # Photographs
 
 
-def test_a_folder_of_photographs_is_a_line_each(cardpose, tmp_path):
+def test_each_photograph_of_a_folder_gets_one_line(cardpose, tmp_path):
     (tmp_path / "in").mkdir()
     for number, brightness in ((2, 170), (10, 30), (1, 0)):
         grey(tmp_path / "in" / f"p_{number}.png", brightness)
@@ -35,7 +35,7 @@ def test_a_folder_of_photographs_is_a_line_each(cardpose, tmp_path):
     ]
 
 
-def test_of_a_single_photograph_the_keypoints_are_shown_too(cardpose, tmp_path):
+def test_a_single_photograph_also_gets_its_keypoints(cardpose, tmp_path):
     grey(tmp_path / "a.png", 100, 101, 203, bright=(150, 20))
     status, out, _ = cardpose("predict", "a.png")
     assert status == 0
@@ -47,7 +47,7 @@ def test_of_a_single_photograph_the_keypoints_are_shown_too(cardpose, tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_keypoints_are_in_the_upright_photograph(cardpose, tmp_path, orientation):
+def test_keypoints_refer_to_the_upright_photograph(cardpose, tmp_path, orientation):
     upright = np.full((90, 60, 3), 60, np.uint8)
     upright[8:16, 40:48] = 255
     with_orientation(upright, orientation, tmp_path / "a.jpg")
@@ -62,7 +62,7 @@ def test_keypoints_are_in_the_upright_photograph(cardpose, tmp_path, orientation
     assert drawn.shape == (90, 60, 3)
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_goes_on(cardpose, tmp_path, write_video):
+def test_unreadable_inputs_are_reported_and_the_others_predicted(cardpose, tmp_path, write_video):
     grey(tmp_path / "a.png", 50)
     (tmp_path / "b.png").write_bytes(b"no picture")
     (tmp_path / "c.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
@@ -82,7 +82,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(cardpose, tmp_path, w
         assert sum(line.startswith(f"error: {name}: ") for line in errors) == 1
 
 
-def test_pictures_of_one_packet_are_counted_together(cardpose, tmp_path, write_video):
+def test_pictures_of_one_packet_get_one_count(cardpose, tmp_path, write_video):
     for name, brightness in (("a", 50), ("b", 90), ("c", 0), ("d", 60)):
         grey(tmp_path / f"{name}.png", brightness)
     write_video(tmp_path / "v.mp4")
@@ -123,7 +123,7 @@ def test_long_names_are_shortened_to_the_terminal(stand_in, tmp_path):
 # Records
 
 
-def test_csv_and_json_lines_say_what_python_says(cardpose, tmp_path, write_video, stand_in):
+def test_csv_and_json_hold_the_results_of_the_predictor(cardpose, tmp_path, write_video, stand_in):
     made = grey(tmp_path / "a.png", 100, 101, 203, bright=(150, 20))
     pictures = [np.full((48, 64, 3), 10 * i, np.uint8) for i in range(7)]
     write_video(tmp_path / "v.mp4", pictures)
@@ -158,7 +158,7 @@ def test_csv_and_json_lines_say_what_python_says(cardpose, tmp_path, write_video
 
 
 @pytest.mark.parametrize("option", ["--csv", "--jsonl"])
-def test_records_on_stdout_are_alone_there(cardpose, tmp_path, option):
+def test_only_records_go_to_stdout(cardpose, tmp_path, option):
     grey(tmp_path / "a.png", 100)
     status, out, err = cardpose("predict", "a.png", option, "-")
     assert (status, err) == (0, "")
@@ -172,7 +172,7 @@ def test_records_on_stdout_are_alone_there(cardpose, tmp_path, option):
     assert "only one of them" in err
 
 
-def test_a_network_without_an_interval_leaves_it_out(cardpose, tmp_path, monkeypatch):
+def test_a_missing_interval_is_left_out(cardpose, tmp_path, monkeypatch):
     grey(tmp_path / "a.png", 100)
     # NaN is neither in JSON nor a number to a spreadsheet.
     original = runner.picture_record
@@ -199,7 +199,7 @@ def test_a_network_without_an_interval_leaves_it_out(cardpose, tmp_path, monkeyp
 # Arguments
 
 
-def test_without_a_model_it_says_how_to_make_one(cardpose, tmp_path):
+def test_a_missing_model_is_reported_with_how_to_make_it(cardpose, tmp_path):
     grey(tmp_path / "a.png", 50)
     status, out, err = cardpose("predict", "a.png", model=None)
     assert (status, out) == (1, "")
@@ -208,7 +208,7 @@ def test_without_a_model_it_says_how_to_make_one(cardpose, tmp_path):
     assert len(err.splitlines()) == 1
 
 
-def test_the_model_is_looked_for_in_models(cardpose, tmp_path, stand_in):
+def test_the_default_model_is_found_in_models(cardpose, tmp_path, stand_in):
     grey(tmp_path / "a.png", 50)
     (tmp_path / "models").mkdir()
     for name in ("pretrained", "cardpose"):
@@ -232,7 +232,7 @@ def test_the_model_is_looked_for_in_models(cardpose, tmp_path, stand_in):
         ["dance"],
     ],
 )
-def test_senseless_arguments_are_refused(arguments, capsys):
+def test_invalid_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -240,7 +240,7 @@ def test_senseless_arguments_are_refused(arguments, capsys):
 
 
 @pytest.mark.parametrize("option", [("--output", "."), ("--csv", "a.jpg"), ("--jsonl", "./a.jpg")])
-def test_inputs_are_never_written_over(cardpose, tmp_path, option):
+def test_inputs_are_never_overwritten(cardpose, tmp_path, option):
     grey(tmp_path / "a.jpg", 50)
     before = (tmp_path / "a.jpg").read_bytes()
     status, out, err = cardpose("predict", "a.jpg", *option)
@@ -250,7 +250,7 @@ def test_inputs_are_never_written_over(cardpose, tmp_path, option):
 
 
 @pytest.mark.parametrize("name", ["photos", ".", "/"])
-def test_a_folder_is_never_written_over(cardpose, tmp_path, name):
+def test_a_folder_is_never_overwritten(cardpose, tmp_path, name):
     (tmp_path / "photos").mkdir()
     grey(tmp_path / "photos/a.jpg", 50)
     status, out, err = cardpose("predict", "photos", "--csv", name)
@@ -259,7 +259,7 @@ def test_a_folder_is_never_written_over(cardpose, tmp_path, name):
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.jpg"]
 
 
-def test_nothing_is_written_twice(cardpose, tmp_path):
+def test_two_outputs_into_one_file_are_refused(cardpose, tmp_path):
     grey(tmp_path / "a.jpg", 50)
     status, _, err = cardpose("predict", "a.jpg", "--csv", "o", "--jsonl", "./o")
     assert status == 1
@@ -267,12 +267,12 @@ def test_nothing_is_written_twice(cardpose, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
-def test_a_number_too_long_for_a_camera_is_no_file(cardpose):
+def test_a_number_too_long_for_a_camera_is_a_missing_file(cardpose):
     status, _, err = cardpose("predict", "99999999999")
     assert (status, err) == (1, "error: 99999999999: there is no such file or folder\n")
 
 
-def test_pictures_of_one_name_are_drawn_into_two_files(cardpose, tmp_path):
+def test_two_pictures_of_the_same_name_are_drawn_into_two_files(cardpose, tmp_path):
     for folder, brightness in (("x", 50), ("y", 90)):
         (tmp_path / folder).mkdir()
         grey(tmp_path / folder / "a.png", brightness)
@@ -285,7 +285,7 @@ def test_pictures_of_one_name_are_drawn_into_two_files(cardpose, tmp_path):
     assert drawn == pytest.approx({"a.jpg": 50, "a_2.jpg": 90, "a_3.jpg": 120}, abs=2)
 
 
-def test_a_folder_that_cannot_be_made_is_named(cardpose, tmp_path):
+def test_an_output_folder_that_cannot_be_created_is_reported(cardpose, tmp_path):
     grey(tmp_path / "a.jpg", 50)
     (tmp_path / "file").write_text("in the way")
     status, _, err = cardpose("predict", "a.jpg", "--output", "file")

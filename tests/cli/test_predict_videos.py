@@ -18,7 +18,7 @@ from cardpose.pictures import videos
 from cardpose.pictures.videos import sampled_frames, video_timing
 
 
-def test_a_video_is_one_line_and_its_drawing_has_all_its_frames(cardpose, tmp_path, write_video):
+def test_a_video_gets_one_line_and_a_drawing_of_all_its_frames(cardpose, tmp_path, write_video):
     write_video(tmp_path / "v.mp4")  # 25 frames of brightness 0, 10, ...
     status, out, err = cardpose("predict", "v.mp4", "--output", "out")
     assert (status, err) == (0, "")
@@ -36,14 +36,14 @@ def test_a_video_is_one_line_and_its_drawing_has_all_its_frames(cardpose, tmp_pa
     assert os.listdir(tmp_path / "out") == ["v.mp4"]
 
 
-def test_every_nth_frame_plays_as_fast_as_before(cardpose, tmp_path, write_video):
+def test_a_drawing_of_every_nth_frame_keeps_the_duration(cardpose, tmp_path, write_video):
     write_video(tmp_path / "v.mp4")
     _, out, _ = cardpose("predict", "v.mp4", "--output", "out", "--every", 5)
     assert words(out)[1][-3:] == ["of", "5", "pictures"]
     assert video_timing(tmp_path / "out" / "v.mp4") == (5, 5)
 
 
-def test_a_phones_video_is_looked_at_upright(cardpose, tmp_path, write_video):
+def test_a_rotated_video_is_predicted_upright(cardpose, tmp_path, write_video):
     stored = np.full((48, 64, 3), 60, np.uint8)
     stored[:8, :8] = 255
     write_video(tmp_path / "v.mp4", [stored] * 3)
@@ -62,7 +62,7 @@ def test_a_phones_video_is_looked_at_upright(cardpose, tmp_path, write_video):
     assert frame.shape == (64, 48, 3)
 
 
-def test_of_a_video_that_was_cut_off_the_first_part_counts(cardpose, tmp_path, write_video):
+def test_a_truncated_video_is_counted_up_to_its_end(cardpose, tmp_path, write_video):
     write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 25)
     content = fast_start((tmp_path / "v.mp4").read_bytes())
     (tmp_path / "v.mp4").write_bytes(content[: content.index(b"mdat") + 200])
@@ -77,7 +77,7 @@ def test_of_a_video_that_was_cut_off_the_first_part_counts(cardpose, tmp_path, w
     assert video_timing(tmp_path / "out" / "v.mp4")[1] == seen
 
 
-def test_of_a_long_video_only_so_many_results_are_kept(
+def test_a_long_video_is_counted_from_an_even_sample_of_its_results(
     cardpose, tmp_path, write_video, monkeypatch
 ):
     write_video(tmp_path / "v.mp4")
@@ -112,7 +112,7 @@ main(sys.argv[1:])
 """
 
 
-def test_ctrl_c_keeps_what_was_found_so_far(stand_in, tmp_path, write_video):
+def test_ctrl_c_keeps_the_results_so_far(stand_in, tmp_path, write_video):
     write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 2000)
     grey(tmp_path / "z.png", 50)
     command = ["predict", "v.mp4", "z.png", "--model", stand_in, "--output", "out"]
@@ -144,7 +144,7 @@ def test_ctrl_c_keeps_what_was_found_so_far(stand_in, tmp_path, write_video):
     assert sorted(os.listdir(tmp_path)) == ["network", "o.csv", "o.jsonl", "out", "v.mp4", "z.png"]
 
 
-def test_a_camera_says_what_the_last_second_showed(cardpose, tmp_path, monkeypatch):
+def test_a_camera_prints_the_median_of_the_last_second(cardpose, tmp_path, monkeypatch):
     monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: Camera(200))
     clock = iter(np.arange(0, 1000, 0.1))  # ten pictures a second
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
@@ -161,7 +161,7 @@ def test_a_camera_says_what_the_last_second_showed(cardpose, tmp_path, monkeypat
     assert len(pd.read_csv(tmp_path / "o.csv")) == 200
 
 
-def test_a_camera_cannot_be_drawn(cardpose):
+def test_drawing_a_camera_is_refused(cardpose):
     status, _, err = cardpose("predict", "0", "--output", "out")
     assert status == 1
     assert err.startswith("error: --output: ")

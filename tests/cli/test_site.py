@@ -16,7 +16,7 @@ def files(small_app, stand_in):
     return read_site(stand_in, small_app)
 
 
-def test_a_network_that_browsers_cannot_run_is_refused(complains, small_app, tmp_path):
+def test_a_network_that_is_not_onnx_is_refused(complains, small_app, tmp_path):
     model = tmp_path / "cardpose.safetensors"
     model.write_bytes(b"weights")
     with complains("cardpose.safetensors: should be a .onnx file"):
@@ -44,13 +44,13 @@ def built(files, tmp_path):
     return folder
 
 
-def test_a_build_again_replaces_its_own_files_and_no_other(built, files):
+def test_a_second_build_replaces_only_files_of_the_first(built, files):
     (built / "CNAME").write_bytes(b"cards.example")
     build_site(built, {**files, "page.js": b"// new"})
     assert content(built) == {**files, "page.js": b"// new", "CNAME": b"cards.example"}
 
 
-def test_the_worker_by_which_browsers_know_a_version_is_written_last(monkeypatch, built, files):
+def test_the_service_worker_is_written_last(monkeypatch, built, files):
     written = []
 
     def noted(path):
@@ -63,7 +63,7 @@ def test_the_worker_by_which_browsers_know_a_version_is_written_last(monkeypatch
     assert written[-1] == "sw.js"
 
 
-def test_a_build_into_a_folder_of_somebody_else_wants_force(complains, files, tmp_path):
+def test_a_build_into_a_folder_with_other_files_needs_force(complains, files, tmp_path):
     folder = tmp_path / "page"
     folder.mkdir()
     mine = {"notes.txt": b"mine", "index.html": b"mine"}
@@ -76,7 +76,7 @@ def test_a_build_into_a_folder_of_somebody_else_wants_force(complains, files, tm
     assert content(folder) == {**files, "notes.txt": b"mine"}
 
 
-def test_a_file_of_somebody_else_in_a_built_folder_wants_force(complains, built, files):
+def test_replacing_another_file_in_a_built_folder_needs_force(complains, built, files):
     (built / "new.js").write_bytes(b"mine")
     before = content(built)
     with complains("new.js: is there already and not written by cardpose", "add --force"):
@@ -88,7 +88,7 @@ def test_a_file_of_somebody_else_in_a_built_folder_wants_force(complains, built,
 
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("name", ["index.html", "sw.js", "icons/icon.svg", "icons", "old.js"])
-def test_no_link_in_the_folder_is_written_through_or_removed(
+def test_links_in_the_folder_are_neither_followed_nor_removed(
     complains, built, files, tmp_path, name, force
 ):
     outside = tmp_path / "outside"
@@ -103,7 +103,7 @@ def test_no_link_in_the_folder_is_written_through_or_removed(
 
 
 @pytest.mark.parametrize("name", ["index.html", "icons/icon.svg"])
-def test_a_link_to_nothing_is_not_written_through(complains, built, files, tmp_path, name):
+def test_a_broken_link_is_not_followed(complains, built, files, tmp_path, name):
     (built / name).unlink()
     (built / name).symlink_to(tmp_path / "outside")
     with complains(name, "link, which is not followed"):
@@ -111,7 +111,7 @@ def test_a_link_to_nothing_is_not_written_through(complains, built, files, tmp_p
     assert not (tmp_path / "outside").exists()
 
 
-def test_what_is_neither_a_file_nor_a_folder_stays(complains, built, files):
+def test_a_pipe_or_folder_in_the_place_of_a_file_stays(complains, built, files):
     (built / "index.html").unlink()
     os.mkfifo(built / "index.html")
     with complains("index.html: is not a file"):
@@ -136,7 +136,7 @@ def test_the_folder_itself_may_be_a_link(built, files, tmp_path):
     assert (tmp_path / "link").is_symlink()
 
 
-def test_a_folder_that_cannot_be_one_is_named(complains, files, tmp_path):
+def test_an_impossible_folder_is_reported(complains, files, tmp_path):
     (tmp_path / "nothing").symlink_to(tmp_path / "none")
     with complains("nothing: is a link to nothing"):
         build_site(tmp_path / "nothing", files)
@@ -171,7 +171,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("listed", HOSTILE, ids=lambda text: text[:30])
-def test_a_list_of_files_that_no_build_wrote_removes_nothing(complains, files, tmp_path, listed):
+def test_a_forged_list_of_files_removes_nothing(complains, files, tmp_path, listed):
     outside = tmp_path / "outside"
     outside.write_bytes(b"mine")
     folder = tmp_path / "page"
@@ -194,7 +194,7 @@ def test_a_list_of_files_that_no_build_wrote_removes_nothing(complains, files, t
     "worker",
     [b"", b"\xff\xfe", b"// a worker\n", b'const FILES = ["cardpose.onnx", "notes.txt"];\n'],
 )
-def test_a_worker_of_somebody_else_is_no_build(complains, files, tmp_path, worker):
+def test_another_service_worker_is_not_taken_for_a_build(complains, files, tmp_path, worker):
     folder = tmp_path / "page"
     folder.mkdir()
     for name, text in (("notes.txt", b"mine"), ("cardpose.onnx", b"mine"), ("sw.js", worker)):
@@ -204,7 +204,7 @@ def test_a_worker_of_somebody_else_is_no_build(complains, files, tmp_path, worke
     assert (folder / "notes.txt").read_bytes() == b"mine"
 
 
-def test_of_a_huge_worker_only_the_beginning_is_read(complains, files, tmp_path):
+def test_only_the_beginning_of_a_huge_service_worker_is_read(complains, files, tmp_path):
     folder = tmp_path / "page"
     folder.mkdir()
     with (folder / "sw.js").open("wb") as file:

@@ -93,7 +93,7 @@ FAKES = [
 
 
 @pytest.mark.parametrize(("answers", "words"), [f[1:] for f in FAKES], ids=[f[0] for f in FAKES])
-def test_half_a_scheduler_is_one_line_soon(
+def test_a_scheduler_that_fails_halfway_is_reported_soon_in_one_line(
     listen, complains, impatient, monkeypatch, capfd, answers, words
 ):
     monkeypatch.setattr(dask_cluster, "_LONGEST", 3)
@@ -115,7 +115,7 @@ def in_a_process(address):
     return subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stderr=subprocess.PIPE)
 
 
-def test_dask_itself_prints_nothing(listen):
+def test_only_one_line_is_printed_when_dask_fails(listen):
     address = listen(Fake(**READY | {"broadcast": b"\xc1"}))
     started = in_a_process(address)
     error = started.communicate(timeout=60)[1].decode()
@@ -124,7 +124,7 @@ def test_dask_itself_prints_nothing(listen):
     assert error.count("\n") == 1
 
 
-def test_ctrl_c_ends_a_wait_for_work(listen):
+def test_ctrl_c_ends_the_wait_for_workers(listen):
     busy = READY | {"broadcast": SAME, "processing": {"a": ["sleep-1"]}}
     asked = threading.Event()
 
@@ -163,6 +163,6 @@ def fail(how):
 
 
 @pytest.mark.parametrize("how", ["unpicklable", "lambda", "escapes"])
-def test_any_exception_of_a_worker_is_one_line(cluster, complains, tmp_path, how):
+def test_any_exception_of_a_worker_is_reported_in_one_line(cluster, complains, tmp_path, how):
     with complains("a worker failed: "):
         list(map_on_cluster(cluster.scheduler_address, fail, [how], tmp_path))

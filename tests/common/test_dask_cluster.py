@@ -63,9 +63,7 @@ def test_workers_write_the_same_bytes(dataset, tmp_path, address):
     assert len(list((tmp_path / "there").iterdir())) == 2 + 5
 
 
-def test_the_stage_hands_its_relative_paths_to_workers_that_are_elsewhere(
-    dataset, tmp_path, address
-):
+def test_the_stage_gives_workers_absolute_paths(dataset, tmp_path, address):
     params = loads_yaml((ROOT / "params.yaml").read_text())
     params["dataset"], params["frame_step"], params["machine"]["dask"] = "small", 7, address
     (tmp_path / "params.yaml").write_text(dumps_yaml(params))
@@ -83,7 +81,7 @@ def test_the_stage_hands_its_relative_paths_to_workers_that_are_elsewhere(
     assert contents(tmp_path / "data/frames") == contents(tmp_path / "here")
 
 
-def test_a_corrupt_recording_is_named_and_leaves_nothing_behind(
+def test_a_corrupt_recording_is_reported_and_leaves_no_output(
     dataset, tmp_path, complains, address
 ):
     (dataset / "videos/c.mp4").write_bytes(b"no video")
@@ -95,7 +93,7 @@ def test_a_corrupt_recording_is_named_and_leaves_nothing_behind(
     assert list(tmp_path.glob("data/*")) == []
 
 
-def test_another_worker_does_the_work_of_one_that_dies(tmp_path, two_workers, address):
+def test_another_worker_takes_over_when_one_dies(tmp_path, two_workers, address):
     with Client(address) as client:
         pids = list(client.run(os.getpid).values())
     work = map_on_cluster(address, time.sleep, [0, 1, 1, 0], tmp_path)
@@ -105,7 +103,7 @@ def test_another_worker_does_the_work_of_one_that_dies(tmp_path, two_workers, ad
     two_workers.wait_for_workers(2, timeout=60)
 
 
-def test_a_recording_that_kills_every_worker_is_one_line(
+def test_a_recording_that_kills_every_worker_is_reported_in_one_line(
     tmp_path, two_workers, address, complains, monkeypatch
 ):
     monkeypatch.setattr(two_workers.scheduler, "allowed_failures", 1)
@@ -114,7 +112,7 @@ def test_a_recording_that_kills_every_worker_is_one_line(
     two_workers.wait_for_workers(2, timeout=60)
 
 
-def test_a_scheduler_without_workers_is_not_waited_for(tmp_path, complains, monkeypatch):
+def test_a_scheduler_without_workers_is_reported_soon(tmp_path, complains, monkeypatch):
     monkeypatch.setattr(dask_cluster, "_PATIENCE", 1)
     options = {
         "dashboard_address": ":0",
@@ -132,7 +130,7 @@ def test_a_scheduler_without_workers_is_not_waited_for(tmp_path, complains, monk
             list(work)
 
 
-def test_a_scheduler_that_goes_away_is_one_line(tmp_path, complains, capfd):
+def test_a_scheduler_that_disappears_is_reported_in_one_line(tmp_path, complains, capfd):
     options = {
         "dashboard_address": ":0",
         "processes": False,
@@ -148,7 +146,9 @@ def test_a_scheduler_that_goes_away_is_one_line(tmp_path, complains, capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_nobody_at_the_address_is_one_line_soon(dataset, tmp_path, complains, monkeypatch):
+def test_an_address_where_nothing_answers_is_reported_soon(
+    dataset, tmp_path, complains, monkeypatch
+):
     monkeypatch.setattr(dask_scheduler, "ANSWER", 1)
     for address in ("tcp://127.0.0.1:9", "tcp://127.0.0.1", "nonsense", "http://127.0.0.1:9"):
         with (
@@ -159,7 +159,7 @@ def test_nobody_at_the_address_is_one_line_soon(dataset, tmp_path, complains, mo
     assert list(tmp_path.glob("data/*")) == []
 
 
-def test_workers_have_to_have_the_same_code_and_folder(tmp_path, address, complains, monkeypatch):
+def test_workers_with_other_code_or_folders_are_refused(tmp_path, address, complains, monkeypatch):
     with complains("does not see", str(tmp_path / "elsewhere")):
         list(map_on_cluster(address, time.sleep, [0], tmp_path / "elsewhere"))
     monkeypatch.setattr(cv2, "__version__", "another")
@@ -167,7 +167,7 @@ def test_workers_have_to_have_the_same_code_and_folder(tmp_path, address, compla
         list(map_on_cluster(address, time.sleep, [0], tmp_path))
 
 
-def test_where_dask_is_missing_the_line_says_how_to_install_it(tmp_path, complains, monkeypatch):
+def test_a_missing_dask_is_reported_with_how_to_install_it(tmp_path, complains, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with complains("machine.dask", "pip install -e '.[cluster]'"):
         list(map_on_cluster("tcp://127.0.0.1:9", time.sleep, [0], tmp_path))

@@ -84,7 +84,9 @@ STRANGERS = [
 @pytest.mark.parametrize(
     ("answer", "words"), [s[1:] for s in STRANGERS], ids=[s[0] for s in STRANGERS]
 )
-def test_a_stranger_is_one_line_soon(listen, complains, impatient, answer, words):
+def test_another_program_at_the_address_is_reported_soon_in_one_line(
+    listen, complains, impatient, answer, words
+):
     address = listen(answer)
     begun = time.monotonic()
     with complains(f"params.yaml: machine.dask: {address}: ", words):
@@ -92,7 +94,9 @@ def test_a_stranger_is_one_line_soon(listen, complains, impatient, answer, words
     assert time.monotonic() < begun + 20  # no endless wait; half a second is usual
 
 
-def test_nothing_of_a_strangers_greeting_is_unpickled(listen, complains, impatient, tmp_path):
+def test_no_pickle_in_the_answer_of_another_program_is_loaded(
+    listen, complains, impatient, tmp_path
+):
     mark = tmp_path / "mark"
     header = msgpack.packb({"num-sub-frames": 0, "pickled-obj": pickle.dumps(Trap(mark))})
     trap = message({**GREETING, "more": {"__Pickled__": 1}}, header)
@@ -128,12 +132,12 @@ NO_ADDRESSES = [
 
 
 @pytest.mark.parametrize("address", NO_ADDRESSES)
-def test_what_is_no_address_is_one_line(complains, address):
+def test_a_malformed_address_is_reported_in_one_line(complains, address):
     with complains("machine.dask: ", "no Dask scheduler's address", "like tcp://10.0.0.5:8786"):
         check_scheduler(address)
 
 
-def test_an_unknown_computer_and_a_closed_port_are_one_line(complains, impatient):
+def test_an_unknown_host_and_a_closed_port_are_reported_in_one_line(complains, impatient):
     for address in ("tcp://nowhere.invalid:8786", f"tcp://{'a' * 64}.invalid:8786", "localhost:9"):
         with complains(f"machine.dask: {address}: no Dask scheduler answers there ("):
             check_scheduler(address)
@@ -142,13 +146,13 @@ def test_an_unknown_computer_and_a_closed_port_are_one_line(complains, impatient
 # Schedulers that are ones, in part
 
 
-def test_a_workers_address_is_no_schedulers(cluster, complains):
+def test_the_address_of_a_worker_is_refused(cluster, complains):
     (worker,) = cluster.workers.values()
     with complains(worker.address, "no Dask scheduler answers there, but a 'Worker'"):
         check_scheduler(worker.address)
 
 
-def test_an_address_may_do_without_a_scheme(cluster):
+def test_an_address_without_a_scheme_is_accepted(cluster):
     address = cluster.scheduler_address
     assert check_scheduler(address) == (address, True)
     assert check_scheduler(address.removeprefix("tcp://")) == (address, True)
@@ -159,14 +163,18 @@ def test_an_address_may_do_without_a_scheme(cluster):
     ("package", "version"),
     [("distributed", "2024.1.0"), ("python", "3.9.1.final.0"), ("msgpack", "0.6")],
 )
-def test_another_version_is_named(cluster, complains, monkeypatch, package, version):
+def test_a_scheduler_of_another_version_is_reported(
+    cluster, complains, monkeypatch, package, version
+):
     other = {"packages": get_versions()["packages"] | {package: version}}
     monkeypatch.setitem(cluster.scheduler.handlers, "versions", lambda: other)
     with complains(f"the scheduler has {package} {version}, and this computer "):
         check_scheduler(cluster.scheduler_address)
 
 
-def test_another_computer_without_encryption_gets_a_warning(cluster, monkeypatch, capsys, tmp_path):
+def test_an_unencrypted_connection_to_another_computer_gives_a_warning(
+    cluster, monkeypatch, capsys, tmp_path
+):
     address = cluster.scheduler_address
     work = map_on_cluster(address, time.sleep, [0], tmp_path)
     assert list(work) == [None]
@@ -180,7 +188,7 @@ def test_another_computer_without_encryption_gets_a_warning(cluster, monkeypatch
     assert error.count("\n") == 1
 
 
-def test_which_addresses_are_of_this_computer():
+def test_loopback_addresses_belong_to_this_computer():
     for host in ("localhost", "127.1.2.3", "::1"):
         assert dask_scheduler.is_loopback(host), host
     for host in ("10.0.0.5", "localhost.example.org", "127.0.0.1.example.org", "0.0.0.0", "::2"):

@@ -34,7 +34,7 @@ def refused(path, text="new"):
 
 @ROOT_ONLY
 @pytest.mark.parametrize("linked", [False, True])
-def test_a_device_is_written_to_and_stays(tmp_path, linked, cardpose):
+def test_a_device_is_written_to_and_not_replaced(tmp_path, linked, cardpose):
     device = tmp_path / "null"
     os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
     path = device
@@ -55,7 +55,7 @@ def test_a_device_is_written_to_and_stays(tmp_path, linked, cardpose):
 
 
 @ROOT_ONLY
-def test_a_device_without_room_is_named(tmp_path):
+def test_a_full_device_is_reported(tmp_path):
     os.mknod(tmp_path / "full", 0o666 | stat.S_IFCHR, os.makedev(1, 7))
     assert refused(tmp_path / "full") == f"{tmp_path / 'full'}: No space left on device"
     with (
@@ -67,7 +67,7 @@ def test_a_device_without_room_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["atomic_output", "predict"])
-def test_who_reads_a_pipe_gets_it_all(tmp_path, how, cardpose):
+def test_the_reader_of_a_pipe_gets_the_whole_output(tmp_path, how, cardpose):
     os.mkfifo(tmp_path / "pipe")
     got = []
     reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_text()))
@@ -85,7 +85,7 @@ def test_who_reads_a_pipe_gets_it_all(tmp_path, how, cardpose):
         assert [row["input"] for row in csv.DictReader(got[0].splitlines())] == ["a.png"]
 
 
-def test_who_reads_a_pipe_gets_each_line_at_once(tmp_path):
+def test_the_reader_of_a_pipe_gets_each_line_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     lines = queue.Queue()
 
@@ -136,7 +136,7 @@ print("after", flush=True)
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/proc/self/fd/1", "/dev/fd/1", "link"])
 @pytest.mark.parametrize("mode", ["a", "w"])
-def test_a_file_that_is_open_already_is_written_on(tmp_path, name, mode):
+def test_output_continues_a_file_that_is_open_already(tmp_path, name, mode):
     (tmp_path / "link").symlink_to("/dev/stdout")
     log = tmp_path / "log"
     log.write_text("kept\n")
@@ -158,7 +158,7 @@ def test_a_socket_that_is_open_already_is_written_to(tmp_path):
         assert near.recv(1000) == b"before\ncopied\nwritten\nafter\n"
 
 
-def test_a_file_that_another_process_has_open_is_added_to(tmp_path):
+def test_output_is_appended_to_a_file_that_another_process_has_open(tmp_path):
     log = tmp_path / "log"
     log.write_text("kept\n")
     with log.open() as file:
@@ -169,7 +169,7 @@ def test_a_file_that_another_process_has_open_is_added_to(tmp_path):
     assert os.listdir(tmp_path) == ["log"]
 
 
-def test_records_to_the_standard_output_by_its_name_are_alone_there(stand_in, tmp_path):
+def test_only_records_go_to_stdout_when_it_is_named_as_a_file(stand_in, tmp_path):
     grey(tmp_path / "a.png", 50)
     command = [sys.executable, "-m", "cardpose", "predict", "a.png", "--model", stand_in]
     done = subprocess.run(
@@ -179,7 +179,7 @@ def test_records_to_the_standard_output_by_its_name_are_alone_there(stand_in, tm
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_a_closed_descriptor_is_named():
+def test_a_closed_descriptor_is_reported():
     with open("/dev/null") as file:
         number = file.fileno()
     path = f"/dev/fd/{number}"

@@ -24,7 +24,7 @@ def test_a_folder_is_never_replaced_by_a_file(tmp_path, complains):
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_an_error_names_what_was_asked_for_not_the_scratch(tmp_path):
+def test_an_error_names_the_output_and_not_the_scratch_path(tmp_path):
     with (
         pytest.raises(OSError, match="File name too long") as caught,
         atomic_output(tmp_path / "it.csv") as scratch,
@@ -38,7 +38,7 @@ def kind(request):
     return request.param
 
 
-def test_what_was_written_is_put_in_place_and_folders_on_the_way_are_made(tmp_path, kind):
+def test_a_new_output_appears_on_success_with_its_parent_folders(tmp_path, kind):
     path = tmp_path / "some" / "where" / "it.csv"
     with atomic_output(path) as scratch:
         put(scratch, kind, "new")
@@ -47,7 +47,7 @@ def test_what_was_written_is_put_in_place_and_folders_on_the_way_are_made(tmp_pa
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_the_new_takes_the_place_of_the_old(tmp_path, kind):
+def test_the_new_output_replaces_the_old_one(tmp_path, kind):
     path = tmp_path / "it.csv"
     put(path, kind, "old")
     with atomic_output(path) as scratch:
@@ -58,7 +58,7 @@ def test_the_new_takes_the_place_of_the_old(tmp_path, kind):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_an_error_keeps_the_old_and_removes_the_scratch(tmp_path, kind, error):
+def test_after_an_error_the_old_output_stays_and_the_scratch_is_removed(tmp_path, kind, error):
     path = tmp_path / "it.csv"
     put(path, kind, "old")
 
@@ -73,7 +73,7 @@ def test_an_error_keeps_the_old_and_removes_the_scratch(tmp_path, kind, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_error_leaves_nothing_where_nothing_was(tmp_path, kind):
+def test_after_an_error_no_new_output_is_left(tmp_path, kind):
     def fail():
         with atomic_output(tmp_path / "it") as scratch:
             put(scratch, kind, "half")
@@ -98,7 +98,7 @@ with atomic_output(Path(sys.argv[1])) as scratch:
 
 
 @pytest.mark.parametrize("name", ["it", "it.csv", "[a-z]*", "ä" * 127])
-def test_what_a_killed_run_left_behind_is_cleared_away(tmp_path, kind, name):
+def test_leftovers_of_a_killed_run_are_removed(tmp_path, kind, name):
     path = tmp_path / name
     (tmp_path / ".it.left alone.part").mkdir()
     command = [sys.executable, "-c", HALF, str(path), kind]
@@ -112,7 +112,7 @@ def test_what_a_killed_run_left_behind_is_cleared_away(tmp_path, kind, name):
     assert sorted(tmp_path.iterdir()) == sorted([path, tmp_path / ".it.left alone.part"])
 
 
-def test_the_scratch_keeps_the_suffix_that_tells_writers_the_format(tmp_path):
+def test_the_scratch_path_has_the_suffix_of_the_output_and_lies_beside_it(tmp_path):
     with atomic_output(tmp_path / "it.csv") as scratch:
         # On the same disk, and in a folder that belongs to this run alone.
         assert (scratch.suffix, scratch.parent.parent) == (".csv", tmp_path)
@@ -120,9 +120,7 @@ def test_the_scratch_keeps_the_suffix_that_tells_writers_the_format(tmp_path):
         scratch.write_text("new")
 
 
-def test_an_interruption_while_the_old_folder_is_removed_leaves_one_whole_folder(
-    tmp_path, monkeypatch
-):
+def test_an_interrupted_removal_of_the_old_folder_leaves_one_complete_folder(tmp_path, monkeypatch):
     path = tmp_path / "it"
     put(path, "folder", "old")
     remove = shutil.rmtree
@@ -176,7 +174,7 @@ with atomic_output(path) as scratch:
 """
 
 
-def test_a_run_killed_at_any_moment_leaves_the_old_or_the_new_to_the_next(tmp_path, kind):
+def test_a_run_killed_at_any_moment_leaves_the_old_or_the_new_output(tmp_path, kind):
     path = tmp_path / "it.csv"
     left = []
     for moment in range(100):
@@ -197,7 +195,7 @@ def test_a_run_killed_at_any_moment_leaves_the_old_or_the_new_to_the_next(tmp_pa
     assert min(old, new) >= 2
 
 
-def test_an_old_folder_that_a_killed_run_had_moved_away_comes_back_at_once(tmp_path):
+def test_an_old_folder_that_a_killed_run_moved_away_is_restored(tmp_path):
     (tmp_path / ".it.0123abcd.part").mkdir()
     (tmp_path / ".it.part.lock").touch()
     put(tmp_path / ".it.0123abcd.part" / "old folder", "folder", "old")
@@ -208,7 +206,7 @@ def test_an_old_folder_that_a_killed_run_had_moved_away_comes_back_at_once(tmp_p
     assert list(tmp_path.iterdir()) == [tmp_path / "it"]
 
 
-def test_a_scratch_is_empty_at_first_whatever_a_killed_run_left_and_gone_in_the_end(tmp_path, kind):
+def test_a_scratch_folder_starts_empty_and_is_deleted_in_the_end(tmp_path, kind):
     path = tmp_path / "on the way" / "it"
     path.parent.mkdir()
     put(path, kind, "left behind")

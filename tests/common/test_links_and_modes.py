@@ -15,7 +15,7 @@ from cardpose.common.files import atomic_output
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize("absolute", [True, False])
-def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path, kind, absolute, monkeypatch):
+def test_a_link_stays_and_its_target_is_replaced(tmp_path, kind, absolute, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("shared", "mine"):
         (tmp_path / name).mkdir()
@@ -34,21 +34,21 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path, kind, absolute,
         assert [os.listdir(name) for name in ("shared", "mine")] == [["it.csv"], ["it.csv"]]
 
 
-def test_what_a_link_to_nowhere_leads_to_is_made(tmp_path):
+def test_the_missing_target_of_a_link_is_created(tmp_path):
     (tmp_path / "it.csv").symlink_to("some/where/it.csv")
     write(tmp_path / "it.csv")
     assert (tmp_path / "it.csv").is_symlink()
     assert (tmp_path / "some" / "where" / "it.csv").read_text() == "new"
 
 
-def test_links_that_lead_in_a_circle_are_named(tmp_path):
+def test_links_that_form_a_circle_are_reported(tmp_path):
     for name, other in (("a", "b"), ("b", "a")):
         (tmp_path / name).symlink_to(other)
     assert refused(tmp_path / "a") == f"{tmp_path / 'a'}: Too many levels of symbolic links"
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
 
 
-def test_hard_links_part_and_the_other_keeps_the_old(tmp_path):
+def test_another_hard_link_keeps_the_old_content(tmp_path):
     (tmp_path / "a").write_text("old")
     os.link(tmp_path / "a", tmp_path / "b")
     write(tmp_path / "a")
@@ -68,7 +68,7 @@ def test_no_link_beside_an_output_is_followed_or_removed(tmp_path, name):
     assert sorted(os.listdir(tmp_path)) == sorted([name, "it.csv", "victim"])
 
 
-def test_a_link_in_the_place_of_the_lock_is_named(tmp_path):
+def test_a_link_in_the_place_of_the_lock_is_reported(tmp_path):
     (tmp_path / "victim").write_text("theirs")
     lock = tmp_path / ".it.csv.part.lock"
     lock.symlink_to("victim")
@@ -91,7 +91,7 @@ def test_the_mode_stays(tmp_path, mode):
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_a_new_file_gets_the_usual_mode(tmp_path, umask, mode):
+def test_a_new_file_gets_the_mode_of_the_umask(tmp_path, umask, mode):
     before = os.umask(umask)
     try:
         write(tmp_path / "it.csv")
@@ -112,7 +112,7 @@ def test_the_owner_and_the_group_stay(tmp_path):
 
 
 @ROOT_ONLY
-def test_without_the_right_to_keep_the_owner_the_mode_stays(tmp_path):
+def test_the_mode_stays_where_the_owner_cannot_be_kept(tmp_path):
     path = tmp_path / "it.csv"
     path.write_text("old")
     path.chmod(0o666)
@@ -124,7 +124,7 @@ def test_without_the_right_to_keep_the_owner_the_mode_stays(tmp_path):
     assert (path.read_text(), found.st_uid, stat.S_IMODE(found.st_mode)) == ("new", 65534, 0o666)
 
 
-def test_extended_attributes_stay_and_the_time_does_not(tmp_path):
+def test_extended_attributes_stay_and_the_time_is_new(tmp_path):
     path = tmp_path / "it.csv"
     path.write_text("old")
     os.utime(path, (0, 0))
@@ -140,7 +140,7 @@ def test_extended_attributes_stay_and_the_time_does_not(tmp_path):
 
 
 @pytest.mark.parametrize(("file", "folder"), [(0o444, 0o777), (0o666, 0o555)])
-def test_what_may_not_be_written_is_named_and_stays(tmp_path, file, folder):
+def test_a_read_only_file_or_folder_is_reported_and_stays(tmp_path, file, folder):
     home = tmp_path / "home"
     home.mkdir()
     path = home / "it.csv"

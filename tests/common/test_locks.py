@@ -16,7 +16,7 @@ from cardpose.common.locks import locked
 
 @pytest.mark.parametrize("how", ["atomic_output", "locked", "scratch_folder"])
 @pytest.mark.parametrize("mine", [atomic_output, locked, scratch_folder])
-def test_the_second_writer_is_told_and_the_first_is_not_disturbed(
+def test_a_second_writer_gets_an_error_and_does_not_disturb_the_first(
     tmp_path, how, mine, no_waiting, complains
 ):
     path = tmp_path / "it.csv"
@@ -62,7 +62,7 @@ def test_the_second_writer_waits_for_its_turn(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["atomic_output", "locked"])
-def test_a_dead_process_holds_nobody_up(tmp_path, how):
+def test_a_killed_process_does_not_keep_its_lock(tmp_path, how):
     path = tmp_path / "it.csv"
     with another_writer(how, path, kill=True):
         pass
@@ -72,7 +72,7 @@ def test_a_dead_process_holds_nobody_up(tmp_path, how):
     assert os.listdir(tmp_path) == ["it.csv"]
 
 
-def test_a_forked_worker_that_outlives_a_killed_process_holds_nobody_up(tmp_path):
+def test_a_forked_worker_of_a_killed_process_does_not_keep_its_lock(tmp_path):
     code = (
         "import os, sys, time\nfrom cardpose.common.files import atomic_output\n"
         "with atomic_output(sys.argv[1]):\n"
@@ -96,7 +96,7 @@ def test_a_forked_worker_that_outlives_a_killed_process_holds_nobody_up(tmp_path
     assert os.listdir(tmp_path) == ["it.csv"]
 
 
-def test_a_thread_may_write_what_it_holds_and_a_second_thread_waits(tmp_path, complains):
+def test_the_thread_that_holds_a_lock_may_write_and_a_second_thread_may_not(tmp_path, complains):
     path = tmp_path / "it.csv"
     said = []
 

@@ -16,16 +16,16 @@ def slower_first(seconds):
     return seconds
 
 
-def test_results_come_in_the_order_of_the_things_however_long_each_takes():
+def test_results_come_in_the_order_of_the_items():
     things = [0.2, 0.0, 0.1, 0.05]
     assert list(map_parallel(slower_first, things, jobs=2)) == things
 
 
-def test_nothing_to_do_is_done_at_once():
+def test_no_items_give_no_results():
     assert list(map_parallel(slower_first, [], jobs=2)) == []
 
 
-def test_relative_paths_are_those_of_the_caller_wherever_it_was_before(tmp_path, monkeypatch):
+def test_relative_paths_start_at_the_current_folder_of_the_caller(tmp_path, monkeypatch):
     for name in ("before", "now"):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
@@ -54,7 +54,7 @@ except InputError as error:
 """
 
 
-def test_after_an_error_those_at_work_come_to_their_end_and_hardly_more_are_begun(tmp_path):
+def test_after_an_error_running_calls_end_and_hardly_any_new_ones_start(tmp_path):
     (tmp_path / "failing.py").write_text(FAILING)
     done = subprocess.run(
         [sys.executable, "failing.py"], cwd=tmp_path, capture_output=True, text=True
@@ -80,7 +80,7 @@ def make(path):
     return path.name
 
 
-def test_input_errors_pass_whole():
+def test_the_message_of_an_input_error_is_kept():
     with pytest.raises(InputError, match=r"^so many$"):
         list(map_parallel(complain, ["so many"], jobs=2))
 

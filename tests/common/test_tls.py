@@ -76,7 +76,7 @@ def encrypted(folder):
         yield started.scheduler_address
 
 
-def test_an_encrypted_cluster_extracts_the_same_bytes(
+def test_workers_of_an_encrypted_cluster_extract_the_same_bytes(
     encrypted, folder, small_dataset, tmp_path, capsys
 ):
     recordings = read_recordings(small_dataset)
@@ -90,7 +90,7 @@ def test_an_encrypted_cluster_extracts_the_same_bytes(
     assert "warning" not in capsys.readouterr().err
 
 
-def test_an_encrypted_scheduler_wants_certificates_that_it_knows(
+def test_an_encrypted_scheduler_accepts_only_its_own_certificates(
     encrypted, folder, complains, impatient
 ):
     with complains(f"{encrypted}: tls:// needs certificates", "machine.dask_tls"):
@@ -104,7 +104,9 @@ def test_an_encrypted_scheduler_wants_certificates_that_it_knows(
         check_scheduler(encrypted, certificates(folder, "ca.pem", "stranger.pem", "stranger.key"))
 
 
-def test_with_certificates_no_connection_is_open(cluster, folder, listen, complains, impatient):
+def test_with_certificates_every_connection_is_encrypted(
+    cluster, folder, listen, complains, impatient
+):
     address = cluster.scheduler_address
     with complains(f"{address}: no Dask scheduler's encrypted address", "like tls://10.0.0.5:8786"):
         check_scheduler(address, certificates(folder))
@@ -135,13 +137,13 @@ CERTIFICATES = [
 @pytest.mark.parametrize(
     ("name", "file", "words"), [c[1:] for c in CERTIFICATES], ids=[c[0] for c in CERTIFICATES]
 )
-def test_a_bad_certificate_is_named(folder, complains, name, file, words):
+def test_a_bad_certificate_is_reported_with_its_parameter(folder, complains, name, file, words):
     with complains(f"params.yaml: machine.dask_tls.{name}: ", file.partition("\0")[0], words):
         check_scheduler("tls://127.0.0.1:9", certificates(folder, **{name: file}))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_certificate_that_may_not_be_read_is_named(folder, complains, tmp_path):
+def test_an_unreadable_certificate_is_reported(folder, complains, tmp_path):
     (tmp_path / "ca.pem").touch(mode=0)
     with complains("machine.dask_tls.ca: ", "cannot be read (Permission denied)"):
         check_scheduler("tls://127.0.0.1:9", certificates(tmp_path))

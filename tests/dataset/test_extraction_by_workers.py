@@ -45,19 +45,19 @@ def clip(small_dataset):
     return next(each for each in read_recordings(small_dataset) if not each.is_folder)
 
 
-def test_what_extraction_returns_is_accepted(small_dataset, tmp_path, clip):
+def test_results_of_extraction_are_accepted(small_dataset, tmp_path, clip):
     for recording in read_recordings(small_dataset):
         _accept(10, recording, _extract(recording, 10, tmp_path))
     _accept(10, clip, FOUND)
 
 
 @pytest.mark.parametrize("found", REFUSED.values(), ids=REFUSED)
-def test_what_extraction_cannot_return_is_refused(clip, found):
+def test_results_that_extraction_cannot_give_are_refused(clip, found):
     with pytest.raises(ValueError):  # noqa: PT011
         _accept(10, clip, found)
 
 
-def test_a_worker_that_names_files_elsewhere_writes_no_index(
+def test_paths_outside_the_folder_never_reach_the_index(
     cluster, small_dataset, tmp_path, complains, monkeypatch
 ):
     monkeypatch.setattr("cardpose.dataset.extraction._extract", lie)

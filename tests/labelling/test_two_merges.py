@@ -31,7 +31,7 @@ def merge_all(paths, name, barrier):
         assert len(merge_labels(path, labels, sizes).added) == FRAMES
 
 
-def test_labels_that_two_processes_merge_at_once_are_all_kept(tmp_path):
+def test_two_simultaneous_merges_keep_all_labels(tmp_path):
     processes = multiprocessing.get_context("spawn")
     barrier = processes.Barrier(2)
     (tmp_path / "link").mkdir()
@@ -55,7 +55,7 @@ def test_labels_that_two_processes_merge_at_once_are_all_kept(tmp_path):
     assert [name for name in os.listdir(tmp_path) if name.startswith(".")] == []
 
 
-def test_a_merge_that_waits_for_too_long_names_the_labels(tmp_path, monkeypatch):
+def test_a_merge_that_waits_too_long_names_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(merge, "_WAIT", 0)
     path = tmp_path / "annotations.csv"
     with another_writer("locked", path), pytest.raises(InputError, match=f"{path}: {WRITTEN}"):

@@ -6,14 +6,14 @@ from cardpose.pictures import videos
 from cardpose.pictures.videos import camera_frames, video_timing
 
 
-def test_timing_is_what_the_header_says(tmp_path, write_video):
+def test_timing_comes_from_the_header_of_the_video(tmp_path, write_video):
     write_video(tmp_path / "a.mp4")
     assert video_timing(tmp_path / "a.mp4") == (25.0, 25)
     (tmp_path / "b.mp4").write_bytes(b"no video")
     assert video_timing(tmp_path / "b.mp4") == (25.0, 0)
 
 
-def test_a_camera_that_stops_is_named(monkeypatch, complains):
+def test_a_camera_that_stops_is_reported(monkeypatch, complains):
     camera = Camera(3)
     monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: camera)
     seen = []
@@ -25,7 +25,7 @@ def test_a_camera_that_stops_is_named(monkeypatch, complains):
         list(camera_frames(2))
 
 
-def test_a_camera_is_looked_through_for_so_many_seconds(monkeypatch):
+def test_a_camera_is_read_for_the_given_seconds(monkeypatch):
     camera = Camera(10**9)
     clock = iter(range(100, 1000))
     monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: camera)

@@ -13,7 +13,7 @@ from cardpose.pictures.reading import read_picture
 
 
 @pytest.mark.parametrize("orientation", TURNS)
-def test_photographs_are_upright_in_all_eight_orientations(tmp_path, orientation):
+def test_photographs_of_all_eight_orientations_are_read_upright(tmp_path, orientation):
     upright = np.zeros((48, 64, 3), np.uint8)
     upright[:16, :16] = (250, 0, 0)
     upright[-16:, :16] = (0, 250, 0)
@@ -29,7 +29,7 @@ def test_photographs_are_upright_in_all_eight_orientations(tmp_path, orientation
 @pytest.mark.parametrize(
     ("name", "mode"), [("a.png", "L"), ("a.png", "RGBA"), ("a.tif", "CMYK"), ("a.jpg", "CMYK")]
 )
-def test_grey_transparent_and_printers_pictures_become_bgr(tmp_path, name, mode):
+def test_grey_transparent_and_cmyk_pictures_become_bgr(tmp_path, name, mode):
     made = np.full((48, 64, 3), (200, 100, 40), np.uint8)
     Image.fromarray(made).convert(mode).save(tmp_path / name)
     read = read_picture(tmp_path / name)
@@ -40,20 +40,20 @@ def test_grey_transparent_and_printers_pictures_become_bgr(tmp_path, name, mode)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_of_16_bits_the_high_ones_are_taken(tmp_path, channels):
+def test_16_bit_pictures_keep_their_high_bits(tmp_path, channels):
     made = np.full((48, 64, channels), 51400, np.uint16)  # 200 x 257
     cv2.imwrite(str(tmp_path / "a.png"), made)
     assert (read_picture(tmp_path / "a.png") == np.full((48, 64, 3), 200)).all()
 
 
 @pytest.mark.parametrize("name", ["a.heic", "a.jpg"])
-def test_a_heic_picture_is_told_what_to_do(tmp_path, complains, name):
+def test_a_heic_picture_is_refused_with_advice(tmp_path, complains, name):
     (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
     with complains(f"{tmp_path / name}: is a HEIC picture", "convert it to JPEG"):
         read_picture(tmp_path / name)
 
 
-def test_a_picture_of_unheard_of_size_is_named(tmp_path, complains):
+def test_a_picture_of_excessive_size_is_refused(tmp_path, complains):
     def chunk(kind, data):
         return (
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -68,7 +68,7 @@ def test_a_picture_of_unheard_of_size_is_named(tmp_path, complains):
         read_picture(tmp_path / "a.png")
 
 
-def test_half_a_photograph_is_named(tmp_path, complains):
+def test_a_truncated_photograph_is_reported(tmp_path, complains):
     """Also where its thumbnail, a JPEG within the JPEG, is whole."""
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     thumbnail = cv2.imencode(".jpg", noise[:8, :8])[1].tobytes()
@@ -83,14 +83,14 @@ def test_half_a_photograph_is_named(tmp_path, complains):
             read_picture(tmp_path / "a.jpg")
 
 
-def test_segments_of_a_photograph_may_have_more_than_one_0xff_before_them(tmp_path):
+def test_jpeg_segments_may_start_with_several_0xff_bytes(tmp_path):
     jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
     (tmp_path / "a.jpg").write_bytes(jpeg[:2] + b"\xff\xff" + jpeg[2:])
     assert read_picture(tmp_path / "a.jpg").mean() == pytest.approx(90, abs=2)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture_is_named(tmp_path, complains, content):
+def test_a_file_that_is_not_a_picture_is_reported(tmp_path, complains, content):
     (tmp_path / "a.png").write_bytes(content)
     with complains(f"{tmp_path / 'a.png'}: cannot be read as a picture"):
         read_picture(tmp_path / "a.png")
