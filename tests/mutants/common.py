@@ -106,7 +106,7 @@ MUTANTS = [
         "cardpose/common/tables.py",
         "        if repeated.any():",
         "        if False:",
-        "tests/dataset tests/common",
+        "tests/dataset/test_annotations.py",
     ),
     Mutant(
         "worker code is not compared",
@@ -141,6 +141,6 @@ MUTANTS = [
         "cardpose/common/errors.py",
         "    if any(sign in str(error) for sign in _NO_ROOM):",
         "    if False:",
-        "tests/common tests/stages/test_bad_input.py",
+        "tests/stages/test_interruption.py",
     ),
 ]
