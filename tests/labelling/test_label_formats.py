@@ -30,7 +30,7 @@ from cardpose.labelling import (
     tasks as label_tasks,
 )
 from cardpose.labelling.proposals import Proposals, write_proposals
-from cardpose.pictures.drawing import BACK, FACE
+from cardpose.pictures.drawing import BACK_COLOUR, FACE_COLOUR
 
 NEAR = 0.01  # pixels
 FRAMES = [f"50% & more_frame_{i}" for i in (0, 2, 11)] + ["phone_frame_0", "phone_frame_1"]
@@ -261,7 +261,7 @@ def test_colours_are_of_the_family_that_drawing_has():
         return cv2.cvtColor(np.array([[[blue, green, red]]], np.uint8), cv2.COLOR_BGR2HSV)[0, 0, 0]
 
     for name, colour in studio_format.COLOURS.items():
-        of_drawing = BACK if name.endswith("back") else FACE
+        of_drawing = BACK_COLOUR if name.endswith("back") else FACE_COLOUR
         rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         assert abs(int(hue(*rgb)) - int(hue(*of_drawing[::-1]))) < 30  # of 180
         if name.startswith("upper_left"):

@@ -1,4 +1,4 @@
-"""Drawings for people: what is drawn, where, and how large the sheets are."""
+"""Drawings: what is drawn, where, and how large sheets are."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_a_ring_is_drawn_round_the_middle_of_its_corner():
     assert columns.mean() + 0.5 == pytest.approx(100.5, abs=0.1)
 
 
-def test_nothing_is_drawn_at_invisible_corners_nor_along_their_edges():
+def test_nothing_is_drawn_at_invisible_corners_or_along_their_edges():
     # Lower left face hidden: only its three edges and its ring go.
     visible = np.arange(8) != 4
     picture = drawn(POINTS, visible)
@@ -68,7 +68,7 @@ def test_nothing_is_drawn_at_invisible_corners_nor_along_their_edges():
         assert patch(picture, POINTS[i]).any()
 
 
-def test_long_edges_do_not_cross_where_the_names_of_one_short_edge_do():
+def test_long_edges_do_not_cross_when_the_names_of_one_short_edge_are_swapped():
     """A packet seen straight from one side: left and right of its short edges may not match."""
     usual = drawn(POINTS, np.ones(8, bool))
     swapped = POINTS[[0, 1, 2, 3, 5, 4, 7, 6]]
@@ -77,7 +77,7 @@ def test_long_edges_do_not_cross_where_the_names_of_one_short_edge_do():
     assert not patch(usual, middle).any()
 
 
-def test_edges_are_those_of_the_box_where_one_was_fitted():
+def test_a_fitted_box_decides_which_corners_are_joined():
     """With a corner of the back out of sight, what crosses cannot be told from the places."""
     swapped = [0, 1, 2, 3, 5, 4, 7, 6]
     seen = np.arange(8) != 3
@@ -108,7 +108,7 @@ def test_corners_beyond_the_picture_do_no_harm():
         (2, 1, (80, 60, 3)),
     ],
 )
-def test_a_sheet_has_room_for_all_its_pictures(count, columns, shape):
+def test_a_sheet_shows_each_picture_in_its_own_cell(count, columns, shape):
     cells = [np.full((40, 60, 3), 100 + i, np.uint8) for i in range(count)]
     canvas = sheet(cells, columns)
     assert canvas.shape == shape
@@ -118,7 +118,7 @@ def test_a_sheet_has_room_for_all_its_pictures(count, columns, shape):
         assert np.array_equal(place, cells[i])
 
 
-def test_pictures_of_a_sheet_get_places_as_large_as_the_largest():
+def test_cells_of_a_sheet_are_as_large_as_the_largest_picture():
     small, large = np.full((10, 20, 3), 200, np.uint8), np.full((40, 60, 3), 100, np.uint8)
     canvas = sheet([small, large])
     assert canvas.shape == (40, 120, 3)
@@ -137,7 +137,7 @@ def test_a_captioned_picture_has_its_width_and_text_below_it():
     assert not np.array_equal(with_text[360:], without[360:])
 
 
-def test_a_count_stands_on_a_dark_ground_in_the_corner():
+def test_a_count_is_written_on_a_dark_ground_in_the_corner():
     picture = np.full((480, 640, 3), 200, np.uint8)
     draw_count(picture, "7.2 cards")
     one = np.argwhere((picture != 200).any(axis=2)).max(axis=0)
