@@ -44,7 +44,7 @@ class Outputs(NamedTuple):
 
 
 class EndToEnd(nn.Module):
-    """A network with everything before and after it: resizing, and units of people.
+    """A network that takes pictures of any size and returns pixels of them and cards.
 
     Args:
         network, metadata: as `weights.load_network` returns them.

@@ -1,8 +1,8 @@
-"""The network: a small UNet that draws heatmaps, a head that counts, and a refinement in detail.
+"""The network: a small UNet for heatmaps, a head that counts, and a refinement in a larger picture.
 
-1. The UNet draws one heatmap for each keypoint. Its encoder halves the picture's size level by
-   level (`stem`, `down`); its decoder climbs back (`narrow`, `up`), and a last convolution
-   (`heatmaps`) draws.
+1. The UNet draws one heatmap for each keypoint. Its encoder halves the size level by level
+   (`stem`, `down`), its decoder doubles it level by level (`narrow`, `up`), and a last convolution
+   draws (`heatmaps`).
 2. The head (`head`) counts cards and predicts visibility. Its features are the encoder's deepest
    ones, averaged over the picture; the decoder's last ones at the heatmaps' peaks; and the heights
    of the peaks. The heatmaps reach it detached from the graph. Hence the losses of count and
@@ -13,8 +13,9 @@
    are cut from the larger picture, the edges are traced in them (`tracer`), and the box is fitted
    again, to keypoints and edges.
 
-So there are three ways of counting, which can be compared: from the `picture`'s features, from the
-`keypoints` of the heatmaps alone, and from `both`, the box and the refined keypoints.
+Cards are counted in three ways, which can be compared: from the picture's features (`picture`),
+from the heatmaps' keypoints alone (`keypoints`), and from the box and the refined keypoints
+(`both`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ class WholePicture(NamedTuple):
     """What the network reads from n whole pictures, before close-ups and strips.
 
     Attributes:
-        heatmaps: with gradients; everything below is computed from them detached.
+        heatmaps: attached to the graph; points and peaks come from a detached copy.
         points: keypoints in pixels of the network's picture.
         peaks: heights of the heatmaps' peaks, about 1 where a keypoint is found.
         cards: counts as a share of the deck, in the first two of the ways in COUNTS.
@@ -108,7 +109,7 @@ class BoxFit(NamedTuple):
 
 
 class CardPose(nn.Module):
-    """The network, see above.
+    """The whole network; the module's docstring describes its parts.
 
     Args:
         widths: channels at 1/2, 1/4, 1/8, ... of the picture's size.

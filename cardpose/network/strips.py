@@ -63,7 +63,7 @@ def sample_strips(
         normal: of the edges, as `normals` returns them.
 
     Returns:
-        strips of 2 REACH + 1 rows, from the packet's side outward, and LENGTH columns along the
+        strips of 2 REACH + 1 rows, from the packet outward, and LENGTH columns along the
         edge. Colours keep their range.
     """
     return sample_colours(details, strip_places(starts.float(), ends.float(), normal.float()))

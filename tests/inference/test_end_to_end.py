@@ -53,7 +53,7 @@ def network():
 
 
 class Spots(torch.nn.Module):
-    """Heatmaps with a bright pixel of a given height each, in a column each."""
+    """Heatmaps with one bright pixel each: of a given height, in a column of its own."""
 
     def __init__(self, heights):
         super().__init__()
@@ -94,7 +94,7 @@ def test_keypoints_are_in_pixels_of_the_picture(network, size, scale, margin):
 
 @pytest.mark.parametrize(("size", "focal"), [((64, 48), 64), ((192, 108), 64), ((48, 64), 48)])
 def test_the_focal_length_is_a_share_of_the_longer_side(network, monkeypatch, size, focal):
-    """Of the network's picture's 64 x 48 pixels, one that stands on end is 48 high."""
+    """A portrait picture fitted into 64 x 48 pixels is 48 pixels high."""
     given = []
     predict = network.predict
     monkeypatch.setattr(network, "predict", lambda *args: given.append(args[2]) or predict(*args))
@@ -130,7 +130,7 @@ def test_a_packet_has_the_same_count_in_landscape_and_in_portrait():
     assert counts[0] == pytest.approx(counts[1], abs=0.05)
 
 
-def test_a_batch_is_counted_as_its_pictures_are(network):
+def test_a_batch_has_the_counts_of_its_pictures_alone(network):
     pictures = np.stack([textured(90, 70, seed) for seed in range(3)])
     batch = count(network, pictures)
     for i in range(3):
@@ -139,7 +139,7 @@ def test_a_batch_is_counted_as_its_pictures_are(network):
             assert torch.allclose(one[0], all_of_them[i], atol=1e-4, equal_nan=True)
 
 
-def test_every_way_of_counting_is_its_own(network):
+def test_each_way_of_counting_has_its_own_count_and_margin(network):
     picture = textured(64, 48)[None]
     margins = {"picture": 1.0, "keypoints": 2.0, "both": 3.0}
     counted = [count(network, picture, {**ABOUT, "margins": margins}, way) for way in margins]
@@ -166,7 +166,7 @@ def test_a_network_without_margins_gives_no_interval(network):
         ([0.9, 0.7, 0.8, 0.6, 0.1, 0.1, 0.0, 0.2], 0.75),  # the mean of the four highest
     ],
 )
-def test_confidence_is_how_high_the_peaks_are(network, heights, confidence):
+def test_the_confidence_is_the_mean_of_the_four_highest_peaks(network, heights, confidence):
     network.heatmaps = Spots(heights)
     counted = count(network, textured(64, 48)[None])
     assert float(counted.confidence) == pytest.approx(confidence, abs=1e-5)

@@ -39,7 +39,7 @@ def scene(width, height):
 
 
 def dotted(index, width=640, height=480):
-    """A rendered RGB picture, a dot of its own colour on each visible corner; and the corners."""
+    """Render an RGB picture with a coloured dot on each visible corner, and return both."""
     renderer = scene(width, height)
     picture = np.ascontiguousarray(renderer.frame(index)[..., ::-1])
     points, visible = renderer.keypoints(index)
@@ -54,8 +54,10 @@ def dotted(index, width=640, height=480):
 
 @pytest.fixture(scope="module")
 def network():
-    """Trained on dots until its heatmaps have one clear peak each: where two places are as high,
-    a rounding decides, and there is nothing to compare."""
+    """A network trained on dots until each of its heatmaps has one clear peak.
+
+    Where two places are equally high, rounding decides, and there is nothing to compare.
+    """
     torch.manual_seed(0)
     network = CardPose(**network_shape(ABOUT))
     shapes = [(index, *size) for index in range(6) for size in ((640, 480), (480, 640))]
@@ -105,7 +107,7 @@ def batch(kind):
 @pytest.mark.parametrize(
     "kind", ["as rendered", "odd", "small", "large", "on end", "three together"]
 )
-def test_onnx_runtime_says_what_pytorch_says(network, session, kind):
+def test_onnx_runtime_and_pytorch_give_the_same_outputs(network, session, kind):
     pictures = batch(kind)
     found = Outputs(*session.run(None, {"pictures": pictures}))
     with torch.inference_mode():
@@ -125,8 +127,8 @@ def test_onnx_runtime_says_what_pytorch_says(network, session, kind):
     assert (found.corners == expected.corners).all()
 
 
-def test_the_comparison_is_of_clear_peaks(network):
-    """What makes the test above meaningful: no other place is nearly as high as a peak."""
+def test_compared_pictures_have_clear_peaks(network):
+    """No other place is nearly as high as a peak; the test above relies on it."""
     pictures = torch.from_numpy(batch("three together"))
     seen = []
     hook = network.heatmaps.register_forward_hook(lambda *args: seen.append(args[2]))
@@ -142,15 +144,15 @@ def test_the_comparison_is_of_clear_peaks(network):
     assert (peak[..., 0, 0] - other)[visible].min() > 0.1
 
 
-def test_the_file_says_what_it_is(path):
+def test_the_file_holds_its_metadata(path):
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
-    about = json.loads({p.key: p.value for p in model.metadata_props}["cardpose"])
-    assert {name: about[name] for name in ABOUT} == ABOUT
-    assert about["keypoints"] == list(KEYPOINTS)
-    assert about["edges"] == [list(edge) for edge in EDGES]
-    assert about["count"] == "both"
-    assert about["metrics"] == {"cards": {"mae": 1.5}}
+    metadata = json.loads({p.key: p.value for p in model.metadata_props}["cardpose"])
+    assert {name: metadata[name] for name in ABOUT} == ABOUT
+    assert metadata["keypoints"] == list(KEYPOINTS)
+    assert metadata["edges"] == [list(edge) for edge in EDGES]
+    assert metadata["count"] == "both"
+    assert metadata["metrics"] == {"cards": {"mae": 1.5}}
     shape = model.graph.input[0].type.tensor_type.shape.dim
     assert [d.dim_param or d.dim_value for d in shape] == ["n", "height", "width", 3]
     assert {node.domain for node in model.graph.node} == {""}

@@ -1,4 +1,4 @@
-"""The Python interface: what goes in, what comes out, and which files are opened at all."""
+"""The Python interface: results, recordings, refused inputs and files."""
 
 import pickle
 import subprocess
@@ -121,7 +121,8 @@ def never_run(pictures):
 def filmed(thickness, size):
     """Return results of a walk round a packet, each with a count of 12 cards, and their predictor.
 
-    `thickness` is in mm, `size` that of the pictures."""
+    `thickness` is in mm; `size` is that of the pictures.
+    """
     network_size = [320, 240]
     points, visible = seen(range(-140, -40, 10), thickness)
     # From the middle of 640 x 480, with a focal length of 1.06 x the longer side.

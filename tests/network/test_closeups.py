@@ -25,7 +25,7 @@ def test_a_close_up_has_its_corner_in_the_middle():
     assert not closeup[:, :half].any()
 
 
-def test_training_and_use_cut_the_same():
+def test_opencv_and_torch_cut_the_same_close_ups():
     detail = smooth()
     points = np.random.default_rng(1).uniform([0, 0], [64, 48], (8, 2))  # some near the edge
     mine = cut(detail, points, STRAIGHT).transpose(0, 3, 1, 2)
@@ -35,7 +35,7 @@ def test_training_and_use_cut_the_same():
     assert abs(mine - its[0].numpy()).max() < 6
 
 
-def test_a_turned_close_up_shows_what_lies_in_its_direction():
+def test_a_turned_close_up_is_turned_by_its_matrix():
     detail = np.zeros((96, 128, 3), np.uint8)
     detail[:, 64:] = 255  # bright to the right of (64, 48)
     quarter = np.array([[0.0, -1.0], [1.0, 0.0]])  # a step right in the close-up goes down
