@@ -5,21 +5,20 @@ findings. RECORDING_RULES and FRAME_RULES list all rules.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import combinations
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from cardpose.checking.findings import INFO, WRONG, Finding
+from cardpose.checking.frame import Frame, frame_of
 from cardpose.checking.label_fit import LabelFit, LabelFitter
 from cardpose.checking.labelled_recording import LabelledRecording
-from cardpose.checking.recording_fit import OUTLIER, RecordingFit, neighbours, own_scatter
+from cardpose.checking.recording_fit import OUTLIER, RecordingFit
 from cardpose.common.errors import join_names
-from cardpose.geometry.bundle import Box
 from cardpose.geometry.keypoints import BACK, KEYPOINTS
-from cardpose.pictures.letterbox import UNIT, unit_to_fractions
+from cardpose.pictures.letterbox import UNIT
 
 # Places that differ by less than this many usual scatters may go by either name.
 _TIE = 3.0
@@ -31,51 +30,6 @@ _MIRRORED = 1.2
 # hardly tell from those above, and packets lean.
 _CERTAIN = 3.0
 _LEAST_FREEDOM = 4  # numbers more than unknowns, needed to place a corner without a label
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One labelled frame, and the box of its recording as it lies in that frame.
-
-    `points` are fractions of the picture, `unit_points` the same in unit pixels (0 where not
-    visible). `fit` has one row, or is None if no box fits the recording; `near` are the fits of
-    the frames before and after. `scatter` is the usual error of a label in unit pixels.
-    """
-
-    recording: str
-    index: int
-    size: Int[np.ndarray, "2"]
-    points: Float[np.ndarray, "8 2"]
-    unit_points: Float[np.ndarray, "8 2"]
-    visible: Bool[np.ndarray, "8"]
-    mask: Bool[np.ndarray, "8"]
-    mirror_contrast: float
-    fitter: LabelFitter
-    box: Box | None
-    fit: LabelFit | None
-    near: LabelFit | None
-    scatter: float
-
-    @property
-    def is_outlier(self) -> bool:
-        """Whether a label is further from the box than labels scatter."""
-        return self.fit is not None and bool(self.fit.worst[0] > OUTLIER * self.scatter)
-
-    def in_pixels(self, unit_pixels: float) -> float:
-        """Convert a length from unit pixels to pixels of the picture."""
-        return unit_pixels * (max(self.size) / UNIT[0])
-
-    def finding(self, what: str, box: Float[np.ndarray, "8 2"] | None = None, **values) -> Finding:
-        """Return a finding about this frame.
-
-        Args:
-            box: corners of the box in unit pixels; by default those of `fit`.
-            values: other fields of the finding.
-        """
-        if box is None and self.fit is not None:
-            box = self.fit.points[0]
-        places = None if box is None else unit_to_fractions(box, self.size)
-        return Finding(self.recording, self.index, what, box=places, **values)
 
 
 # Rules for a recording.
@@ -239,7 +193,7 @@ def judge_frames(
     return [
         finding
         for row in range(len(recording.labels))
-        for finding in _judge(_frame(fitter, recording, fitted, scatter, row))
+        for finding in _judge(frame_of(fitter, recording, fitted, scatter, row))
     ]
 
 
@@ -249,36 +203,6 @@ def _judge(frame: Frame) -> list[Finding]:
         if found:
             return found
     return []
-
-
-def _frame(
-    fitter: LabelFitter,
-    recording: LabelledRecording,
-    fitted: RecordingFit,
-    scatter: float,
-    row: int,
-) -> Frame:
-    """Return one frame of a recording, as the rules take it."""
-    labels, fit, scatter = recording.labels, fitted.fit, own_scatter(fitted, scatter)
-    own, near = None, None
-    if fit is not None:
-        own = fit[row : row + 1]
-        near = fit[neighbours(fit, row, fit.worst <= OUTLIER * scatter)]
-    return Frame(
-        recording.name,
-        int(labels.indices[row]),
-        recording.sizes[row],
-        labels.points[row],
-        fitted.points[row],
-        labels.visible[row],
-        labels.mask[row],
-        float(recording.mirror_contrasts[row]),
-        fitter,
-        fitted.box,
-        own,
-        near,
-        scatter,
-    )
 
 
 def _changes(

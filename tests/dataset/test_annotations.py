@@ -31,7 +31,7 @@ def read(tmp_path):
     return read
 
 
-def test_numbers_are_read_into_the_places_of_their_keypoints(read):
+def test_coordinates_are_assigned_to_their_keypoints(read):
     last = ",".join(["B_frame_20", *[HIDDEN] * 6, "1,0,1", "1,0.125,0.75"])
     frames, points, visible, _ = read("\n".join([HEADER, GOOD, last, ""]))
     assert frames == ["A_frame_0", "B_frame_20"]
@@ -44,14 +44,14 @@ def test_numbers_are_read_into_the_places_of_their_keypoints(read):
     assert np.isnan(points[~visible]).all()
 
 
-def test_what_nobody_said_of_a_keypoint_is_unknown(read):
+def test_a_keypoint_without_values_is_unlabelled(read):
     _, points, visible, mask = read(f"{HEADER}\n{row('A_frame_0', '1,0.5,0.25', ',,')}\n")
     assert mask.tolist() == [[True, False] + [True] * 6]
     assert visible.tolist() == [[True] + [False] * 7]
     assert np.isnan(points[0, 1]).all()
 
 
-def test_a_row_that_is_not_annotated_says_nothing(read):
+def test_a_row_that_is_not_annotated_is_unlabelled(read):
     zeros = ",".join(["0,0,0"] * 8)
     rows = [f"A_frame_0,1,{zeros}", f"A_frame_1,0,{zeros}", "A_frame_2,0" + "," * 24]
     header = HEADER.replace("frame,", "frame,annotated,")
@@ -62,7 +62,7 @@ def test_a_row_that_is_not_annotated_says_nothing(read):
     assert not visible.any()
 
 
-def test_a_place_without_a_word_on_visibility_is_a_fault(read):
+def test_coordinates_without_visibility_are_an_error(read):
     with pytest.raises(InputError, match=r"line 2: upper_left_face_visible: should be 0 or 1, as"):
         read(f"{HEADER}\n{row('A_frame_0', ',0.5,0.25')}\n")
     text = f"{HEADER}\n{GOOD}".replace("frame,", "frame,annotated,", 1)
@@ -70,7 +70,7 @@ def test_a_place_without_a_word_on_visibility_is_a_fault(read):
         read(text.replace("A_frame_0,", "A_frame_0,2,"))
 
 
-def test_a_long_file_is_read_as_one(read):
+def test_a_file_longer_than_one_piece_is_read_whole(read):
     rows = [row(f"A_frame_{i}", f"1,{i / 5000},0.5") for i in range(5000)]
     frames, points, visible, _ = read("\n".join([HEADER, *rows]))
     assert frames == [f"A_frame_{i}" for i in range(5000)]
@@ -115,7 +115,7 @@ def test_faults_far_apart_in_a_long_file_are_named(read):
         "a spare first column",
     ],
 )
-def test_what_spreadsheets_and_editors_do_is_harmless(read, content):
+def test_the_habits_of_spreadsheets_and_editors_are_harmless(read, content):
     frames, points, visible, _ = read(content)
     assert frames == ["A_frame_0"]
     assert points[0, 0].tolist() == [0.5, 0.25]
@@ -123,14 +123,14 @@ def test_what_spreadsheets_and_editors_do_is_harmless(read, content):
 
 
 @pytest.mark.parametrize("hidden", ["0,,", "0,0.3,0.4", "0,0,0", "0,-7,1e9", "0,nan,inf"])
-def test_a_keypoint_that_is_not_visible_may_be_anywhere_and_comes_out_as_nan(read, hidden):
+def test_coordinates_of_a_keypoint_that_is_not_visible_are_ignored(read, hidden):
     _, points, visible, _ = read(f"{HEADER}\n{row('A_frame_0', hidden, '1,0,0')}\n")
     assert visible[0].tolist() == [False, True] + [False] * 6
     assert np.isnan(points[0, 0]).all()
     assert points[0, 1].tolist() == [0, 0]
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_written_annotations_are_read_back(tmp_path):
     random = np.random.default_rng(0)
     frames = [f"My film, no. {i}_frame_{i}" for i in range(20)]
     points, visible = random.random((20, 8, 2)), random.random((20, 8)) < 0.7
@@ -147,7 +147,7 @@ def test_what_is_written_is_read_back(tmp_path):
     assert np.isnan(read_points[~visible]).all()
 
 
-def test_the_written_file_is_plain_and_leaves_out_what_is_not_visible(tmp_path):
+def test_the_written_file_leaves_out_coordinates_of_hidden_keypoints(tmp_path):
     points, visible = np.full((1, 8, 2), 0.5), np.zeros((1, 8), bool)
     points[0, 1], visible[0, 1] = (1 / 3, 1), True
     write_annotations(tmp_path / "annotations.csv", ["A_frame_0"], points, visible)

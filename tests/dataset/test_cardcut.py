@@ -51,7 +51,7 @@ def convert_to(folder, original):
         convert_cardcut(original, videos, annotations, table)
 
 
-def test_places_counts_and_pictures_are_converted(convert):
+def test_coordinates_counts_and_pictures_are_converted(convert):
     # Their x is the row of the click over the height, 48; their y the column over the width, 64.
     folder = convert(
         [
@@ -86,7 +86,7 @@ def test_a_click_past_the_last_pixel_stays_in_the_picture(convert):
     assert points[0, 0].tolist() == [1, 1]
 
 
-def test_rows_that_are_not_annotated_are_kept_and_say_nothing(convert):
+def test_rows_that_are_not_annotated_are_kept_as_unlabelled(convert):
     seen = "1,0.25,0.5"
     folder = convert([row("A_frame_0.png", seen), row("B_frame_0.png", seen, annotated=0, cards=9)])
     frames, points, visible, mask = read_annotations(folder / "annotations.csv")
@@ -136,7 +136,7 @@ def test_missing_pictures_are_named(convert, tmp_path, complains):
 
 
 @pytest.mark.parametrize("missing", ["the folder", "cardpoints.csv", "images"])
-def test_a_missing_download_is_named_with_where_to_get_it(tmp_path, complains, missing):
+def test_a_missing_download_is_named_with_its_source(tmp_path, complains, missing):
     original = tmp_path / "original"
     if missing != "the folder":
         (original / "images").mkdir(parents=True)
@@ -181,7 +181,7 @@ def test_the_real_set_shows_the_back_in_most_frames(real):
 
 
 @pytest.mark.parametrize("end", ["upper", "lower"])
-def test_left_is_left_of_right_in_the_real_set(real, end):
+def test_left_keypoints_lie_left_of_right_ones_in_the_real_set(real, end):
     _, _, (_, points, visible, _) = real
     left, right = (KEYPOINTS.index(f"{end}_{side}_back") for side in ("left", "right"))
     both = visible[:, left] & visible[:, right]
@@ -189,7 +189,7 @@ def test_left_is_left_of_right_in_the_real_set(real, end):
     assert (points[both, left, 0] < points[both, right, 0]).mean() >= 0.99
 
 
-def test_upper_is_above_lower_in_the_real_set(real):
+def test_upper_keypoints_lie_above_lower_ones_in_the_real_set(real):
     _, _, (_, points, visible, _) = real
     names = ("upper_left_back", "upper_right_back", "lower_left_back", "lower_right_back")
     corners = [KEYPOINTS.index(name) for name in names]

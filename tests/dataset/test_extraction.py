@@ -1,4 +1,4 @@
-"""Recordings to sampled frames on disk."""
+"""Write the sampled frames of recordings to disk."""
 
 import cv2
 import numpy as np
@@ -15,13 +15,7 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-@pytest.fixture
-def extracted(small_dataset, tmp_path):
-    extract_frames(read_recordings(small_dataset), 10, tmp_path / "frames", jobs=1)
-    return tmp_path / "frames"
-
-
-def test_the_index_has_a_row_a_frame(extracted):
+def test_the_index_has_one_row_per_frame(extracted):
     assert (extracted / "index.csv").read_text() == (
         "frame,recording,file,width,height\n"
         "clip_frame_0,clip,clip/clip_frame_0.jpg,64,48\n"
@@ -33,7 +27,7 @@ def test_the_index_has_a_row_a_frame(extracted):
     )
 
 
-def test_the_summary_has_a_row_a_recording_and_folders_are_taken_whole(extracted):
+def test_the_summary_has_one_row_per_recording_and_folders_are_whole(extracted):
     assert (extracted / "recordings.csv").read_text() == (
         "recording,cards_counted,total_cards,kind,frames,step\n"
         "clip,3,52,video,25,10\n"
@@ -60,7 +54,7 @@ def test_frames_of_a_folder_are_copied_byte_for_byte(extracted, small_dataset):
         assert copy.read_bytes() == original.read_bytes()
 
 
-def test_what_jpeg_loses_of_a_colourful_frame_is_invisible(tmp_path, write_video):
+def test_jpeg_compression_of_a_colourful_frame_is_invisible(tmp_path, write_video):
     random = np.random.default_rng(0)
     coarse = random.integers(0, 256, (12, 16, 3), np.uint8)
     fine = cv2.resize(coarse, (320, 240), interpolation=cv2.INTER_CUBIC)
@@ -75,7 +69,7 @@ def test_what_jpeg_loses_of_a_colourful_frame_is_invisible(tmp_path, write_video
     capture.release()
 
 
-def test_working_side_by_side_changes_no_byte(small_dataset, tmp_path):
+def test_parallel_extraction_writes_the_same_bytes(small_dataset, tmp_path):
     recordings = read_recordings(small_dataset)
     for jobs in (1, 2):
         extract_frames(recordings, 7, tmp_path / f"frames{jobs}", jobs=jobs)

@@ -80,7 +80,7 @@ def test_a_missing_table_is_an_error(tmp_path, complains):
         read_recordings(tmp_path)
 
 
-def test_a_frames_name_is_put_together_and_taken_apart():
+def test_a_frame_name_is_composed_and_split():
     assert frame_name("My_frame_film", 20) == "My_frame_film_frame_20"
     assert split_frame_name("My_frame_film_frame_20") == ("My_frame_film", 20)
 
@@ -106,7 +106,7 @@ def test_pictures_are_ordered_by_number_not_by_name(folder):
     assert list(found.values()) == [path / name for name in names]
 
 
-def test_files_that_are_no_pictures_are_passed_over(folder):
+def test_files_that_are_not_pictures_are_ignored(folder):
     assert list(numbered_pictures(folder("a_1.png", "notes.txt", "Thumbs.db", "._a_1.png"))) == [1]
 
 
@@ -174,7 +174,7 @@ def seen(path, step):
 @pytest.mark.parametrize(
     ("step", "indices"), [(1, range(25)), (7, [0, 7, 14, 21]), (20, [0, 20]), (25, [0])]
 )
-def test_every_step_th_frame_is_taken_from_the_first_on(tmp_path, write_video, step, indices):
+def test_every_n_th_frame_is_sampled_from_the_first_on(tmp_path, write_video, step, indices):
     write_video(tmp_path / "a.mp4")
     assert seen(tmp_path / "a.mp4", step) == ([(i, i) for i in indices], 25)
 
@@ -238,7 +238,7 @@ def test_a_phone_video_is_turned_upright(tmp_path, write_video, turn, matrix, sh
     "content", [b"I am no video.\n" * 50, b"", b"\0" * 500], ids=["text", "empty file", "zeros"]
 )
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.avi", "a.mkv"])
-def test_what_is_no_video_is_named(tmp_path, complains, name, content):
+def test_a_file_that_is_not_a_video_is_named(tmp_path, complains, name, content):
     (tmp_path / name).write_bytes(content)
     with complains(f"{tmp_path / name}: cannot be opened as a video"):
         list(sampled_frames(tmp_path / name, 20))

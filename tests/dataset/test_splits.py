@@ -35,7 +35,7 @@ def recordings_in(role, which):
 
 
 @pytest.mark.parametrize("fold", range(5))
-def test_no_recording_is_on_two_sides(split, fold):
+def test_all_frames_of_a_recording_have_the_same_role(split, fold):
     role = split(fold=fold)
     sides = [recordings_in(role, which) for which in ("train", "validation", "test")]
     assert all(sides)
@@ -69,7 +69,7 @@ def test_validation_gets_its_share_of_the_recordings_that_are_not_held_out(split
     assert abs(len(recordings_in(role, "validation")) - share * others) <= 0.5
 
 
-def test_validation_is_one_recording_at_least_unless_none_is_asked_for(split):
+def test_validation_is_at_least_one_recording_unless_its_share_is_0(split):
     assert len(recordings_in(split(validation=0.001), "validation")) == 1
     assert len(recordings_in(split(validation=0), "validation")) == 0
 
@@ -78,6 +78,18 @@ def test_validation_does_not_change_what_is_held_out(split):
     held_out = [split(validation=share) == "test" for share in (0, 0.1, 0.5)]
     assert (held_out[0] == held_out[1]).all()
     assert (held_out[0] == held_out[2]).all()
+
+
+@pytest.mark.parametrize("by", ["video", "frame"])
+@pytest.mark.parametrize("changes", [{"fold": 3}, {"test_videos": ["packet07", "packet50"]}])
+def test_no_unit_of_the_held_out_ones_trains_or_validates(split, by, changes):
+    held_out = split(by=by, validation=0, **changes) == "test"
+    role = split(by=by, validation=0.3, **changes)
+    assert (role[held_out] == "test").all()
+    assert (role[~held_out] != "test").all()
+    if by == "video" or "test_videos" in changes:
+        names = FRAMES[0]
+        assert not set(names[held_out]) & set(names[~held_out])
 
 
 def test_validation_gets_small_and_large_counts(split):
@@ -93,13 +105,13 @@ def test_recordings_are_held_out_by_name(split):
         assert (role == "test").sum() == 8
 
 
-def test_an_unknown_recording_is_named_with_those_there_are(split, complains):
+def test_an_unknown_held_out_recording_is_named_with_the_existing_ones(split, complains):
     words = ["params.yaml: split.test_videos: ", "packet53", "packet01, packet02, packet03 and 49"]
     with complains(*words):
         split(test_videos=["packet07", "packet53"])
 
 
-def test_splitting_by_frame_parts_the_frames_of_a_recording(split):
+def test_a_split_by_frame_separates_the_frames_of_a_recording(split):
     role = split(by="frame")
     assert (role == "test").sum() in (41, 42)  # a fifth of 208
     both = recordings_in(role, "test") & recordings_in(role, "train")
@@ -120,7 +132,7 @@ def test_the_order_of_the_frames_does_not_matter(split):
 
 
 @pytest.mark.parametrize("count", [5, 6, 7, 9, 11])
-def test_few_recordings_are_dealt_out_evenly(split, count):
+def test_few_recordings_are_spread_evenly_over_the_folds(split, count):
     frames = frames_of({name: CARDS[name] for name in list(CARDS)[:count]})
     for fold in range(5):
         role = split(frames=frames, fold=fold)
