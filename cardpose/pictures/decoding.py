@@ -1,20 +1,26 @@
-"""All frames of a video, and whether it ends or is damaged.
+"""Decode all frames of a video, and find out whether it ends or is damaged.
 
-Headers only guess how many frames there are. So the end of a video is told from damage by what is
-read: errors, damaged frames, and packets that are missing.
+The number of frames in a header may be a guess. So errors, damaged frames and missing packets tell
+damage from the end of a video.
 """
 
 import itertools
 import re
+from collections.abc import Iterator
+from os import PathLike
+from typing import Any
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from cardpose.common.errors import InputError
 
 # Formats without a table of contents: a recording may begin anywhere in a longer stream.
 _STREAMS = {"mpegts", "mpeg", "mpegvideo", "h264", "hevc", "vvc", "m4v", "vc1"}
-# What FFmpeg only says where a Matroska or WebM file is cut off or its contents are lost.
+# Messages of FFmpeg where a Matroska or WebM file is cut off or its contents are lost. It raises no
+# error there.
 _ENDED = "File ended prematurely"
 _LOST = re.compile(rf"{_ENDED}|invalid as first byte|exceeds max length")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -22,17 +28,18 @@ _NEAR = 4  # packets after the one that is marked
 
 
 class Damage(Exception):
-    """A video cannot be decoded any further; the message says why."""
+    """A video cannot be decoded any further. The message says why."""
 
 
-def promised_frames(container, stream):
-    """How many frames the header promises, in some formats a guess; 0 where it does not say."""
+def promised_frames(container: InputContainer, stream: VideoStream) -> int:
+    """Return the number of frames in the header: in some formats a guess, 0 where there is none."""
     if "mov" in container.format.name and stream.frames:
         return sum(not entry.is_discard for entry in stream.index_entries)
     if stream.frames:
         return stream.frames
+    seconds: Any
     if stream.duration:
-        seconds = stream.duration * stream.time_base
+        seconds = stream.duration * (stream.time_base or 0)
     else:
         seconds = (container.duration or 0) / av.time_base
         if "matroska" in container.format.name:  # there it is the time of the end
@@ -40,7 +47,9 @@ def promised_frames(container, stream):
     return max(0, round(seconds * (stream.average_rate or 0)))
 
 
-def decoded_frames(path, container, stream):
+def decoded_frames(
+    path: str | PathLike[str], container: InputContainer, stream: VideoStream
+) -> Iterator[av.VideoFrame]:
     """Yield all frames that a player shows.
 
     Frames at the beginning are left out where they are damaged, up to the next key frame: what they
@@ -79,47 +88,53 @@ def decoded_frames(path, container, stream):
 
 
 class _Steps:
-    """Times that follow each other. They tell whether one is missing before another."""
+    """Consecutive times, which tell whether one is missing before another."""
 
-    def __init__(self):
-        self._last, self._longest = None, 0
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._longest = 0
 
-    def add(self, time):
+    def add(self, time: int | None) -> None:
         if self._last is not None and time is not None:
             self._longest = max(self._longest, time - self._last)
         self._last = time
 
-    def after(self, time):
-        """How many of the longest steps before lie between the last time and this one."""
+    def after(self, time: int | None) -> float | None:
+        """Return the distance from the last time to this one, in longest steps so far."""
         if self._last is None or time is None or not self._longest:
             return None
         return (time - self._last) / self._longest
 
 
-def _is_before(item, key):
-    """Whether a packet or frame is shown before the first key frame, shown at `key`."""
+def _is_before(item: av.Packet | av.VideoFrame, key: float | int | None) -> bool:
+    """Return whether a packet or frame is shown before the first key frame, shown at `key`."""
     return key is None or (item.pts is not None and item.pts < key)
 
 
-def _is_encrypted(packet):
+def _is_encrypted(packet: av.Packet) -> bool:
     return packet.has_sidedata("encryption_info") or packet.has_sidedata("encryption_init_info")
 
 
-def _decoded(stream, packet):
-    """Decode a packet, or with None what is left: a list of frames, and what is wrong or None."""
+def _decoded(
+    stream: VideoStream, packet: av.Packet | None
+) -> tuple[list[av.VideoFrame], str | None]:
+    """Decode a packet, or with None the rest; return the frames, and the error or None."""
     try:
         return stream.codec_context.decode(packet), None
     except av.error.FFmpegError as error:
         return [], error.strerror
 
 
-def _packets(container, stream):
-    """Yield (packet, None) for each of a stream's packets, then (None, what is missing or None).
+def _packets(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[av.Packet | None, str | None]]:
+    """Yield (packet, None) for each packet of a stream, then (None, the damage at its end).
 
     Raises:
-        Damage: packets are missing or cut off, and frames that wait for them are not to be shown.
+        Damage: packets are missing or cut off, and later frames depend on them.
     """
-    begun, held = False, []
+    begun = False
+    held: list[av.Packet] = []  # packets from a gap on, until it is clear what it is
     for packet, cut in _demuxed(container, stream):
         if held and packet is not None and packet.is_keyframe:
             yield from ((each, None) for each in held)
@@ -140,8 +155,10 @@ def _packets(container, stream):
         begun = True
 
 
-def _demuxed(container, stream):
-    """Yield (packet, None) for each of a stream's packets, then (None, what is missing or None)."""
+def _demuxed(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[av.Packet | None, str | None]]:
+    """Yield (packet, None) for each packet of a stream, then (None, the damage at its end)."""
     packets = container.demux(stream)
     for count in itertools.count():
         try:
@@ -158,18 +175,18 @@ def _demuxed(container, stream):
         yield packet, None
 
 
-def _missing(container, stream, count):
-    """What shows, after `count` packets, that a file with a table of contents was cut off."""
+def _missing(container: InputContainer, stream: VideoStream, count: int) -> str | None:
+    """Return the damage if a file with a table of contents was cut off after `count` packets."""
     if "mov" in container.format.name and count < len(stream.index_entries):
         return _ENDED
     size, frames = _declared(container), promised_frames(container, stream)
     return _ENDED if size > container.size and (count < frames or not frames) else None
 
 
-def _declared(container):
-    """How many bytes a file's header says that it has, of the formats that nothing else gives away.
+def _declared(container: InputContainer) -> int:
+    """Return the file's size in bytes by its header; 0 for most formats.
 
-    A RIFF says it behind its four letters, an ASF behind the GUID of its file properties.
+    RIFF has it after its four letters, ASF after the GUID of its file properties.
     """
     if container.format.name not in ("avi", "asf"):
         return 0

@@ -1,14 +1,17 @@
-"""Read pictures."""
+"""Read pictures of all common formats: upright, with square pixels, in BGR."""
 
 import math
 import tempfile
 import warnings
+from collections.abc import Iterator
 from io import BytesIO
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from cardpose.common.errors import InputError
@@ -16,14 +19,14 @@ from cardpose.common.errors import InputError
 # In lower case. OpenCV reads all of them.
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 MOST_PIXELS = 2**28  # of a picture: more than any camera has, and 800 MB when decoded
-# Brands of the HEIF family. An AVIF file may list some of them beside its own.
+# Brands of the HEIF family. An AVIF file may list several of them beside its own.
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
-_SIDE = 2**16  # as in a JPEG
+_SIDE = 2**16  # pixels; the longest side of a JPEG
 _ORIENTATION, _RESOLUTIONS = 0x0112, (0x011A, 0x011B)  # tags of EXIF and TIFF
 _SQUARE = 0.01  # pixels whose sides differ by less are square: densities are rounded
-_FLATTEST = 4  # times as wide as high, or as high as wide: anything beyond is nonsense
-# Pillow warns of a third of what MOST_PIXELS allows, and of what OpenCV has to judge.
+_FLATTEST = 4  # ratio of a pixel's longer side to its shorter one; files with more are wrong
+# Pillow warns of pictures with a third of MOST_PIXELS, and of files that OpenCV may read.
 warnings.filterwarnings("ignore", module="PIL")
 
 
@@ -36,17 +39,17 @@ class Turn(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """What a file says of its picture.
+    """How a file wants its picture to be shown.
 
-    `turn` is None where that is left to OpenCV. `aspect` is a stored pixel's width / height.
+    `turn` is None where OpenCV turns the picture. `aspect` is the width / height of a stored pixel.
     """
 
     turn: Turn | None = None
     aspect: float = 1.0
 
 
-# By the number that EXIF gives them. 1 stands for an upright picture, and so do unknown numbers.
-_EXIF_TURNS = {
+# By their EXIF numbers. 1 stands for an upright picture, and so do other numbers.
+_EXIF_TURNS: dict[Any, Turn] = {
     2: Turn(False, True, False),
     3: Turn(False, True, True),
     4: Turn(False, False, True),
@@ -57,21 +60,23 @@ _EXIF_TURNS = {
 }
 
 
-def read_picture(path):
-    """Read a (height, width, 3) uint8 BGR picture, upright and with square pixels.
+def read_picture(path: str | PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
+    """Read a BGR picture, upright and with square pixels.
 
-    Grey pictures get three channels, 16 bits become 8, transparency is left out, and of an
-    animation the first picture is taken.
+    Grey pictures get three channels, 16 bits become 8, transparency is ignored, and an animation
+    gives its first picture.
 
     Raises:
-        InputError: the file is no picture that can be read, is cut off, has more than MOST_PIXELS,
-            or says of its pixels or its frame what cannot be applied.
+        InputError: the file is not a readable picture, is cut off, has more than MOST_PIXELS, or
+            asks for a pixel shape or a crop that is not supported.
     """
     return read_marked_picture(path)[0]
 
 
-def read_marked_picture(path):
-    """Read a picture as `read_picture` does; return it and whether its file has square pixels."""
+def read_marked_picture(
+    path: str | PathLike[str],
+) -> tuple[UInt8[np.ndarray, "h w 3"], bool]:
+    """Read a picture as `read_picture` does; return it, and whether its file has square pixels."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -81,8 +86,8 @@ def read_marked_picture(path):
     if content[:2] == b"\xff\xd8" and _is_cut_off(content):
         raise InputError(f"{path}: ends early: a part of the picture is missing")
     marks = _marks(path, content)
-    # OpenCV turns some formats by itself and others not, so it turns none here. It does not heed
-    # the flag with TIFF, see `_turn`.
+    # OpenCV turns only some formats, so it is told to turn none. It ignores the flag for TIFF, see
+    # `_turn`.
     flags = cv2.IMREAD_COLOR | (0 if marks.turn is None else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
@@ -94,7 +99,7 @@ def read_marked_picture(path):
     return shown, _is_square(marks.aspect)
 
 
-def turned(picture, turn):
+def turned(picture: UInt8[np.ndarray, "h w 3"], turn: Turn) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Turn a picture upright."""
     if turn.swap:
         picture = cv2.transpose(picture)
@@ -104,10 +109,12 @@ def turned(picture, turn):
     return picture
 
 
-def squared(picture, aspect, path):
-    """Make a picture's pixels square, where they are `aspect` times as wide as high.
+def squared(
+    picture: UInt8[np.ndarray, "h w 3"], aspect: float | int, path: str | PathLike[str]
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Stretch a picture whose pixels are `aspect` times as wide as high until they are square.
 
-    One side grows and none shrinks, so nothing of what the camera saw is lost.
+    One side grows and none shrinks, so no detail is lost.
 
     Raises:
         InputError: the picture would be too large; `path` begins the message.
@@ -120,8 +127,8 @@ def squared(picture, aspect, path):
     return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
 
 
-def is_picture(path):
-    """Whether a file begins like a picture, one that can be read or a HEIC."""
+def is_picture(path: str | PathLike[str]) -> bool:
+    """Return whether a file begins like a picture, one that can be read or a HEIC."""
     try:
         with open(path, "rb") as file:
             if is_heic(file.read(4096)):
@@ -135,8 +142,8 @@ def is_picture(path):
         return cv2.haveImageReader(str(link))
 
 
-def is_heic(content):
-    """Whether bytes begin like a file of the HEIF family, other than AVIF."""
+def is_heic(content: bytes) -> bool:
+    """Return whether bytes begin like a file of the HEIF family other than AVIF."""
     if content[4:8] != b"ftyp":
         return False
     end = min(int.from_bytes(content[:4], "big"), len(content))
@@ -145,11 +152,11 @@ def is_heic(content):
     return bool(brands & _HEIF) and not brands & _AVIF
 
 
-def _is_square(aspect):
+def _is_square(aspect: float | int) -> bool:
     return abs(aspect - 1) <= _SQUARE
 
 
-def _check_size(path, size):
+def _check_size(path: str | PathLike[str], size: tuple[int, int]) -> None:
     if size[0] * size[1] > MOST_PIXELS or max(size) >= _SIDE:
         raise InputError(
             f"{path}: is too large a picture: it may have {MOST_PIXELS:,} pixels, and less than"
@@ -157,19 +164,19 @@ def _check_size(path, size):
         )
 
 
-def _marks(path, content):
-    """Read what a picture's header says.
+def _marks(path: str | PathLike[str], content: bytes) -> Marks:
+    """Read from a picture's header how it is to be shown.
 
     Raises:
-        InputError: the picture is too large to be decoded, a PNG that is damaged, or says what
-            cannot be applied.
+        InputError: the picture is too large to be decoded, is a damaged PNG, or asks for a pixel
+            shape or a crop that is not supported.
     """
     try:
         picture = Image.open(BytesIO(content))
     except Image.DecompressionBombError:
         _check_size(path, (_SIDE, _SIDE))
-    except Exception:  # in a dozen ways: Pillow does not know it, and OpenCV may
-        if content.startswith(b"\x89PNG"):  # here OpenCV would take any length for true: 4 GB
+    except Exception:  # of many kinds; OpenCV may know the format even so
+        if content.startswith(b"\x89PNG"):  # OpenCV would trust its lengths: up to 4 GB
             raise InputError(f"{path}: cannot be read as a picture: it is damaged") from None
         return Marks()
     _check_size(path, picture.size)
@@ -177,8 +184,8 @@ def _marks(path, content):
     marks = Marks(_turn(picture, exif), _aspect(path, picture, exif))
     if picture.format == "AVIF":
         marks = _avif_marks(path, content, marks)
-    if picture.format == "TIFF" and _EXIF_TURNS.get(exif.get(_ORIENTATION), Turn()).swap:
-        marks = marks._replace(aspect=1 / marks.aspect)  # OpenCV has swapped its sides
+    if picture.format == "TIFF" and _EXIF_TURNS.get((exif or {}).get(_ORIENTATION), Turn()).swap:
+        marks = marks._replace(aspect=1 / marks.aspect)  # OpenCV has swapped the sides
     try:
         picture.verify()
     except Exception:
@@ -186,50 +193,50 @@ def _marks(path, content):
     return marks
 
 
-def _exif(picture, content):
-    """Read the EXIF data, of a TIFF all its tags; None where they are damaged.
+def _exif(picture: Image.Image, content: bytes) -> dict[int, Any] | None:
+    """Read the EXIF data, or all tags of a TIFF; None where they are damaged.
 
-    Pillow decodes a whole PNG to look for them, so it is asked only where there are some.
+    Pillow decodes a whole PNG to find them, so this is done only where there are EXIF data.
     """
     hints = (b"eXIf", b"Raw profile type exif", b"tiff:Orientation")
     if picture.format == "PNG" and not any(hint in content for hint in hints):
         return {}
     try:
         return dict(picture.getexif())
-    except Exception:  # struct.error, SyntaxError, ...: cameras write what they like
+    except Exception:  # struct.error, SyntaxError, ...: cameras write all kinds of data
         return None
 
 
-def _turn(picture, exif):
-    """The turn that is left to do; None leaves it to OpenCV, which does a TIFF's in any case.
+def _turn(picture: Image.Image, exif: dict[int, Any] | None) -> Turn | None:
+    """Return the turn that remains to be done, or None if OpenCV does it, as it does for any TIFF.
 
-    Of an AVIF, Pillow gives as EXIF orientation what irot and imir say: only they count there.
+    For an AVIF, only the properties irot and imir count. Pillow gives them as EXIF orientation.
     """
     if exif is None or picture.format == "TIFF":
         return None
     return _EXIF_TURNS.get(exif.get(_ORIENTATION), Turn())
 
 
-def _aspect(path, picture, exif):
-    """A pixel's width / height by the densities: pixels per inch, or per any other length."""
+def _aspect(path: str | PathLike[str], picture: Image.Image, exif: dict[int, Any] | None) -> float:
+    """Return a pixel's width / height by the densities: pixels per inch, or per other length."""
     info = picture.info
     if picture.format in ("JPEG", "MPO"):
-        # JFIF: with no unit, the densities still stand for pixels per length. FFmpeg alone writes
-        # a pixel's width and height in their places.
+        # In JFIF, densities without a unit are still pixels per length. Only FFmpeg writes a
+        # pixel's width and height instead.
         across, down = info.get("jfif_density", (0, 0))
         if info.get("jfif_unit") == 0 and info.get("comment", b"").startswith(b"Lavc"):
             across, down = down, across
         densities = [(across, down)]
     else:
         densities = [info.get("dpi", (0, 0))]
-    densities.append([(exif or {}).get(tag, 0) for tag in _RESOLUTIONS])
+    densities.append(tuple((exif or {}).get(tag, 0) for tag in _RESOLUTIONS))
     for across, down in densities:
         aspect = _ratio(down, across)
         if not _is_square(aspect):
             return aspect
     aspect = _ratio(*info.get("aspect", (1, 1)))
     if not _is_square(aspect):
-        # PNG means densities; FFmpeg writes a pixel's width and height.
+        # PNG stores densities here, but FFmpeg writes a pixel's width and height.
         raise InputError(
             f"{path}: has pixels that are not square, of {aspect:.3g} to 1, and does not say which"
             " side is the longer: save it with square pixels"
@@ -237,8 +244,8 @@ def _aspect(path, picture, exif):
     return 1.0
 
 
-def _ratio(width, height):
-    """width / height, or 1 where that is nonsense."""
+def _ratio(width: Any, height: Any) -> float:
+    """Return width / height, or 1 where a file has no sensible numbers."""
     try:
         aspect = float(width) / float(height)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -246,8 +253,8 @@ def _ratio(width, height):
     return aspect if math.isfinite(aspect) and 1 / _FLATTEST <= aspect <= _FLATTEST else 1.0
 
 
-def _avif_marks(path, content, marks):
-    """Add what Pillow leaves out of an AVIF's properties: pixel aspect and crop."""
+def _avif_marks(path: str | PathLike[str], content: bytes, marks: Marks) -> Marks:
+    """Add the properties of an AVIF that Pillow ignores: the pixels' shape; refuse a crop."""
     for kind in (b"meta", b"iprp", b"ipco"):
         content = next((body for name, body in _boxes(content) if name == kind), b"")
         content = content[4:] if kind == b"meta" else content
@@ -260,7 +267,7 @@ def _avif_marks(path, content, marks):
     return marks
 
 
-def _boxes(content):
+def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield (name, body) of the boxes of an ISO base media file."""
     at = 0
     while (size := int.from_bytes(content[at : at + 4])) >= 8:
@@ -268,14 +275,14 @@ def _boxes(content):
         at += size
 
 
-def _is_cut_off(jpeg):
-    """Whether a JPEG file's end is missing: OpenCV would make up the rest of the picture.
+def _is_cut_off(jpeg: bytes) -> bool:
+    """Return whether a JPEG file's end is missing: OpenCV would invent the rest of the picture.
 
-    Its segments begin with two bytes, of which the first is 0xff, and their length, in two more;
-    the picture itself, from 0xff 0xda on, holds no 0xff 0xd9, which ends it.
+    Each segment begins with two bytes, the first of which is 0xff, and with its length in two more.
+    The picture itself begins with 0xff 0xda, and the first 0xff 0xd9 after that ends it.
     """
     at = 2
     while jpeg[at : at + 1] == b"\xff" and jpeg[at : at + 2] != b"\xff\xda":
-        filled = jpeg[at : at + 2] == b"\xff\xff"  # before a segment any number may stand
+        filled = jpeg[at : at + 2] == b"\xff\xff"  # any number of them may precede a segment
         at += 1 if filled else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
     return b"\xff\xd9" not in jpeg[at:]

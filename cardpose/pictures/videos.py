@@ -1,17 +1,23 @@
-"""Read and write videos."""
+"""Read the frames of videos and cameras: upright, with square pixels, in BGR."""
 
 import contextlib
 import logging
 import os
 import re
 import time
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+from jaxtyping import UInt8
 
 from cardpose.common.errors import InputError
 from cardpose.pictures.decoding import Damage, decoded_frames, promised_frames
@@ -24,36 +30,38 @@ _FORMATS = (
     "yuv4mpegpipe,swf,lxf,ifv,kux,avs2,avs3,cavsvideo,h263,h261,dirac,evc,apv,viv,bink,roq"
 )
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
-_FLATTEST = 10  # times as wide as high, or as high as wide, a pixel may be
-# PyAV hands messages to Python. Those that matter are looked at here, and the rest is not shown.
+_FLATTEST = 10  # largest ratio of a pixel's longer side to its shorter one
+# PyAV passes FFmpeg's messages to Python. The important ones are read here; the others are dropped.
 logging.getLogger("libav").addHandler(logging.NullHandler())
 logging.getLogger("libav").propagate = False
 av.logging.set_level(av.logging.ERROR)
 av.logging.set_skip_repeated(False)
 
 
-def sampled_frames(path, step):
-    """Take every `step`-th frame of a video, from the first; the others are not converted.
+def sampled_frames(
+    path: str | PathLike[str], step: int
+) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"] | None]]:
+    """Read every `step`-th frame of a video, from the first.
 
-    Frames are upright and have square pixels, as the video says. Later frames of another size are
-    scaled to the size of the first.
+    Frames are upright and have square pixels. Later frames of another size are scaled to the size
+    of the first.
 
     Yields:
-        (index, picture): picture is (height, width, 3) uint8 BGR. After the last, (count, None)
-        tells how many frames the video has.
+        (index, picture), the picture in BGR. After the last one, (number of frames, None).
 
     Raises:
         InputError: the video cannot be opened, is a picture, has no frames, is cut off or damaged,
-            or says of its frames what cannot be applied. What comes before is yielded.
+            or asks for a turn or a pixel shape that is not supported. The frames before the damage
+            are yielded.
     """
     index, damage = 0, None
     with _opened(path) as (container, stream):
         promised, codec = promised_frames(container, stream), stream.codec_context.name
-        shown = _Shown(path, stream)
+        convert = _FrameConverter(path, stream)
         try:
             for frame in decoded_frames(path, container, stream):
                 if index % step == 0:
-                    yield index, shown(frame)
+                    yield index, convert(frame)
                 index += 1
         except Damage as found:
             damage = found
@@ -68,8 +76,8 @@ def sampled_frames(path, step):
     yield index, None
 
 
-def video_timing(path):
-    """A video's frames a second, and about how many frames it has; 0 where its header is silent."""
+def video_timing(path: str | PathLike[str]) -> tuple[float, int]:
+    """Return a video's frames per second, and its number of frames by its header, or 0."""
     try:
         with _opened(path) as (container, stream):
             rate = float(stream.average_rate or stream.guessed_rate or 0)
@@ -78,23 +86,23 @@ def video_timing(path):
         return 25.0, 0
 
 
-def check_written(path, frames, name):
-    """Refuse a video of which OpenCV, which says nothing, could not write all frames.
+def check_written(path: str | PathLike[str], frames: int, name: str | PathLike[str]) -> None:
+    """Refuse a video with frames missing: OpenCV reports no error when it cannot write them.
 
     Raises:
-        InputError: the file at `path` holds fewer; it is called `name`.
+        InputError: the file at `path` holds fewer than `frames`. The message calls it `name`.
     """
     if video_timing(path)[1] < frames:
         raise InputError(f"{name}: cannot be written; is the disk full?")
 
 
 @contextlib.contextmanager
-def _opened(path):
-    """Open a video; give its container and its stream, of which one thread decodes."""
+def _opened(path: str | PathLike[str]) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a video, to be decoded by one thread."""
     readable = os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
     if Path(path).exists() and not readable:
         raise InputError(f"{path}: cannot be read (Permission denied)")
-    # With "file:" in front, no name is taken for an address or an option.
+    # With "file:" in front, FFmpeg takes no name for an address or an option.
     name = f"file:{Path(path).absolute()}"
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     try:
@@ -123,33 +131,33 @@ def _opened(path):
         yield container, stream
 
 
-def _unknown_codec(name, options):
-    """Name a codec that cannot be decoded, as ", NAME,", where FFmpeg warns of it."""
+def _unknown_codec(name: str, options: dict[str, str]) -> str:
+    """Return the name of a codec that cannot be decoded, as ", NAME,", or "" if it is unknown."""
     av.logging.set_level(av.logging.WARNING)
     try:
         with av.logging.Capture() as messages, av.open(name, options=options):
-            said = " ".join(text for *_, text in messages)
+            warning = " ".join(text for *_, text in messages)
     finally:
         av.logging.set_level(av.logging.ERROR)
-    found = re.search(r"\((\w{4}) / 0x", said) or re.search(r"Video: (?!none)(\w+)", said)
+    found = re.search(r"\((\w{4}) / 0x", warning) or re.search(r"Video: (?!none)(\w+)", warning)
     return f", {found[1]}," if found else ""
 
 
-def _begins_like_heic(path):
+def _begins_like_heic(path: str | PathLike[str]) -> bool:
     with open(path, "rb") as file:
         return is_heic(file.read(4096))
 
 
-class _Shown:
-    """Converts a video's frames to what a player shows: BGR, square pixels, upright."""
+class _FrameConverter:
+    """Converts frames of a video to what a player shows: upright, with square pixels, in BGR."""
 
-    def __init__(self, path, stream):
+    def __init__(self, path: str | PathLike[str], stream: VideoStream) -> None:
         self._path, self._codec = path, stream.codec_context
         self._aspect = _aspect(path, stream)
         self._reformatter = VideoReformatter()
-        self._first = None
+        self._first: tuple[Any, Any, Turn, Any] | None = None  # what later frames have to match
 
-    def __call__(self, frame):
+    def __call__(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
         picture, turn = self._bgr(frame), _turn(self._path, frame)
         stored, ratio = picture.shape, self._codec.sample_aspect_ratio
         if self._first is None:
@@ -162,29 +170,36 @@ class _Shown:
             picture = cv2.resize(picture, size[1::-1], interpolation=cv2.INTER_CUBIC)
         return turned(picture, turn)
 
-    def _bgr(self, frame):
-        """Convert as the stream says; high dynamic range becomes the usual one."""
-        how = {"format": "bgr24", "interpolation": Interpolation.BICUBIC, "threads": 1}
-        usual = {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+    def _bgr(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
+        """Convert colours as the stream says; high dynamic range becomes standard."""
+        how: dict[str, Any] = {
+            "format": "bgr24",
+            "interpolation": Interpolation.BICUBIC,
+            "threads": 1,
+        }
+        standard: dict[str, Any] = {
+            "dst_color_trc": ColorTrc.BT709,
+            "dst_color_primaries": ColorPrimaries.BT709,
+        }
         try:
-            return self._reformatter.reformat(frame, **how, **usual).to_ndarray()
-        except (av.error.FFmpegError, ValueError):  # of colours that FFmpeg cannot convert
+            return self._reformatter.reformat(frame, **how, **standard).to_ndarray()
+        except (av.error.FFmpegError, ValueError):  # colours that FFmpeg cannot convert
             return VideoReformatter().reformat(frame, **how).to_ndarray()
 
 
-def _aspect(path, stream):
-    """A stored pixel's width / height."""
+def _aspect(path: str | PathLike[str], stream: VideoStream) -> float:
+    """Return a stored pixel's width / height."""
     aspect = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
     if not 1 / _FLATTEST <= aspect <= _FLATTEST:
         raise InputError(f"{path}: says that its pixels are {aspect:.3g} times as wide as high")
     return aspect
 
 
-def _turn(path, frame):
-    """How to turn a frame, by the matrix of its display.
+def _turn(path: str | PathLike[str], frame: av.VideoFrame) -> Turn:
+    """Return how to turn a frame, by its display matrix.
 
-    A point (x, y) is shown at (a x + c y, b x + d y), moved back into the picture. FFmpeg makes
-    different scales along x and y part of the pixels' aspect ratio.
+    A point (x, y) is shown at (a x + c y, b x + d y), moved back into the picture. FFmpeg moves
+    different scales along x and y into the pixels' aspect ratio.
 
     Raises:
         InputError: it is turned by another angle than 90, 180 or 270 degrees, or sheared.
@@ -192,20 +207,22 @@ def _turn(path, frame):
     side_data = frame.side_data.get("DISPLAYMATRIX")
     if side_data is None:
         return Turn()
-    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].astype(float)
+    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].astype(float)  # type: ignore
     if not (a or b or c or d):
         return Turn()
     tolerance = 0.01 * max(abs(a), abs(b), abs(c), abs(d))
     if max(abs(b), abs(c)) <= tolerance < min(abs(a), abs(d)):
         return Turn(False, a < 0, d < 0)
-    # Of a picture that lies on its side, FFmpeg applies different scales the wrong way round.
+    # FFmpeg swaps different scales for a picture that lies on its side, so they are refused.
     if max(abs(a), abs(d), abs(abs(b) - abs(c))) <= tolerance < min(abs(b), abs(c)):
         return Turn(True, c < 0, b < 0)
     raise InputError(f"{path}: is to be shown askew: turned by no quarter of a circle, or sheared")
 
 
-def camera_frames(number, seconds=None):
-    """Yield (index, picture), BGR, as fast as they are asked for, for so many seconds.
+def camera_frames(
+    number: int, seconds: float | int | None = None
+) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:
+    """Yield (index, picture in BGR) from a camera, for a number of seconds or without end.
 
     Raises:
         InputError: there is no such camera, or it stopped.
@@ -214,7 +231,9 @@ def camera_frames(number, seconds=None):
     try:
         if not capture.isOpened():
             raise InputError(f"camera {number}: cannot be opened")
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # what it sees now, not what it saw a while ago
+        capture.set(
+            cv2.CAP_PROP_BUFFERSIZE, 1
+        )  # always the newest picture, not one that has waited
         index, end = 0, None if seconds is None else time.monotonic() + seconds
         while end is None or time.monotonic() < end:
             seen, picture = capture.read()
