@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.sidedata.sidedata import SideDataContainer
 from av.stream import Discard, Disposition
 from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -204,7 +205,8 @@ def _turn(path: str | PathLike[str], frame: av.VideoFrame) -> Turn:
     Raises:
         InputError: it is turned by another angle than 90, 180 or 270 degrees, or sheared.
     """
-    side_data = frame.side_data.get("DISPLAYMATRIX")
+    # `frame.side_data` would be kept by the frame, which it keeps itself: neither would be freed.
+    side_data = SideDataContainer(frame).get("DISPLAYMATRIX")
     if side_data is None:
         return Turn()
     a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].astype(float)  # type: ignore

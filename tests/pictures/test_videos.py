@@ -1,5 +1,6 @@
 """What videos say of their frames, where they end, and what is damaged: made by FFmpeg itself."""
 
+import gc
 import itertools
 import shutil
 import struct
@@ -206,6 +207,19 @@ def test_frames_are_opencvs_to_the_bit(name):
     for index in range(count):
         assert (pictures[index] == capture.read()[1]).all()
     assert not capture.read()[0]
+
+
+def test_frames_are_freed_at_once(tmp_path):
+    """Without waiting for Python to look for cycles: they are megabytes each."""
+    path = film(tmp_path / "a.mp4", [UPRIGHT] * 20)
+    gc.collect()
+    gc.disable()
+    try:
+        assert seen(path)[1] == 20
+        alive = [each for each in gc.get_objects() if isinstance(each, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert len(alive) <= 2
 
 
 # Good videos
