@@ -62,22 +62,22 @@ MUTANTS = [
     Mutant(
         "the head counts as if every focal length were the usual one",
         "cardpose/network/model.py",
-        "self.head(self.packet.as_usual(points, focal), pooled)",
+        "self.head(self.fitter.box.at_usual_focal(points, focal), pooled)",
         "self.head(points, pooled)",
         "tests/network/test_refinement.py::test_a_packet_has_the_same_box_and_counts_in_landscape_and_in_portrait",
     ),
     Mutant(
         "the closer counts as if every focal length were the usual one",
         "cardpose/network/model.py",
-        "usual = self.packet.as_usual(points, focal)",
+        "usual = self.fitter.box.at_usual_focal(points, focal)",
         "usual = points",
         "tests/network/test_refinement.py::test_a_packet_has_the_same_box_and_counts_in_landscape_and_in_portrait",
     ),
     Mutant(
         "boxes are fitted to keypoints with the usual focal length",
         "cardpose/network/model.py",
-        "self.packet.fit(points, weight, thickness, focal)",
-        "self.packet.fit(points, weight, thickness)",
+        "self.fitter.fit(points, weight, thickness, focal)",
+        "self.fitter.fit(points, weight, thickness)",
         "tests/network/test_refinement.py::test_a_packet_has_the_same_box_and_counts_in_landscape_and_in_portrait",
     ),
     Mutant(
@@ -90,7 +90,7 @@ MUTANTS = [
     Mutant(
         "frames are predicted with the usual focal length",
         "cardpose/network/predict.py",
-        "network.predict(pictures, details, network.packet.focal_of(longer))",
+        "network.predict(pictures, details, network.fitter.box.focal_of(longer))",
         "network.predict(pictures, details)",
         "tests/network/test_predict_frames.py",
     ),
@@ -111,7 +111,7 @@ MUTANTS = [
     Mutant(
         "renamed keypoints do not follow the naming rule",
         "cardpose/network/model.py",
-        "torch.where(renamed, packet.names(pose), kept)",
+        "torch.where(renamed, box.names(pose), kept)",
         "torch.where(renamed, kept, kept)",
         "tests/network/test_refinement.py::test_keypoints_under_mixed_names_get_the_right_ones",
     ),
@@ -153,8 +153,8 @@ MUTANTS = [
     Mutant(
         "the tracer is given sides of no height",
         "cardpose/network/strips.py",
-        "heights = side_heights(packet.keypoints(pose)).float()",
-        "heights = 0 * side_heights(packet.keypoints(pose)).float()",
+        "heights = side_heights(box.keypoints(pose)).float()",
+        "heights = 0 * side_heights(box.keypoints(pose)).float()",
         "tests/network/test_tracing.py::test_a_tracer_is_given_the_height_of_the_packet_s_sides",
     ),
     Mutant(
