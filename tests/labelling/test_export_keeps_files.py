@@ -4,11 +4,10 @@ import json
 
 import pytest
 from outputs import NOT_OURS
-from test_label_formats import label, made, mine  # noqa: F401
 
 
 @pytest.mark.parametrize("kind", ["label-studio", "coco", "csv"])
-def test_export_keeps_files_of_other_programs_and_edited_exports(mine, label, tmp_path, kind):  # noqa: F811
+def test_export_keeps_files_of_other_programs_and_edited_exports(mine, label, tmp_path, kind):
     path = tmp_path / "there"
     arguments = ("export", "mine", kind, "--output", path)
     path.write_text('{"images": [], "annotations": [], "categories": []}')  # as CVAT writes it
@@ -29,7 +28,7 @@ def test_export_keeps_files_of_other_programs_and_edited_exports(mine, label, tm
     assert path.read_text() == worked
 
 
-def test_export_keeps_another_configuration_beside_it(mine, label, tmp_path):  # noqa: F811
+def test_export_keeps_another_configuration_beside_it(mine, label, tmp_path):
     arguments = ("export", "mine", "label-studio", "--output", tmp_path / "tasks.json")
     for _ in range(2):
         assert label(*arguments)[0] == 0
