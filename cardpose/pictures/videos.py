@@ -205,8 +205,8 @@ def _turn(path: str | PathLike[str], frame: av.VideoFrame) -> Turn:
     Raises:
         InputError: it is turned by another angle than 90, 180 or 270 degrees, or sheared.
     """
-    # `frame.side_data` would be kept by the frame, which it keeps itself: neither would be freed.
-    side_data = SideDataContainer(frame).get("DISPLAYMATRIX")
+    # `frame.side_data` and the frame would refer to each other, and neither would be freed.
+    side_data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if side_data is None:
         return Turn()
     a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].astype(float)  # type: ignore

@@ -1,4 +1,4 @@
-"""What files say of their pictures: turns and the shape of pixels, in every format that can."""
+"""Turns and pixel shapes that picture files ask for, in every format that can."""
 
 import struct
 import zlib
@@ -71,7 +71,7 @@ def test_pictures_without_marks_are_what_opencv_decodes(tmp_path, suffix):
     assert (read_picture(path) == cv2.imread(str(path))).all()
 
 
-def test_damaged_exif_data_do_no_harm(tmp_path):
+def test_damaged_exif_data_are_ignored(tmp_path):
     path = saved(tmp_path / "a.jpg", UPRIGHT)
     segment = b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(7)
     jpeg = path.read_bytes()
@@ -129,7 +129,7 @@ def test_ffmpeg_writes_a_pixels_sides_for_densities(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
-def test_other_formats_have_densities_too(tmp_path, suffix):
+def test_densities_count_in_other_formats_too(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     image(UPRIGHT).save(path, dpi=(200, 100))
     assert read_picture(path).shape[:2] == (96, 64)
@@ -138,7 +138,7 @@ def test_other_formats_have_densities_too(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
-def test_exif_data_name_resolutions(tmp_path, suffix):
+def test_resolutions_in_exif_data_make_one_side_grow(tmp_path, suffix):
     path = saved(tmp_path / f"a{suffix}", UPRIGHT, exif=exif(across=100.0, down=200.0))
     assert read_picture(path).shape[:2] == (48, 128)
 
@@ -168,7 +168,7 @@ def test_a_picture_that_would_grow_too_large_is_refused(tmp_path, complains):
         read_picture(tmp_path / "a.png")
 
 
-def test_frames_that_are_not_square_are_extracted_as_they_are_shown(tmp_path):
+def test_frames_with_pixels_that_are_not_square_are_extracted_as_they_are_shown(tmp_path):
     """Programs that show or label pictures do not heed the shape of pixels."""
     shots = tmp_path / "shots"
     shots.mkdir()
@@ -211,7 +211,7 @@ def test_an_avifs_pixels_may_be_wide(avif):
     assert read_picture(avif).shape[:2] == (48, 85)
 
 
-def test_an_avif_of_which_a_part_is_to_be_shown_is_refused(avif, complains):
+def test_an_avif_with_a_crop_is_refused(avif, complains):
     box = struct.pack(">I4s8I", 40, b"clap", 32, 1, 32, 1, 0, 1, 0, 1)
     avif.write_bytes(with_property(avif.read_bytes(), box))
     with complains(f"{avif}: says to show only a part"):
@@ -245,12 +245,12 @@ def test_heic_is_refused_whatever_its_brand_and_name(tmp_path, complains, name, 
         read_picture(tmp_path / name)
 
 
-def test_videos_are_no_heic():
+def test_a_video_is_not_a_heic():
     assert not is_heic(b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + b"mif1heic")
     assert not is_heic(b"\0\0\0\x18ftypqt  \0\0\0\0qt  ")
 
 
-def test_a_name_that_is_not_utf8_does_no_harm(tmp_path):
+def test_a_picture_whose_name_is_not_utf8_is_read(tmp_path):
     path = tmp_path / "Gru\udcdf"
     image(UPRIGHT).save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(path)
