@@ -1,9 +1,11 @@
 """What the network sees in the frames of a recording."""
 
 import numpy as np
+import pytest
 import torch
 from support import ABOUT
 
+from cardpose.geometry.projection import THICKNESS
 from cardpose.labelling.views import view_recording
 from cardpose.network.model import CardPose, network_shape
 
@@ -23,3 +25,27 @@ def test_batches_give_the_same_as_single_pictures():
         assert np.allclose(whole[9], one[0], atol=1e-2)
     channels = network(torch.from_numpy(pictures[0][None, ..., ::-1].copy()).permute(0, 3, 1, 2))
     assert np.allclose(together.logits[0], channels[2].detach().numpy()[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("thickness", [3.0, 12.0])
+def test_the_box_is_as_thick_as_the_count_says(thickness):
+    torch.manual_seed(0)
+    network = CardPose(**network_shape(ABOUT)).eval()
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(3)]
+    view = view_recording(network, pictures, thickness)
+    assert view.numbers[:, THICKNESS] == pytest.approx(thickness, abs=0.5)
+
+
+def test_portrait_pictures_have_the_focal_length_of_their_longer_side(monkeypatch):
+    torch.manual_seed(0)
+    network = CardPose(**network_shape(ABOUT)).eval()  # of 64 x 48 pixels
+    focals, fit_boxes = [], network.fit_boxes
+
+    def recorded(pictures, details, focal, thickness):
+        focals.extend(focal.tolist())
+        return fit_boxes(pictures, details, focal, thickness)
+
+    monkeypatch.setattr(network, "fit_boxes", recorded)
+    view_recording(network, [np.zeros(size, np.uint8) for size in ((48, 64, 3), (64, 48, 3))], 3.0)
+    assert focals == pytest.approx([ABOUT["focal"] * 64, ABOUT["focal"] * 48])
