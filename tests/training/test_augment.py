@@ -1,4 +1,4 @@
-"""Augmented pictures hold their keypoints where augment says, under the right names."""
+"""Augmented pictures show their keypoints where `augment` says, under the right names."""
 
 import cv2
 import numpy as np
@@ -102,7 +102,7 @@ def test_corners_are_renamed_where_a_turn_passes_one_over_another():
     assert upper_is_right == {False, True}
 
 
-def test_a_keypoint_is_visible_where_it_was_and_is_still_in_the_picture():
+def test_a_visible_keypoint_stays_visible_if_it_stays_in_the_picture():
     spread = (POINTS - [160, 120]) * 1.5 + [160, 120]  # near the edges: many are cut off
     blank = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     left = 0
@@ -113,7 +113,7 @@ def test_a_keypoint_is_visible_where_it_was_and_is_still_in_the_picture():
     assert left > 10
 
 
-def test_a_hidden_keypoint_stays_hidden_and_may_have_no_place():
+def test_a_hidden_keypoint_stays_hidden_and_may_be_nan():
     points = POINTS.copy()
     points[0] = np.nan
     visible = np.arange(8) != 0
@@ -157,14 +157,14 @@ def test_a_packet_is_neither_stretched_nor_sheared():
     assert 1.12 < max(scales) < 1.21
 
 
-def test_shapes_and_types_stay(picture):
+def test_shapes_and_dtypes_stay(picture):
     moved, points, visible = augment(picture, POINTS, VISIBLE, np.random.default_rng(0))
     assert (moved.shape, moved.dtype) == (picture.shape, np.uint8)
     assert (points.shape, points.dtype) == ((8, 2), np.float32)
     assert (visible.shape, visible.dtype) == ((8,), bool)
 
 
-def test_what_goes_in_is_not_modified(picture):
+def test_the_arguments_stay_unmodified(picture):
     given = picture.copy(), POINTS.copy(), VISIBLE.copy()
     for seed in SEEDS:
         augment(*given, np.random.default_rng(seed))

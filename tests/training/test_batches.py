@@ -57,8 +57,8 @@ def test_the_number_of_workers_changes_no_frame(tensors):
         assert all(torch.equal(alone[name], shared[name]) for name in alone)
 
 
-def test_what_is_known_goes_along_with_its_name_when_a_picture_is_mirrored(tensors):
-    """A keypoint that is known and seen stays both, whatever it is called afterwards."""
+def test_the_mask_follows_the_names_of_keypoints_in_mirrored_pictures(tensors):
+    """A keypoint that is labelled and visible stays both under its new name."""
     tensors.visible[:] = True
     tensors.points[:] = [32.0, 24.0]  # in the middle they stay in the picture
     tensors.points[:] += 8 * np.random.default_rng(1).random((N, 8, 2)).astype(np.float32)
@@ -79,7 +79,7 @@ def test_what_is_known_goes_along_with_its_name_when_a_picture_is_mirrored(tenso
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_pictures_as_they_are_tell_what_is_known(tensors, half):
+def test_the_mask_without_augmentation_is_that_of_the_tensors(tensors, half):
     tensors.mask[4, 1:] = False
     batch = next(iter(frame_loader(tensors, [4, 2], 2, half=half)))
     assert batch["mask"].tolist() == [[True] + [False] * 7, [True] * 8]

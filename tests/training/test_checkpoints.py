@@ -1,4 +1,4 @@
-"""An interrupted training goes on to the same bytes, and never from another one's checkpoint."""
+"""An interrupted training ends with the same bits, and never uses another run's checkpoints."""
 
 import contextlib
 import dataclasses
@@ -27,7 +27,7 @@ class Cut(Exception):
     """In place of kill -9."""
 
 
-def test_a_second_training_leaves_the_checkpoints_of_the_first_alone(
+def test_a_second_training_is_refused_while_the_first_uses_the_folder(
     tmp_path,
     no_waiting,
     complains,
@@ -169,7 +169,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_what_is_damaged_is_as_good_as_none(tmp_path, damage):
+def test_a_damaged_checkpoint_reads_as_none(tmp_path, damage):
     path = tmp_path / "part"
     assert read_checkpoint(path) is None
     write_checkpoint(path, {"weights": torch.arange(1000.0)})
@@ -178,7 +178,7 @@ def test_what_is_damaged_is_as_good_as_none(tmp_path, damage):
     assert read_checkpoint(path) is None
 
 
-def test_a_damaged_part_is_done_again_with_the_same_result(stopped, capsys):
+def test_a_part_with_a_damaged_checkpoint_is_trained_again_with_the_same_result(stopped, capsys):
     params, tensors, folder = stopped
     straight, _ = pretrain(tensors, np.arange(12), params)
     names = {path.name for path in folder.iterdir()}
@@ -189,12 +189,12 @@ def test_a_damaged_part_is_done_again_with_the_same_result(stopped, capsys):
     with resumable(folder, "as before") as checkpoints:
         weights, _ = pretrain(tensors, np.arange(12), params, checkpoints)
     assert same(straight, weights)
-    said = capsys.readouterr().out
-    assert "half the size goes on after epoch 1 of 1" in said
-    assert "whole pictures goes on" not in said
+    printed = capsys.readouterr().out
+    assert "half the size goes on after epoch 1 of 1" in printed
+    assert "whole pictures goes on" not in printed
 
 
-def test_an_interruption_says_how_to_go_on(tmp_path):
+def test_an_interrupted_training_says_how_to_continue(tmp_path):
     with (
         pytest.raises(KeyboardInterrupt, match="run it again to go on"),
         resumable(tmp_path / "kept", "mine"),

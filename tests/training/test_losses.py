@@ -15,7 +15,7 @@ def weights(heatmaps=1, cards=1, visibility=1):
 
 
 def perfect():
-    """Target of two pictures with heatmaps of 2 x 2, and a prediction that is all but right."""
+    """Target of two pictures with heatmaps of 2 x 2, and a prediction that is right."""
     target = (torch.zeros(2, 8, 2, 2), torch.tensor([0.5, 0.25]), torch.ones(2, 8))
     predicted = (target[0].clone(), target[1][:, None].repeat(1, 1), torch.full((2, 8), 100.0))
     return predicted, target
@@ -72,39 +72,39 @@ def test_the_total_weighs_the_parts_and_the_parts_stay_unweighted():
     assert found["total"].item() == pytest.approx(1000 * 1 + 10 * 2 + 0.5 * log(2))
 
 
-def some_known():
+def partial_mask():
     """Three keypoints of the first picture's are labelled, none of the second's."""
     mask = torch.zeros(2, 8, dtype=torch.bool)
     mask[0, :3] = True
     return mask
 
 
-def test_heatmaps_and_visibility_are_means_over_what_is_known_and_the_count_over_all():
+def test_heatmaps_and_visibility_average_over_labels_and_the_count_over_all_pictures():
     predicted, target = perfect()
     predicted[0][0, 0, 1, 1] = 3.0
-    predicted[0][0, 5, 0, 0] = 7.0  # unknown
-    predicted[0][1, 1, 0, 0] = 7.0  # unknown
+    predicted[0][0, 5, 0, 0] = 7.0  # no label
+    predicted[0][1, 1, 0, 0] = 7.0  # no label
     predicted[1][1] = 0.75
     predicted[2][0, 1] = log(3)
-    predicted[2][1, 1] = -50.0  # unknown
-    found = losses(predicted, target, weights(), some_known())
+    predicted[2][1, 1] = -50.0  # no label
+    found = losses(predicted, target, weights(), partial_mask())
     assert found["heatmaps"].item() == pytest.approx(9 / (3 * 4))  # three keypoints of 2 x 2
     assert found["visibility"].item() == pytest.approx(-log(3 / 4) / 3)
     assert found["cards"].item() == pytest.approx(0.5**2 / 2)
 
 
-def test_what_is_unknown_gives_no_gradient():
+def test_keypoints_without_labels_give_no_gradient():
     predicted, target = perfect()
     outputs = tuple((part + 0.1).requires_grad_() for part in predicted)
-    losses(outputs, target, weights(), some_known())["total"].backward()
-    mask = some_known()
+    losses(outputs, target, weights(), partial_mask())["total"].backward()
+    mask = partial_mask()
     assert (outputs[0].grad[mask] != 0).all()
     assert not outputs[0].grad[~mask].any()
     assert not outputs[2].grad[~mask].any()
     assert (outputs[1].grad != 0).all()
 
 
-def test_where_nothing_is_known_the_count_is_taught_alone():
+def test_without_labels_only_the_count_gives_a_gradient():
     predicted, target = perfect()
     outputs = tuple((part + 0.1).requires_grad_() for part in predicted)
     found = losses(outputs, target, weights(), torch.zeros(2, 8, dtype=torch.bool))
@@ -116,7 +116,7 @@ def test_where_nothing_is_known_the_count_is_taught_alone():
     assert outputs[1].grad.abs().sum() > 0
 
 
-def test_if_all_is_known_losses_and_gradients_are_the_same_to_the_bit():
+def test_a_full_mask_changes_no_bit_of_losses_and_gradients():
     torch.manual_seed(0)
     target = (torch.rand(3, 8, 5, 7), torch.rand(3), (torch.rand(3, 8) > 0.5).float())
     found = {}
@@ -136,7 +136,7 @@ def test_if_all_is_known_losses_and_gradients_are_the_same_to_the_bit():
     assert all(torch.equal(a, b) for a, b in zip(found[False], plain, strict=False))
 
 
-def test_half_precision_and_labels_of_yes_or_no_are_counted_in_full_precision():
+def test_half_precision_and_bool_labels_are_compared_in_full_precision():
     predicted, target = perfect()
     # 300^2 is above the largest float16.
     predicted[0][0, 0, 0, 0] = 300.0
@@ -158,7 +158,7 @@ def test_gradients_reach_all_three_outputs():
     assert torch.allclose(outputs[2].grad, torch.full((2, 8), -0.5 / 16))
 
 
-def test_the_closer_pays_for_places_and_counts_as_huber_does():
+def test_the_closer_has_hubers_loss_of_places_and_counts():
     true = torch.zeros(1, 8, 2)
     visible = torch.tensor([[True, True] + [False] * 6])
     points = true.clone()
@@ -171,14 +171,14 @@ def test_the_closer_pays_for_places_and_counts_as_huber_does():
     assert found.item() == pytest.approx(place + cards)
 
 
-def test_pictures_in_which_nothing_is_labelled_teach_the_closer_the_count_alone():
+def test_without_labels_the_closer_learns_the_count_alone():
     places = torch.rand(2, 8, 2)
     hidden = torch.zeros(2, 8, dtype=torch.bool)
     cards = torch.tensor([5.0, 5.0])
     assert closer_loss(places, places + 9, hidden, cards, cards).item() == 0
 
 
-def test_the_tracer_pays_for_being_off_by_as_much_as_it_was_sure():
+def test_the_tracer_has_the_log_density_of_laplace_as_its_loss():
     places = torch.zeros(1, 12, 4)
     true, spreads, counts = places.clone(), places.clone(), places > 0
     true[0, 0, 0], counts[0, 0, 0] = 3.0, True

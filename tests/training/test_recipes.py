@@ -91,7 +91,7 @@ def trained(small, tmp_path):
 
 
 def with_other_frames(tensors, rows):
-    """Copy tensors and replace all that is known of some frames: pixels, labels and counts."""
+    """Copy tensors and replace the pixels, labels and counts of the frames in `rows`."""
     fields = ("pictures", "details", "heatmaps", "points", "visible", "cards")
     copies = {name: getattr(tensors, name).copy() for name in fields}
     for name in ("pictures", "details"):

@@ -35,8 +35,8 @@ def test_a_thicker_packet_shows_longer_uprights(packets):
     assert length[thick].mean() > 2 * length[~thick].mean()
 
 
-def test_cards_twice_the_size_at_a_focal_length_of_half_look_about_the_same():
-    """What the camera's and the deck's numbers are for: sizes in the picture follow them."""
+def test_twice_the_size_at_half_the_focal_length_looks_nearly_the_same():
+    """Sizes in the picture follow focal length and size of the cards."""
     small, large = (
         simulate(np.random.default_rng(0), 300, 52, SIZE, focal, card)
         for focal, card in ((1.0, CARD), (0.5, (126.0, 176.0, 0.6)))
@@ -52,8 +52,8 @@ def test_cards_twice_the_size_at_a_focal_length_of_half_look_about_the_same():
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_every_number_of_the_deck_and_the_camera_shows_in_the_picture(number):
-    """Each of the three alone, so that none can be ignored."""
+def test_focal_length_width_and_thickness_all_change_the_picture(number):
+    """Change each of the three alone, so that none can be ignored."""
     focal, card, same = [
         (0.53, CARD, "focal"),
         (FOCAL, (126.0, 88.0, 0.3), "width"),
