@@ -65,7 +65,7 @@ def fingerprint(
 ) -> str:
     """Return a hash of everything that determines the trained weights.
 
-    Beside the arguments, these are the imported code of the package, the versions of libraries, the
+    Besides the arguments, these are the imported code of the package, the versions of libraries, the
     processor, and the number of threads, which decides the order of sums.
 
     Args:

@@ -135,6 +135,7 @@ def _member(
     environment: dict[str, str],
     messages: SimpleQueue,
 ) -> None:
+    """Join the group of processes and call `work`; send the message of an InputError."""
     # The main process answers Ctrl-C; this one just ends, even while it waits for the others.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.update(environment, LOCAL_RANK=str(local), WORLD_SIZE=str(processes))

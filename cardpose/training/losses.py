@@ -56,8 +56,8 @@ def closer_loss(
 ) -> Float[Tensor, ""]:
     """Return the loss of the closer: Huber's of visible corners, plus Huber's of the count.
 
-    Huber's loss bears with labels that are far off (P. J. Huber, "Robust Estimation of a Location
-    Parameter", Annals of Mathematical Statistics 35, 1964). An error of 2 pixels in every
+    Huber's loss limits the weight of labels that are far off (P. J. Huber, "Robust Estimation of a
+    Location Parameter", Annals of Mathematical Statistics 35, 1964). An error of 2 pixels in every
     coordinate costs as much as one of 2 cards.
 
     Args:

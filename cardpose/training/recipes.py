@@ -158,7 +158,7 @@ def _continue(
 
 
 def _labelled(tensors: Tensors, rows: np.ndarray) -> np.ndarray:
-    """Return the rows of frames with at least one label: heatmaps are learnt from these alone."""
+    """Return the rows of frames with at least one label: whole pictures need them."""
     labelled = rows[tensors.mask[rows].any(axis=1)]
     if len(labelled) < 2:  # batch norm cannot take a single one
         raise InputError(

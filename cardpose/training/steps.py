@@ -1,7 +1,7 @@
 """The steps of a training: teach geometry, fit pictures, refine corners, trace edges.
 
-Each step trains one part of the network and leaves the others as they are. It goes on from its
-checkpoint where there is one, and does nothing where its part has no epochs.
+Each step trains one part of the network and leaves the others as they are. A step continues from
+its checkpoint, if there is one, and does nothing if its part has no epochs.
 """
 
 from collections.abc import Iterable

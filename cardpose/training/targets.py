@@ -93,13 +93,13 @@ def edge_targets(
         focal = fitter.box.focal_of(torch.from_numpy(tensors.longer[batch]))
         pose, names = fitter.fit(corners, seen, thickness, focal)
         starts, ends, kinds, _ = fitter.box.edges(pose)
-        box = fitter.box.keypoints(pose)
-        error = (box - corners.gather(1, names[..., None].expand(-1, -1, 2))).norm(dim=2)
+        keypoints = fitter.box.keypoints(pose)
+        error = (keypoints - corners.gather(1, names[..., None].expand(-1, -1, 2))).norm(dim=2)
         error = torch.where(seen.gather(1, names), error, 0).amax(dim=1)
         usable.append((error < _MAX_LABEL_ERROR * size[0]) & (seen.sum(dim=1) >= _MIN_CORNERS))
         inside = ((starts > 0) & (starts < size) & (ends > 0) & (ends < size)).all(dim=2)
         kinds = kinds & (inside & long_enough(starts, ends))[..., None]
-        fitted = starts, ends, kinds, side_heights(box)
+        fitted = starts, ends, kinds, side_heights(keypoints)
         for target, values in zip(targets, fitted, strict=True):
             target[batch] = values.numpy()
     return targets, torch.cat(usable).numpy()

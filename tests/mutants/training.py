@@ -93,8 +93,8 @@ MUTANTS = [
     Mutant(
         "the closer takes portrait frames for landscape ones",
         MODULES,
-        'self.packet.focal_of(batch["longer"])',
-        'self.packet.focal_of(batch["longer"] * 0 + 64)',
+        'self.box.focal_of(batch["longer"])',
+        'self.box.focal_of(batch["longer"] * 0 + 64)',
         f"{TEST_MODULES} -k portrait",
     ),
     Mutant(
