@@ -37,7 +37,7 @@ def compute_settings(params: Params) -> tuple[str, Precision]:
     return accelerator, best_precision(accelerator) if precision == "auto" else precision
 
 
-def fit(
+def fit_module(
     part: Part,
     module: lightning.LightningModule,
     batches: DataLoader,

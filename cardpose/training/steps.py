@@ -21,7 +21,7 @@ from cardpose.params import Params
 from cardpose.training.batches import closeup_loader, frame_loader, strip_loader
 from cardpose.training.checkpoints import read_checkpoint, write_checkpoint
 from cardpose.training.distributed import rank
-from cardpose.training.fit import fit
+from cardpose.training.fit import fit_module
 from cardpose.training.modules import CloserModule, TracerModule, WholePictureModule
 from cardpose.training.parts import Part
 from cardpose.training.simulation import SimulatedPackets, simulate
@@ -110,7 +110,7 @@ def fit_pictures(
         half=half,
     )
     module = WholePictureModule(network.train(), part, params.loss, tensors.deck)
-    fit(part, module, batches, params, checkpoints, validation, callbacks)
+    fit_module(part, module, batches, params, checkpoints, validation, callbacks)
 
 
 def refine_corners(
@@ -128,7 +128,7 @@ def refine_corners(
     size, workers = part.options.batch_size, params.machine.loader_workers
     batches = closeup_loader(tensors, starts, rows, size, params.seed, workers, visible)
     module = CloserModule(network, part, tensors.deck)
-    fit(part, module.train(), batches, params, checkpoints)
+    fit_module(part, module.train(), batches, params, checkpoints)
     network.eval()
 
 
@@ -154,6 +154,6 @@ def trace_edges(
     size, workers = part.options.batch_size, params.machine.loader_workers
     batches = strip_loader(tensors, edges, rows[usable], size, params.seed, workers)
     module = TracerModule(network, part)
-    fit(part, module.train(), batches, params, checkpoints)
+    fit_module(part, module.train(), batches, params, checkpoints)
     network.tracer.taught.fill_(1)
     network.eval()
