@@ -65,8 +65,8 @@ def fingerprint(
 ) -> str:
     """Return a hash of everything that determines the trained weights.
 
-    Besides the arguments, these are the imported code of the package, the versions of libraries, the
-    processor, and the number of threads, which decides the order of sums.
+    Besides the arguments, these are the imported code of the package, the versions of libraries,
+    the processor, and the number of threads, which decides the order of sums.
 
     Args:
         params: all parameters.

@@ -130,7 +130,7 @@ MUTANTS = [
         STEPS,
         "params.seed, workers, visible)",
         "params.seed, workers)",
-        f"{TEST_RECIPES} -k counts_without_labels",
+        "tests/training/test_steps.py",
     ),
     Mutant(
         "the tracer's spread weighs errors the wrong way round",
