@@ -1,4 +1,4 @@
-"""How good predictions are, in cards, pixels and shares; each metric says its unit by its name."""
+"""Metrics of counts, intervals, keypoints and visibility."""
 
 from collections.abc import Hashable, Iterable, Mapping
 

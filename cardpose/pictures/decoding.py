@@ -52,8 +52,8 @@ def decoded_frames(
 ) -> Iterator[av.VideoFrame]:
     """Yield all frames that a player shows.
 
-    Frames at the beginning are left out where they are damaged, up to the next key frame: what they
-    are made from lies before the beginning.
+    Damaged frames at the beginning are left out, up to the next key frame: they depend on frames
+    before the beginning.
 
     Raises:
         Damage: after the last frame before it.
@@ -134,7 +134,7 @@ def _packets(
         Damage: packets are missing or cut off, and later frames depend on them.
     """
     begun = False
-    held: list[av.Packet] = []  # packets from a gap on, until it is clear what it is
+    held: list[av.Packet] = []  # packets after a gap, until the kind of gap is clear
     for packet, cut in _demuxed(container, stream):
         if held and packet is not None and packet.is_keyframe:
             yield from ((each, None) for each in held)

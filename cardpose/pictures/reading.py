@@ -39,7 +39,7 @@ class Turn(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """How a file wants its picture to be shown.
+    """The turn and the pixel shape that a picture file asks for.
 
     `turn` is None where OpenCV turns the picture. `aspect` is the width / height of a stored pixel.
     """
@@ -165,7 +165,7 @@ def _check_size(path: str | PathLike[str], size: tuple[int, int]) -> None:
 
 
 def _marks(path: str | PathLike[str], content: bytes) -> Marks:
-    """Read from a picture's header how it is to be shown.
+    """Read from a picture's header the turn and the pixel shape that it asks for.
 
     Raises:
         InputError: the picture is too large to be decoded, is a damaged PNG, or asks for a pixel

@@ -10,7 +10,7 @@ from cardpose.rendering import ranges
 from cardpose.rendering.deck import CardSize, size_ratio
 from cardpose.rendering.ranges import Range
 
-_SHORTEST_FOCAL = 0.6  # times the usual one; with a shorter one, nobody goes nearer still
+_SHORTEST_FOCAL = 0.6  # times the usual one; below it, the camera comes no nearer
 _HORIZON = 660  # focal length in pixels that decides how low the camera may go
 
 
@@ -47,13 +47,14 @@ def walk_round(
     usual_distance = rng.uniform(*ranges.DISTANCE) * size * max(zoom, _SHORTEST_FOCAL)
     distance = usual_distance * np.exp(wander(rng, frames, ranges.DISTANCE_SWAY))
     focal_length = rng.uniform(*ranges.FOCAL_LENGTH) * zoom * enlargement  # pixels
-    # How far the packet may stray from the middle before the picture's edge cuts it, about.
+    # How far, roughly, the packet may stray from the middle before the picture's edge cuts it off.
     span = focal_length * 105 * size / distance
     stray = rng.uniform(*ranges.STRAY)
     room_x = np.maximum(0.5 - 0.45 * span / width, 0.02) * stray
     room_y = np.maximum(0.5 - 0.45 * span * np.sin(elevation) / height, 0.02) * stray
     x = width * (0.5 + room_x * wander(rng, frames, (-1, 1)))
-    # Below the middle only from high up: a low camera that looks up sees the horizon.
+    # The packet is below the middle only if the camera is high up: a low camera that is tilted up
+    # shows the horizon.
     rise = (elevation - np.radians(lowest)) / np.radians(highest - lowest)
     below = np.minimum(room_y, 0.25 * rise)
     y = height * (0.5 - room_y + (below + room_y) * wander(rng, frames, (0, 1)))
@@ -66,8 +67,10 @@ def walk_round(
 
 
 def _elevation_range(focal_length: float, height: int) -> Range:
-    """Return the lowest and the highest elevation in degrees: a wide view must stay higher up, or
-    it shows the horizon."""
+    """Return the lowest and the highest elevation in degrees.
+
+    A camera with a wide view has to stay higher up, because the horizon must not show.
+    """
     horizon = np.degrees(np.arctan2(height / 2, focal_length))
     lowest = max(ranges.LOWEST_ELEVATION, horizon)
     return lowest, max(ranges.HIGHEST_ELEVATION, lowest + ranges.ELEVATION_SPAN)

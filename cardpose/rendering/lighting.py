@@ -1,4 +1,4 @@
-"""Light and colour: shadows on the table, the paper, the packet's sides, and the camera's tone."""
+"""Light and colour: the lit table, the packet's paper and edges, sensor noise and exposure."""
 
 import cv2
 import numpy as np

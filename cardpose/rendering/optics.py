@@ -1,4 +1,4 @@
-"""What a camera adds to a picture: defocus, motion blur, and its tone curve."""
+"""Effects of a camera on a picture: defocus, motion blur, and its tone curve."""
 
 import cv2
 import numpy as np
@@ -49,9 +49,3 @@ def apply_tone(picture: Picture, gains: Float[np.ndarray, "3"], gamma: float) ->
     curve = np.arange(256)[:, None] / 255
     curve = 255 * np.clip(curve * gains, 0, 1) ** gamma
     return cv2.LUT(picture, np.round(curve).astype(np.uint8)[None])
-
-
-def overlay(below: Picture, above: Picture, cover: UInt8[np.ndarray, "h w"]) -> Picture:
-    """Lay `above` over `below` where `cover` is 255, and mix both where it is less."""
-    weight = cover.astype(np.float32) * np.float32(1 / 255)
-    return cv2.blendLinear(above, below, weight, 1 - weight)

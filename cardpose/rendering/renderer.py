@@ -15,7 +15,7 @@ from cardpose.geometry.card import card_corners, packet_keypoints
 from cardpose.rendering.backs import BACK_SCALE, rounded_corner_mask
 from cardpose.rendering.lighting import NOISE_MARGIN, TABLE_SCALE
 from cardpose.rendering.opencv import SHIFT, fixed_point, pixel_homography
-from cardpose.rendering.optics import Picture, apply_tone, defocus, motion_blur, overlay
+from cardpose.rendering.optics import Picture, apply_tone, defocus, motion_blur
 from cardpose.rendering.packet_shape import rise
 from cardpose.rendering.scenes import Scene
 from cardpose.rendering.sides import card_outlines, packet_sides, shrink_polygons
@@ -75,8 +75,8 @@ class Renderer:
         window = picture[low[1] : high[1], low[0] : high[0]]
         side, cover = self._side(camera, low, window.shape)
         back, back_cover = self._back(camera, low, (high - low).tolist())
-        side = overlay(side, back, back_cover)
-        window[:] = overlay(window, side, cv2.max(cover, back_cover))
+        side = _overlay(side, back, back_cover)
+        window[:] = _overlay(window, side, cv2.max(cover, back_cover))
 
     def _side(
         self, camera: Camera, low: Int[np.ndarray, "2"], shape: Sequence[int]
@@ -206,3 +206,9 @@ def _glare_spot(size: int = 128) -> UInt8[np.ndarray, "{size} {size} 3"]:
     radius = np.hypot(x[None], x[:, None])
     spot = np.clip(1 - radius, 0, 1) ** 2 * (3 - 2 * np.clip(1 - radius, 0, 1))
     return np.repeat(np.round(spot * 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _overlay(below: Picture, above: Picture, cover: Mask) -> Picture:
+    """Lay `above` over `below` where `cover` is 255, and mix both where it is less."""
+    weight = cover.astype(np.float32) * np.float32(1 / 255)
+    return cv2.blendLinear(above, below, weight, 1 - weight)

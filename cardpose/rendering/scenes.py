@@ -1,7 +1,6 @@
-"""What a rendered recording shows: a table, a light, a packet, and a camera that walks round it.
+"""Scenes of rendered recordings: a table, a light, a packet, and a camera that walks round it.
 
-Everything random comes from a seed, which fixes a scene to the last bit. The ranges that it is
-drawn from stand in `ranges`.
+A seed fixes a scene to the last bit. The ranges of all random values stand in `ranges`.
 """
 
 from collections.abc import Callable
