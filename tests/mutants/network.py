@@ -120,7 +120,7 @@ MUTANTS = [
         "cardpose/network/model.py",
         "corners = order.argsort(dim=1)",
         "corners = order",
-        "tests/network/test_refinement.py::test_keypoints_under_mixed_names_get_the_right_ones",
+        "tests/network/test_refinement.py::test_corners_are_indices_of_points_whatever_the_naming_rule",
     ),
     Mutant(
         "a mirrored packet keeps the visibility of the other",

@@ -1,8 +1,11 @@
 """Pictures, and parts that replace those of a network, for the tests of this room."""
 
 import torch
+from support import ABOUT, FOCAL, seen
 from torch import nn
 
+from cardpose.geometry.heatmaps import encode
+from cardpose.network.model import CardPose, network_shape
 from cardpose.network.strips import POINTS, Tracer
 
 
@@ -63,3 +66,34 @@ class FixedDistance(Tracer):
         self.heights = heights
         distance = torch.full((*cut.shape[:2], POINTS), self.distance)
         return distance, torch.full_like(distance, self.log_error)
+
+
+def large_network():
+    """A network for pictures of 640 x 480, to which all keypoints are visible.
+
+    Its closer moves none.
+    """
+    torch.manual_seed(0)
+    network = CardPose(**network_shape({**ABOUT, "image_size": (640, 480)})).eval()
+    torch.nn.init.zeros_(network.closer.move.weight)
+    torch.nn.init.zeros_(network.head.visible[-1].weight)
+    torch.nn.init.ones_(network.head.visible[-1].bias)
+    return network
+
+
+def fixed_heatmaps(points):
+    """Return heatmaps of visible keypoints in pictures of 640 x 480."""
+    visible = torch.ones(points.shape[:2], dtype=torch.bool)
+    return FixedHeatmaps(encode(points, visible, (120, 160), 4, 1.5))
+
+
+def landscape_and_portrait():
+    """Heatmaps of one packet in a landscape and in a portrait frame of one camera.
+
+    The portrait frame of 480 x 640 is fitted into 360 x 480 pixels in the middle of the network's
+    picture, so that the packet is three quarters as large, and the focal length is, too.
+    """
+    points = torch.from_numpy(seen([-100.0], 9.0)[0])
+    middle = torch.tensor([320.0, 240.0])
+    points = torch.cat([points, middle + 0.75 * (points - middle)])
+    return fixed_heatmaps(points), FOCAL * torch.tensor([640.0, 480.0])

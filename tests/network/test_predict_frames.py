@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from networks import FixedHeatmaps
-from test_refinement import landscape_and_portrait, large_network
+from networks import landscape_and_portrait, large_network
 
 from cardpose.network.model import COUNTS
 from cardpose.network.predict import pair_loader, predict_frames
@@ -23,7 +22,7 @@ def frames():
 
 def test_a_packet_has_the_same_counts_in_landscape_and_in_portrait_frames(frames):
     network = large_network()
-    network.heatmaps = FixedHeatmaps(landscape_and_portrait()[0])
+    network.heatmaps, _ = landscape_and_portrait()
     found = predict_frames(network, pair_loader(frames, np.array([0, 1]), 2), {"deck": 52})
     assert found.cards.shape == (2, len(COUNTS))
     landscape, portrait = found.cards[:, 1:]

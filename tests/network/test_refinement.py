@@ -1,13 +1,22 @@
 """From the heatmaps' keypoints to refined ones, a box and the count `both`."""
 
-import numpy as np
 import pytest
 import torch
-from networks import FixedHeatmaps, FixedSteps, SpotHeatmaps, brightest_pixel, details, pictures
-from support import ABOUT, FOCAL, seen
+from networks import (
+    FixedHeatmaps,
+    FixedSteps,
+    SpotHeatmaps,
+    brightest_pixel,
+    details,
+    fixed_heatmaps,
+    landscape_and_portrait,
+    large_network,
+    pictures,
+)
+from support import seen
 
-from cardpose.geometry.heatmaps import encode
-from cardpose.network.model import COUNTS, CardPose, network_shape
+from cardpose.geometry.keypoints import TURNED
+from cardpose.network.model import COUNTS
 
 
 def test_a_prediction_has_every_count_and_eight_keypoints(network):
@@ -78,56 +87,39 @@ def test_four_fifths_of_the_count_both_are_the_count_by_the_box(network, monkeyp
     assert torch.allclose(found.cards[:, COUNTS.index("both")], 4 / 5 * box, atol=1e-6)
 
 
-def test_keypoints_under_mixed_names_get_the_right_ones():
+MIXED = [4, 0, 6, 2, 5, 1, 7, 3]  # as if the long sides were the short edges
+
+
+@pytest.mark.parametrize("mixed", [MIXED, [MIXED[i] for i in TURNED]], ids=["mixed", "and turned"])
+def test_keypoints_under_mixed_names_get_the_right_ones(mixed):
     """Each heatmap shows another keypoint than its own; the box tells which is which."""
-    network = large_network()
-    points, _ = seen([-100.0], 9.0)
-    points = torch.from_numpy(points)
-    mixed = [4, 0, 6, 2, 5, 1, 7, 3]  # as if the long sides were the short edges
-    heatmaps = encode(points[:, mixed], torch.ones(1, 8, dtype=torch.bool), (120, 160), 4, 1.5)
-    network.heatmaps = FixedHeatmaps(heatmaps)
+    network, points = large_network(), torch.from_numpy(seen([-100.0], 9.0)[0])
+    network.heatmaps = fixed_heatmaps(points[:, mixed])
     with torch.inference_mode():
         batch = torch.zeros(1, 3, 480, 640), torch.zeros(1, 3, 960, 1280)
         found = network.predict(*batch)
-        network.heatmaps.heatmaps = heatmaps[:, list(np.argsort(mixed))]
+        network.heatmaps = fixed_heatmaps(points)
         usual = network.predict(*batch)
     assert torch.allclose(found.points, points.float(), atol=0.1)
     assert found.cards[0, 2] == pytest.approx(usual.cards[0, 2].item(), abs=0.01)
     assert (found.visibility > 0).all()
+
+
+def test_corners_are_indices_of_points_whatever_the_naming_rule(monkeypatch):
+    network, points = large_network(), torch.from_numpy(seen([-100.0], 9.0)[0])
+    network.heatmaps = fixed_heatmaps(points[:, MIXED])
+    rule = torch.tensor([[4, 5, 7, 6, 1, 0, 3, 2]])  # not its own inverse
+    monkeypatch.setattr(network.fitter.box, "names", lambda pose: rule)
+    with torch.inference_mode():
+        found = network.predict(torch.zeros(1, 3, 480, 640), torch.zeros(1, 3, 960, 1280))
     box = network.fitter.box.keypoints(found.pose)[0]
     assert (box - found.points[0, found.corners[0]]).abs().max() < 1
-
-
-def large_network():
-    """A network for pictures of 640 x 480, to which all keypoints are visible.
-
-    Its closer moves none.
-    """
-    torch.manual_seed(0)
-    network = CardPose(**network_shape({**ABOUT, "image_size": (640, 480)})).eval()
-    torch.nn.init.zeros_(network.closer.move.weight)
-    torch.nn.init.zeros_(network.head.visible[-1].weight)
-    torch.nn.init.ones_(network.head.visible[-1].bias)
-    return network
-
-
-def landscape_and_portrait():
-    """Heatmaps of one packet in a landscape and in a portrait frame of one camera.
-
-    The portrait frame of 480 x 640 is fitted into 360 x 480 pixels in the middle of the network's
-    picture, so that the packet is three quarters as large, and the focal length is, too.
-    """
-    points = torch.from_numpy(seen([-100.0], 9.0)[0])
-    middle = torch.tensor([320.0, 240.0])
-    points = torch.cat([points, middle + 0.75 * (points - middle)])
-    visible = torch.ones(2, 8, dtype=torch.bool)
-    return encode(points, visible, (120, 160), 4, 1.5), FOCAL * torch.tensor([640.0, 480.0])
+    assert (box[rule[0]] - found.points[0]).abs().max() < 1
 
 
 def test_a_packet_has_the_same_box_and_counts_in_landscape_and_in_portrait():
     network = large_network()
-    heatmaps, focal = landscape_and_portrait()
-    network.heatmaps = FixedHeatmaps(heatmaps)
+    network.heatmaps, focal = landscape_and_portrait()
     given = []
     for part in (network.head.geometry, network.closer.geometry):
         part.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))

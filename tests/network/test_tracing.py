@@ -14,7 +14,7 @@ from cardpose.training.losses import tracer_loss
 
 
 def trace(network, details, pose):
-    return strips.trace_strips(network.tracer, network.fitter, details, pose)
+    return strips.trace_strips(network.tracer, network.fitter.box, details, pose)
 
 
 def posed(network, tracer):
