@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Num
+from jaxtyping import Float, Float64, Num
 
 
 def intrinsic_matrix(
@@ -21,40 +21,59 @@ def intrinsic_matrix(
 
 @dataclass(frozen=True)
 class Camera:
-    """A pin-hole camera: `position` in mm; `rotation` rows are right, down and forward (3, 3);
-    `focal` in pixels; `width` and `height` in pixels, the principal point in their middle."""
+    """A pin-hole camera, its principal point in the middle of the picture.
 
-    position: np.ndarray
-    rotation: np.ndarray
+    Attributes:
+        position: world coordinates in mm.
+        rotation: from world axes to the camera's; its rows point right, down and forward.
+        focal: pixels.
+        width, height: of the picture in pixels.
+    """
+
+    position: Float[np.ndarray, "3"]
+    rotation: Float[np.ndarray, "3 3"]
     focal: float | int
     width: int
     height: int
 
     @property
-    def projection(self):
-        """(3, 4) matrix from homogeneous world coordinates to homogeneous picture coordinates."""
+    def projection(self) -> Float64[np.ndarray, "3 4"]:
+        """Matrix from homogeneous world coordinates to homogeneous picture coordinates."""
         intrinsic = intrinsic_matrix(self.focal, (self.width, self.height))
         return intrinsic @ np.column_stack([self.rotation, -self.rotation @ self.position])
 
-    def project(self, points):
-        """Picture coordinates (..., 2) of world points (..., 3), all before the camera."""
-        seen = points @ self.projection[:, :3].T + self.projection[:, 3]
-        return seen[..., :2] / seen[..., 2:]
+    def project(self, points: Num[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 2"]:
+        """Project world points, which have to be in front of the camera, into the picture."""
+        homogeneous = points @ self.projection[:, :3].T + self.projection[:, 3]
+        return homogeneous[..., :2] / homogeneous[..., 2:]
 
-    def plane(self, z):
-        """(3, 3) homography from (x, y) on the plane at height `z` to the picture."""
+    def plane(self, z: float | int) -> Float64[np.ndarray, "3 3"]:
+        """Return the homography from (x, y) on the horizontal plane at height z to the picture."""
         p = self.projection
         return np.column_stack([p[:, 0], p[:, 1], p[:, 2] * z + p[:, 3]])
 
 
-def orbit(azimuth, elevation, distance, target, aim, roll, focal, width, height):
-    """A camera that looks at `target` from a direction and a distance.
+def orbit(
+    azimuth: float | int,
+    elevation: float | int,
+    distance: float | int,
+    target: Sequence[float | int] | Num[np.ndarray, "3"],
+    aim: Sequence[float | int] | Num[np.ndarray, "2"],
+    roll: float | int,
+    focal: float | int,
+    width: int,
+    height: int,
+) -> Camera:
+    """Return a camera at a direction and distance from a target.
 
     Args:
-        azimuth, elevation, roll: radians; the elevation is above the table.
-        distance: mm from `target` to the camera.
-        target: (3,) world point in mm.
-        aim: (2,) picture coordinates at which `target` appears (before the roll).
+        azimuth: direction from the target to the camera in the table's plane, in radians from x.
+        elevation: angle of that direction above the table, in radians.
+        distance: mm from the target to the camera.
+        target: world coordinates in mm.
+        aim: picture coordinates at which the target appears before the roll, in pixels.
+        roll: turn of the picture about its middle, clockwise, in radians.
+        focal, width, height: as in `Camera`.
     """
     outward = np.array(
         [
@@ -73,8 +92,8 @@ def orbit(azimuth, elevation, distance, target, aim, roll, focal, width, height)
     return Camera(np.asarray(target) + distance * outward, rotation, focal, width, height)
 
 
-def axis_rotation(axis, angle):
-    """(3, 3) rotation matrix about a coordinate axis, angle in radians."""
+def axis_rotation(axis: int, angle: float | int) -> Float64[np.ndarray, "3 3"]:
+    """Return the matrix of a rotation about a coordinate axis, by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     i, j = (axis + 1) % 3, (axis + 2) % 3
     matrix = np.eye(3)

@@ -1,25 +1,38 @@
-"""A packet of cards as a box on a table, and the pin-hole camera that looks at it.
+"""The outline of a card, and the keypoints of a packet that a camera shows.
 
-World coordinates are millimetres: the table is z = 0, z points up, the packet's middle stands at
-the origin with its short edges along x. Picture coordinates are continuous: (0, 0) is the outer
-corner of the top-left pixel and a pixel's centre is at +0.5.
+World coordinates are in mm. The table is z = 0 and z points up; the middle of the packet is above
+the origin, its short edges along x. Picture coordinates are continuous: (0, 0) is the outer corner
+of the top-left pixel and a pixel's centre is at +0.5.
 """
 
 import numpy as np
+from jaxtyping import Bool, Float64
 
+from cardpose.geometry.camera import Camera
 from cardpose.geometry.keypoints import name_corners
 
 CARD_WIDTH = 63.0  # mm, poker size
 CARD_LENGTH = 88.0  # mm
 CARD_THICKNESS = 0.30  # mm
-CARD = CARD_WIDTH, CARD_LENGTH, CARD_THICKNESS  # the usual deck
-FOCAL = 1.06  # the usual camera's focal length, as a share of a picture's longer side
+CARD = CARD_WIDTH, CARD_LENGTH, CARD_THICKNESS  # of the usual deck
+FOCAL = 1.06  # focal length of the usual camera, as a share of a picture's longer side
 CORNER_RADIUS = 3.0  # mm
-CORNER_INSET = CORNER_RADIUS * (1 - np.sqrt(0.5))  # mm, from a rounded corner to both sides
+CORNER_INSET = float(CORNER_RADIUS * (1 - np.sqrt(0.5)))  # mm, from a corner to both sides
 
 
-def card_outline(inset=0.0, arc_points=7, width=CARD_WIDTH, length=CARD_LENGTH):
-    """(4 * arc_points, 2) outline of a card in mm, its corners rounded, counter-clockwise."""
+def card_outline(
+    inset: float | int = 0.0,
+    arc_points: int = 7,
+    width: float | int = CARD_WIDTH,
+    length: float | int = CARD_LENGTH,
+) -> Float64[np.ndarray, "n 2"]:
+    """Return the outline of a card with rounded corners, counter-clockwise, in mm.
+
+    Args:
+        inset: distance in mm by which the outline is moved inwards.
+        arc_points: number of points on each of the four rounded corners.
+        width, length: of the card in mm.
+    """
     radius = CORNER_RADIUS - inset
     angles = np.linspace(0, np.pi / 2, arc_points)
     corners = []
@@ -31,32 +44,37 @@ def card_outline(inset=0.0, arc_points=7, width=CARD_WIDTH, length=CARD_LENGTH):
     return np.concatenate(corners)
 
 
-def card_corners(width=CARD_WIDTH, length=CARD_LENGTH):
-    """(4, 2) corners of a card in mm: where the rounded outline reaches furthest out.
+def card_corners(
+    width: float | int = CARD_WIDTH, length: float | int = CARD_LENGTH
+) -> Float64[np.ndarray, "4 2"]:
+    """Return the corners of a card in mm: the points furthest out on its rounded outline.
 
-    Corners 0-1 and 2-3 are the short edges.
+    Corners 0 and 1 are the ends of one short edge, 2 and 3 those of the other.
     """
     x, y = width / 2 - CORNER_INSET, length / 2 - CORNER_INSET
     return np.array([[-x, y], [x, y], [-x, -y], [x, -y]])
 
 
-def packet_keypoints(camera, face, back):
-    """The eight keypoints of a packet as a camera sees them.
+def packet_keypoints(
+    camera: Camera, face: Float64[np.ndarray, "4 3"], back: Float64[np.ndarray, "4 3"]
+) -> tuple[Float64[np.ndarray, "8 2"], Bool[np.ndarray, "8"]]:
+    """Return where a camera shows the keypoints of a packet, in pixels, and which are visible.
 
-    A keypoint is visible if it lies in the picture and the packet does not hide it: the camera,
-    above the back, sees every corner of the back, and a corner of the face if it sees one of the
-    two sides that meet there.
+    A keypoint is visible if it lies in the picture and the packet does not hide it. The camera is
+    above the back and sees all corners of the back. It sees a corner of the face if it sees one of
+    the two sides that meet there.
 
     Args:
-        face, back: (4, 3) world coordinates of the bottom and the top corners, as in
+        camera: above the packet.
+        face, back: world coordinates of the lower and the upper corners, in the order of
             `card_corners`.
 
     Returns:
-        (8, 2) picture coordinates in pixels and (8,) visibility, in the order of KEYPOINTS.
+        Both in the order of KEYPOINTS.
     """
     points = camera.project(np.concatenate([face, back]))
     middle = face[:, :2].mean(axis=0)
-    # A side is seen when the camera stands outside its plane.
+    # A side is visible if the camera is outside its plane.
     half = np.ptp(face[:, :2], axis=0) / 2 + CORNER_INSET
     outwards = np.abs(camera.position[:2] - middle) > half
     side = np.sign(face[:, :2] - middle) == np.sign(camera.position[:2] - middle)

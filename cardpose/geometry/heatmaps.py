@@ -1,29 +1,36 @@
-"""Keypoints to heatmaps and back.
+"""Encode keypoints as heatmaps, and decode them.
 
 Places are continuous picture coordinates in pixels: (0, 0) is the outer corner of the top-left
 pixel, a pixel's centre is at +0.5. Heatmap pixel j at stride s covers picture pixels j s to
-(j + 1) s, so its centre stands at (j + 0.5) s.
+(j + 1) s; its centre is at (j + 0.5) s.
 """
 
+from collections.abc import Sequence
+
 import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor
 
 from cardpose.geometry.linalg import solve_positive_definite
 
-_WINDOW = 3  # decoding reads this many heatmap pixels on each side of the peak
+_WINDOW = 3  # heatmap pixels on each side of the peak that decoding reads
 
 
-def encode(points, visible, size, stride, sigma):
-    """Draw one Gaussian a keypoint, of height 1 and centred between pixels where need be.
+def encode(
+    points: Float[Tensor, "*batch 2"],
+    visible: Bool[Tensor, "*batch"],
+    size: Sequence[int],
+    stride: int,
+    sigma: float | int,
+) -> Float32[Tensor, "*batch height width"]:
+    """Draw one Gaussian of height 1 for each keypoint, centred between pixels where needed.
 
     Args:
-        points: (..., 2) float places (x, y) in picture pixels; NaN is allowed where not visible.
-        visible: (...) bool; the heatmap of an invisible keypoint is zero everywhere.
-        size: (height, width) of a heatmap, in heatmap pixels.
-        stride: picture pixels a heatmap pixel.
+        points: x and y in picture pixels; NaN is allowed where not visible.
+        visible: the heatmap of an invisible keypoint is zero everywhere.
+        size: (height, width) of a heatmap in heatmap pixels.
+        stride: picture pixels per heatmap pixel.
         sigma: standard deviation in heatmap pixels.
-
-    Returns:
-        (..., height, width) float32.
     """
     height, width = size
     points = torch.where(visible[..., None], points, 0).float() / stride
@@ -35,20 +42,22 @@ def encode(points, visible, size, stride, sigma):
     return down[..., :, None] * right[..., None, :]
 
 
-def decode(heatmaps, stride, sigma):
-    """Find the middle of the Gaussian at each heatmap's peak, between pixels.
+def decode(
+    heatmaps: Float[Tensor, "*batch height width"], stride: int, sigma: float | int
+) -> tuple[Float32[Tensor, "*batch 2"], Float32[Tensor, "*batch"]]:
+    """Find the centre of the Gaussian at each heatmap's peak, more exactly than a pixel.
 
-    Round the peak, log h = c + (x mx + y my) / sigma^2 - (x^2 + y^2) / (2 sigma^2): linear in the
-    middle (mx, my), which is fitted by least squares with weights h^2, after H. Guo, "A simple
+    Near the peak, log h = c + (x mx + y my) / sigma^2 - (x^2 + y^2) / (2 sigma^2), which is linear
+    in the centre (mx, my). It is fitted by least squares with weights h^2, after H. Guo, "A simple
     algorithm for fitting a Gaussian function", IEEE Signal Processing Magazine 28(5), 2011. That
-    is exact for a Gaussian, also where the picture's edge cuts it.
+    is exact for a Gaussian, also where the edge of the picture cuts it.
 
     Args:
-        heatmaps: (..., height, width).
+        heatmaps: one for each keypoint.
         stride, sigma: as in `encode`.
 
     Returns:
-        (..., 2) places (x, y) in picture pixels, and (...) the height of each peak.
+        x and y in picture pixels, and the height of each peak.
     """
     *batch, height, width = heatmaps.shape
     flat = heatmaps.reshape(-1, height * width).float()
@@ -66,7 +75,7 @@ def decode(heatmaps, stride, sigma):
     design = torch.stack([torch.ones_like(x), x, y], dim=-1).double()  # (1, k, 3)
     weighted = design * weights[..., None]
     normal = weighted.transpose(1, 2) @ design
-    # Keeps a lone bright pixel solvable: its middle is then the pixel's own.
+    # A single bright pixel alone has no unique solution; this makes it the pixel's centre.
     normal = normal + 1e-9 * torch.eye(3, device=flat.device, dtype=torch.float64)
     target = (weighted * logs[..., None]).sum(dim=1)
     offset = solve_positive_definite(normal, target)[:, 1:] * sigma**2

@@ -1,6 +1,7 @@
-"""The eight corners of a packet: their names, their order, and what connects them."""
+"""The eight corners of a packet: their names, their order and the edges between them."""
 
 import numpy as np
+from jaxtyping import Bool, Float, Int64
 
 KEYPOINTS = (
     "upper_left_face",
@@ -19,7 +20,8 @@ FLIP = tuple(
 )
 # Keypoint i of a picture is keypoint TURNED[i] of a packet turned by 180 degrees.
 TURNED = (5, 4, 7, 6, 1, 0, 3, 2)
-# Which corner of a card, 0 to 3 in `card.card_corners`, each keypoint is; whether of the back.
+# Which corner of a card each keypoint is, 0 to 3 as in `card.card_corners`; and whether it belongs
+# to the back.
 CORNER = np.array([2 * name.startswith("lower") + ("right" in name) for name in KEYPOINTS])
 BACK = np.array([name.endswith("back") for name in KEYPOINTS])
 # The packet's twelve edges, as pairs of keypoint indices: back, face, uprights.
@@ -31,20 +33,21 @@ EDGES = (
 N_KEYPOINTS = len(KEYPOINTS)
 
 
-def name_corners(face, back):
-    """Put a packet's corners into the order of KEYPOINTS, named as the picture shows them.
+def name_corners(
+    face: Float[np.ndarray, "4 2"], back: Float[np.ndarray, "4 2"]
+) -> Int64[np.ndarray, "8"]:
+    """Order a packet's corners as KEYPOINTS, named as the picture shows them.
 
-    "Upper" is the short edge of the back whose middle is higher in the picture, "left" in each
-    pair is the corner with the smaller x: the back of a card looks the same turned by 180 degrees,
-    so names follow the picture, not the cards.
+    "Upper" is the short edge of the back whose middle is higher in the picture. "Left" of each pair
+    is the corner with the smaller x. The back of a card looks the same when it is turned by 180
+    degrees, so names follow the picture, not the cards.
 
     Args:
-        face, back: (4, 2) picture coordinates, x to the right and y down, of the lower and the
-            upper outline of the packet. Corners 0-1 and 2-3 are its short edges; corner i of the
-            face lies under corner i of the back.
+        face, back: corners of the lower and the upper card in the picture, x to the right and y
+            down, in the order of `card.card_corners`.
 
     Returns:
-        (8,) indices into the rows of `np.concatenate([face, back])`, one per keypoint.
+        For each keypoint, a row of `np.concatenate([face, back])`.
     """
     ends = ((0, 1), (2, 3))
     heights = [back[list(end), 1].mean() for end in ends]
@@ -56,15 +59,15 @@ def name_corners(face, back):
     return np.array(order)
 
 
-def rename(points, visible):
-    """Name the keypoints of a picture anew after it was turned.
+def rename(
+    points: Float[np.ndarray, "8 2"], visible: Bool[np.ndarray, "8"]
+) -> tuple[Float[np.ndarray, "8 2"], Bool[np.ndarray, "8"]]:
+    """Reorder the keypoints of a picture that was turned, by the rule of `name_corners`.
+
+    Names stay where too few corners are visible to apply the rule.
 
     Args:
-        points: (8, 2) places, visible: (8,) bool, in the order of KEYPOINTS before the turn.
-
-    Returns:
-        the same two, in the order that the rule in `name_corners` gives now. Where too few
-        corners are visible to tell, names stay.
+        points, visible: in the order of KEYPOINTS before the turn.
     """
     # Axes: end (upper, lower), layer (face, back), side (left, right).
     order = np.arange(8).reshape(2, 2, 2)
@@ -73,10 +76,10 @@ def rename(points, visible):
         order = order[::-1].copy()
     for end in order:
         turned = [points[a, 0] > points[b, 0] for a, b in end]
-        known = [visible[pair].all() for pair in end]
+        both_visible = [visible[pair].all() for pair in end]
         for layer in (0, 1):
-            source = layer if known[layer] else 1 - layer
-            if known[source] and turned[source]:
+            source = layer if both_visible[layer] else 1 - layer
+            if both_visible[source] and turned[source]:
                 end[layer] = end[layer][::-1].copy()
-    order = order.reshape(8)
-    return points[order], visible[order]
+    names = order.reshape(8)
+    return points[names], visible[names]

@@ -5,13 +5,11 @@ import pytest
 import torch
 from support import CARD, FOCAL, SIZE, seen
 
-from cardpose.geometry.box import KINDS, BoxModel
+from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter, TracedEdges
-from cardpose.geometry.card import CORNER_INSET, card_corners
-from cardpose.geometry.keypoints import EDGES, KEYPOINTS, TURNED
-from cardpose.geometry.projection import Pose, camera_position
+from cardpose.geometry.keypoints import KEYPOINTS
+from cardpose.geometry.projection import camera_position
 
-BACK_BY_SIDE, BACK_BY_NONE, FACE, OUTLINE, CORNER = range(KINDS)
 ALL = torch.ones(1, 8, dtype=torch.bool)
 
 
@@ -201,60 +199,9 @@ def test_nonsense_has_a_pose_too(fitter, seed):
     assert torch.isfinite(fitter.box.keypoints(pose)).all()
 
 
-def test_the_derivatives_are_the_slopes(fitter):
-    points, visible = tensors([-110.0, -60.0], 9.0)
-    pose, _ = fitter.fit(points, visible)
-    _, slopes = fitter.box.project_with_slopes(pose, fitter.box.keypoint_places())
-    for i in range(11):
-        by = []
-        for side in (1, -1):
-            step = torch.zeros(2, 11, dtype=torch.float64)
-            step[:, i] = side * 1e-5
-            x, y, z = step[:, :3].unbind(dim=1)
-            o = torch.zeros_like(x)
-            cross = torch.stack([o, -z, y, z, o, -x, -y, x, o], dim=1).reshape(-1, 3, 3)
-            turned = torch.matrix_exp(cross) @ pose.rotation
-            by.append(fitter.box.keypoints(Pose(turned, pose.numbers + step[:, 3:])))
-        assert torch.allclose((by[0] - by[1]) / 2e-5, slopes[..., i], atol=1e-5, rtol=1e-5)
-
-
 def posed(fitter, azimuth, thickness=9.0):
     points, visible = tensors([azimuth], thickness)
     return fitter.fit(points, visible, torch.tensor([thickness]))[0]
-
-
-def test_an_edge_is_of_the_kind_that_the_camera_sees(fitter):
-    """From -110 degrees, the lower short side and the left long one are seen."""
-    _, _, kinds, _ = fitter.box.edges(posed(fitter, -110.0))
-    kind = {edge: kinds[0, i].nonzero()[:, 0].tolist() for i, edge in enumerate(EDGES)}
-    assert [kind[e] for e in ((2, 3), (3, 7))] == [[BACK_BY_NONE]] * 2
-    assert [kind[e] for e in ((7, 6), (6, 2))] == [[BACK_BY_SIDE]] * 2
-    assert [kind[e] for e in ((0, 1), (1, 5))] == [[]] * 2
-    assert [kind[e] for e in ((5, 4), (4, 0))] == [[FACE]] * 2
-    assert [kind[e] for e in ((0, 2), (1, 3), (4, 6), (5, 7))] == [
-        [OUTLINE],
-        [],
-        [CORNER],
-        [OUTLINE],
-    ]
-
-
-def test_a_camera_straight_before_a_side_sees_one_side_and_two_outlines(fitter):
-    _, _, kinds, _ = fitter.box.edges(posed(fitter, -90.0))
-    assert kinds[0, :, FACE].sum() == 1
-    assert kinds[0, :, OUTLINE].sum() == 2
-    assert kinds[0, :, CORNER].sum() == 0
-
-
-def test_edges_run_between_the_card_s_corners_not_the_rounded_ones(fitter):
-    """The back's edges, extended, meet where the card's corners would be without the rounding."""
-    pose = posed(fitter, -110.0)
-    starts, ends, _, _ = fitter.box.edges(pose)
-    grown = BoxModel(SIZE, FOCAL, (63 + 2 * CORNER_INSET, 88 + 2 * CORNER_INSET, 0.3), 52)
-    corners = grown.keypoints(pose)
-    for i, (a, b) in enumerate(EDGES[:8]):
-        assert torch.allclose(starts[0, i], corners[0, a], atol=1e-6)
-        assert torch.allclose(ends[0, i], corners[0, b], atol=1e-6)
 
 
 def test_edges_tell_the_thickness_where_keypoints_are_off(fitter):
@@ -279,10 +226,12 @@ def test_edges_tell_the_thickness_where_keypoints_are_off(fitter):
     assert (fitter.box.edges(after)[0] - starts)[kinds.any(dim=2)].abs().max() < 1.5
 
 
-def test_half_a_turn_leaves_a_box_the_same():
-    """TURNED is what a packet's own symmetry does to its keypoints."""
-    corners = card_corners()
-    box = np.array([[*corners[i], z] for i, z in ((0, 0), (1, 0), (0, 1), (1, 1))])
-    low = np.array([[*corners[i], z] for i, z in ((2, 0), (3, 0), (2, 1), (3, 1))])
-    box = np.concatenate([box, low])
-    assert box[list(TURNED)] == pytest.approx(box * [-1, -1, 1])
+def test_a_portrait_picture_is_fitted_with_its_own_focal_length(fitter):
+    """A picture with three quarters of the focal length shows everything so much smaller."""
+    points, visible = tensors(range(-140, -40, 20), 9.0)
+    usual, _ = fitter.fit(points, visible)
+    middle = torch.tensor(SIZE) / 2
+    focal = torch.full((len(points),), 0.75 * FOCAL * SIZE[0], dtype=torch.float64)
+    pose, _ = fitter.fit(middle + 0.75 * (points - middle), visible, focal=focal)
+    assert pose.thickness.numpy() == pytest.approx(usual.thickness.numpy(), abs=0.3)
+    assert pose.place.numpy() == pytest.approx(usual.place.numpy(), rel=0.02, abs=1)

@@ -91,3 +91,14 @@ def test_recordings_are_counted_without_torch():
     modules = "cardpose.geometry.bundle, cardpose.pictures.drawing, cardpose.pictures.letterbox"
     code = f"import sys; import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_portrait_recording_has_the_focal_length_of_its_longer_side():
+    """The same packet before the same camera, held upright: the same box."""
+    points, visible = seen(range(-150, -30, 15), 12.0, lean=(1.0, -1.0))
+    poses = posed(points, visible)
+    landscape = fit_box(points, visible, *poses, SIZE, FOCAL, CARD)
+    upright = points - np.array(SIZE) / 2 + np.array(SIZE[::-1]) / 2
+    portrait = fit_box(upright, visible, *poses, SIZE[::-1], FOCAL, CARD)
+    assert portrait.thickness == pytest.approx(landscape.thickness, abs=1e-3)
+    assert portrait.lean == pytest.approx(landscape.lean, abs=1e-3)

@@ -1,0 +1,63 @@
+"""Mutants of the room `geometry`, and of the label fit that uses it."""
+
+from mutants import Mutant
+
+BOX_TEST = "tests/geometry/test_box.py"
+MUTANTS = [
+    Mutant(
+        "focal lengths do not follow the picture's longer side",
+        "cardpose/geometry/box.py",
+        "return self.focal / self.size[0] * longer",
+        "return self.focal + 0.0 * longer",
+        f"{BOX_TEST} -k longer_side",
+    ),
+    Mutant(
+        "a picture's own focal length is ignored",
+        "cardpose/geometry/box.py",
+        "        if focal is None:\n            return points",
+        "        if True:\n            return points",
+        f"{BOX_TEST} -k away_from_the_middle",
+    ),
+    Mutant(
+        "a picture's own focal length is applied the wrong way round",
+        "cardpose/geometry/box.py",
+        "(points - middle) * (self.focal / focal)",
+        "(points - middle) * (focal / self.focal)",
+        f"{BOX_TEST} -k away_from_the_middle",
+    ),
+    Mutant(
+        "the fit of one picture ignores its focal length",
+        "cardpose/geometry/box_fit.py",
+        "zoom = zero if focal is None else focal.double() / self.box.focal - 1",
+        "zoom = zero",
+        "tests/geometry/test_box_fit.py -k portrait",
+    ),
+    Mutant(
+        "the focal length of a recording follows the width",
+        "cardpose/geometry/bundle.py",
+        "intrinsic_matrix(focal * max(image_size), image_size)",
+        "intrinsic_matrix(focal * image_size[0], image_size)",
+        "tests/geometry/test_bundle.py -k portrait",
+    ),
+    Mutant(
+        "the focal length of labels follows the height",
+        "cardpose/checking/label_fit.py",
+        "numpy_lens(UNIT, focal * UNIT[0])",
+        "numpy_lens(UNIT, focal * UNIT[1])",
+        "tests/checking/test_label_fit.py -k all_round",
+    ),
+    Mutant(
+        "the back leans instead of the face",
+        "cardpose/geometry/projection.py",
+        "back, rises = BACK.astype(float), TWIST_SIGNS[CORNER]\n    zero, face = np.zeros(8), 1 - back",
+        "back, rises = BACK.astype(float), TWIST_SIGNS[CORNER]\n    zero, face = np.zeros(8), back",
+        "tests/geometry/test_projection.py -k lean",
+    ),
+    Mutant(
+        "the zoom is ignored",
+        "cardpose/geometry/projection.py",
+        "scale = lens.focal * (1 + numbers[:, None, ZOOM:]) * nearness",
+        "scale = lens.focal * (1 + 0 * numbers[:, None, ZOOM:]) * nearness",
+        "tests/geometry/test_projection.py -k zoom",
+    ),
+]
