@@ -49,8 +49,8 @@ MUTANTS = [
     Mutant(
         "the back leans instead of the face",
         "cardpose/geometry/projection.py",
-        "back, rises = BACK.astype(float), TWIST_SIGNS[CORNER]\n    zero, face = np.zeros(8), 1 - back",
-        "back, rises = BACK.astype(float), TWIST_SIGNS[CORNER]\n    zero, face = np.zeros(8), back",
+        "zero, face = np.zeros(8), 1 - back",
+        "zero, face = np.zeros(8), back",
         "tests/geometry/test_projection.py -k lean",
     ),
     Mutant(
