@@ -3,8 +3,8 @@
 **Places** are in continuous pixels of the picture: (0, 0) is the outer corner of the top-left
 pixel, a pixel's centre is at +0.5. COCO's boxes and outlines are so too: in pycocotools, a polygon
 from 0, 0 to w, h covers the whole picture. CVAT writes keypoints in the same coordinates. (The
-keypoints of COCO's own data set are whole pixels, to which some programs add a half. Nothing is to
-be added to what comes from CVAT.)
+keypoints of COCO's own data set are whole pixels, to which some programs add a half. Places from
+CVAT need no such correction.)
 
 **Visibility.** A keypoint has v = 2 where it is visible; v = 1 where it is hidden and its place is
 a guess; v = 0 where it is hidden or unlabelled and has no place. When read, 0 and 1 both mean "not

@@ -85,7 +85,7 @@ def merge_labels(
         InputError: the file is wrong, or other processes keep writing it.
     """
     path = Path(path)
-    with locked(path, _WAIT):  # what is read stays true until it is written
+    with locked(path, _WAIT):  # no other process writes between reading and writing
         result, rows = _merge(_read(path), labels, sizes, overwrite)
         if rows:
             lines = _with_rows(path, rows)

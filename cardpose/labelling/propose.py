@@ -113,7 +113,7 @@ def propose_recording(
     evidence = weigh(view, sizes, image_size, thickness, focal, card)
     visible, confidence = evidence.judge()
     points = unit_to_fractions(evidence.points, sizes)
-    # A visible corner lies in the picture: what is proposed outside of it is off by little.
+    # A visible corner lies in the picture, so a proposal outside is moved to its edge.
     points = np.where(visible[..., None], points.clip(0, 1), points)
     points = points.clip(-_FURTHEST, 1 + _FURTHEST)
     return Proposals(rows["frame"].tolist(), points, visible, confidence)

@@ -29,7 +29,7 @@ class Limits(NamedTuple):
 
 
 SHORT = Limits(seconds=60, size=16 * 2**20)
-LONG = Limits(seconds=600, size=256 * 2**20)  # answers about thousands of frames
+LONG = Limits(seconds=600, size=256 * 2**20)  # for thousands of frames
 _CONNECT = 10  # seconds until the connection is accepted
 _TOTAL = 1200  # seconds for all requests of one client
 _PAGES = 100  # of 100 projects each: Label Studio gives no more at once
@@ -185,7 +185,7 @@ def fetch(
         except Exception as error:
             done.put((None, error))
 
-    # A socket's time-out begins anew with each byte, and the look-up of a host has none. A daemon
+    # A socket's time-out begins anew with each byte, and resolving a host has none. A daemon
     # thread lets the process end.
     threading.Thread(target=work, daemon=True).start()
     try:

@@ -1,6 +1,6 @@
 """Run Label Studio on this machine, with a data set's frames and proposals in it.
 
-It listens on 127.0.0.1 only, serves nothing but the frames of the data set, and reports to nobody.
+It listens on 127.0.0.1 only, serves nothing but the frames of the data set, and sends no reports.
 It stores its users and labels in the data set's folder labelling/label-studio and finds them there
 at the next start.
 """

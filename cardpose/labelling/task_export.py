@@ -1,4 +1,4 @@
-"""Write frames and what is proposed of them for a labelling tool."""
+"""Write frames and their proposals for a labelling tool."""
 
 import json
 from pathlib import Path

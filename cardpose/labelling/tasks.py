@@ -1,4 +1,4 @@
-"""Frames to be labelled, with what is already labelled or proposed of them."""
+"""Frames to be labelled, with their labels and proposals."""
 
 from pathlib import Path
 from typing import NamedTuple
