@@ -73,6 +73,14 @@ def test_a_box_of_the_packets_thickness_fits_the_keypoints(index):
     assert np.linalg.norm(off, axis=2)[np.take_along_axis(visible, names.numpy(), 1)].max() < 6
 
 
+def test_two_packets_of_one_count_show_different_scenes():
+    first, second = shoot(0, 3), shoot(0, 3 + DECK)
+    assert first.cards == second.cards
+    small = [cv2.resize(np.float32(shots.pictures[0]), (8, 8)) for shots in (first, second)]
+    assert np.linalg.norm(small[0] - small[1]) > 50
+    assert not np.allclose(first.points, second.points, atol=5)
+
+
 def test_no_two_tables_and_no_two_backs_are_alike(surfaces):
     for pictures in surfaces:
         small = [cv2.resize(np.float32(picture), (8, 8)).ravel() for picture in pictures]
