@@ -40,7 +40,7 @@ HeatmapSigma = Annotated[float, Field(ge=0.5, le=100)]
 FocalLength = Annotated[float, Field(ge=0.3, le=5)]  # in widths of the picture
 Millimetres = Annotated[float, Field(gt=0, le=300)]
 # Width, length and thickness of a card.
-CardSize = Annotated[
+CardDimensions = Annotated[
     list[Millimetres], Field(min_length=3, max_length=3), AfterValidator(_check_card)
 ]
 Encoder = Literal["plain", "inverted"]
@@ -49,7 +49,7 @@ EncoderChannels = Annotated[list[Channels], Field(min_length=3, max_length=7)]  
 Epochs = Annotated[int, Field(ge=0, le=100_000)]
 AtLeastOneEpoch = Annotated[int, Field(ge=1, le=100_000)]
 Weight = Annotated[float, Field(ge=0, le=1e12)]
-LearningRate = Annotated[float, Field(gt=0, le=1)]
+_LearningRate = Annotated[float, Field(gt=0, le=1)]
 Processes = Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -74,7 +74,7 @@ class Count(Section):
 class Geometry(Section):
     steps: Annotated[int, Field(ge=1, le=1_000_000)]
     focal: FocalLength
-    card: CardSize
+    card: CardDimensions
 
 
 class Model(Section):
@@ -93,8 +93,8 @@ class Learning(Section):
     """Parameters that pretraining and training have in common, with values of their own."""
 
     batch_size: Annotated[int, Field(ge=2, le=4096)]
-    learning_rate: LearningRate
-    closeup_learning_rate: LearningRate
+    learning_rate: _LearningRate
+    closeup_learning_rate: _LearningRate
     weight_decay: Weight
     augment: bool
 

@@ -1,4 +1,4 @@
-"""params.yaml: what is accepted, and how each mistake is named."""
+"""params.yaml: what is accepted, and how mistakes are reported."""
 
 import shlex
 import shutil
@@ -16,7 +16,7 @@ ORIGINAL = Path(__file__).resolve().parents[1] / "params.yaml"
 
 
 def write(folder, changes):
-    """The repository's params.yaml with {dotted name: value} changed; None removes the name."""
+    """Write the repository's params.yaml with {dotted name: value} changed; None removes a name."""
     values = loads_yaml(ORIGINAL.read_text())
     for name, value in changes.items():
         *sections, last = name.split(".")

@@ -19,7 +19,7 @@ VIDEO_SUFFIXES = {
 
 Kind = Literal["picture", "video", "camera"]
 _Item = TypeVar("_Item")
-Frame = tuple[int, Picture]  # index and pixels
+IndexedFrame = tuple[int, Picture]  # index and pixels
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ def find_sources(name: str) -> list[Source]:
     return [Source(_kind(path), path)]
 
 
-def video_frames(path: Path, step: int) -> Iterator[Frame]:
+def video_frames(path: Path, step: int) -> Iterator[IndexedFrame]:
     """Yield (index, picture) for every `step`-th frame of a video, upright."""
     return ((i, picture) for i, picture in sampled_frames(path, step) if picture is not None)
 
 
 def batch_frames(
-    frames: Iterable[Frame], pixels: int = BATCH_PIXELS, most: int = BATCH_PICTURES
-) -> Iterator[list[Frame]]:
+    frames: Iterable[IndexedFrame], pixels: int = BATCH_PIXELS, most: int = BATCH_PICTURES
+) -> Iterator[list[IndexedFrame]]:
     """Yield lists of consecutive frames.
 
     If an error ends the frames, those before it are yielded before the error is raised.
@@ -77,7 +77,7 @@ def batch_frames(
         pixels: of all pictures in a list, at most; a single larger picture makes a list of its own.
         most: largest number of pictures in a list.
     """
-    batch: list[Frame] = []
+    batch: list[IndexedFrame] = []
     size, error = 1, None
     try:
         for frame in frames:

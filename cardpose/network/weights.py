@@ -15,7 +15,7 @@ from torch import Tensor
 from cardpose.common.errors import InputError
 from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.params import (
-    CardSize,
+    CardDimensions,
     Channels,
     Encoder,
     EncoderChannels,
@@ -45,7 +45,7 @@ class Metadata(Section):
     sigma: HeatmapSigma
     deck: Annotated[int, Field(ge=1, le=1000)]
     focal: FocalLength
-    card: CardSize
+    card: CardDimensions
     margins: dict[Literal[COUNTS], Weight] | None  # type: ignore[valid-type]
 
 

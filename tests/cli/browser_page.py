@@ -91,7 +91,7 @@ def write_colour_network(path):
 
 
 def answer(model, pictures):
-    """What Python makes of (n, height, width, 3) BGR pictures: {output: array}."""
+    """Return what the network gives for (n, height, width, 3) BGR pictures, {output: array}."""
     session = import_onnxruntime().InferenceSession(model)
     values = session.run(None, {"pictures": np.ascontiguousarray(pictures[..., ::-1])})
     return dict(zip([output.name for output in session.get_outputs()], values, strict=True))
@@ -110,7 +110,7 @@ def running(server):
 
 
 def show(page, name, content, kind="image/png"):
-    """Hand a file to the page, as bytes or as a BGR picture."""
+    """Give a file to the page, as bytes or as a BGR picture."""
     if isinstance(content, np.ndarray):
         content = cv2.imencode(".png", content)[1].tobytes()
     page.set_input_files("#picker", {"name": name, "mimeType": kind, "buffer": content})

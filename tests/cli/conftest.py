@@ -80,7 +80,7 @@ def url(files):
 
 @pytest.fixture
 def visit(browser):
-    """visit(url, **context): a page there. No error may be logged, nothing fetched elsewhere."""
+    """visit(url, **context): open a page; no error may be logged and no other host contacted."""
     contexts, requests, errors = [], [], []
 
     def go(url, camera=True, **options):

@@ -96,7 +96,7 @@ def test_hidden_corners_are_completed_from_the_visible_ones(visit, url):
     # Cards have slipped by up to 2 mm, and in perspective nothing changes quite evenly.
     thick = np.linalg.norm(points[[0, 1, 4, 5]] - points[[2, 3, 6, 7]], axis=1)
     assert np.linalg.norm(np.array(found) - points, axis=1).max() < 0.15 * thick.mean()
-    # With no corner of the face, nobody can say how thick the packet is.
+    # Without a corner of the face, the thickness is unknown.
     only_back = [False, False, True, True] * 2
     assert page.evaluate(complete, [points.tolist(), only_back])[::4] == [None, None]
 

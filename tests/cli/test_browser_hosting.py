@@ -1,4 +1,4 @@
-"""The page in a real browser, from the own server, from other hosts, and offline."""
+"""The page in a real browser, from its own server, from other servers, and offline."""
 
 import shutil
 import socket
@@ -18,7 +18,7 @@ def test_threads_are_used_where_the_server_allows_them(visit, url):
 
 
 class SubPath(SimpleHTTPRequestHandler):
-    """A plain web server, as static hosts are: it sends none of the headers that threads need."""
+    """A plain web server, which sends none of the headers that threads need."""
 
     def log_message(self, *_):
         pass
@@ -52,7 +52,7 @@ def test_a_new_version_replaces_the_old_one(visit, model, files, tmp_path):
         style = tmp_path / "app/style.css"
         style.write_text(style.read_text() + "\nbody { --new: 1; }\n")
         served.update(read_site(model, tmp_path / "app"))
-        # While somebody counts, the new version only offers itself.
+        # During counting the new version waits for a click.
         show(page, "packet.png", plain(150, 200, 60))
         state(page, "sure")
         page.evaluate("navigator.serviceWorker.getRegistration().then((r) => r.update())")

@@ -115,7 +115,7 @@ def test_the_next_item_is_read_while_the_last_is_processed():
 
     for i, item in enumerate(read_ahead(items())):
         assert item is read[i]
-        # Nobody asked for the next one yet, and still it is read.
+        # The next item is read although it has not been asked for yet.
         assert all(event.wait(5) for event in read[: i + 2])
     assert i == 2
 

@@ -20,7 +20,7 @@ def test_drawing_into_a_pipe_is_refused(tmp_path, name, complains):
 
 
 def outputs():
-    """(arguments, the file that they write, what a stranger has there)."""
+    """Return (arguments, the file that they write, content by another program)."""
     table = b"kind,input\nmine,1\n"
     return [
         (("--csv", "o.csv"), "o.csv", table),
@@ -91,7 +91,7 @@ def test_links_that_lead_out_of_the_output_folder_are_not_followed(
     for _ in range(2):
         assert cardpose("predict", "a.png", "--output", "out")[0] == 0
     assert os.listdir(tmp_path / "real") == ["a.jpg"]
-    # A link out of it is not ours, even where a drawing of ours is at its end, or nothing.
+    # A link out of the folder is refused, even if it leads to a drawing by cardpose or to nothing.
     (tmp_path / "real" / "a.jpg").rename(tmp_path / "elsewhere.jpg")
     for target in ("elsewhere.jpg", "nowhere.jpg"):
         (tmp_path / "real" / "a.jpg").unlink(missing_ok=True)

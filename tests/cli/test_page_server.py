@@ -47,14 +47,14 @@ def port(files):
 
 
 def sent(port, request):
-    """All that the server answers to these bytes, until it closes the connection."""
+    """Return the server's answer to these bytes, up to the end of the connection."""
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def status(port, *lines):
-    """The status of the answer to a request of these lines, on a connection that then ends."""
+    """Return the status of the answer to a request of these lines."""
     answer = sent(port, "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
     assert answer.startswith(b"HTTP/1.1 ")
     return int(answer[9:12])
@@ -80,7 +80,7 @@ def test_names_of_this_machine_are_answered_at_any_port(port, host):
     ],
 )
 def test_other_host_names_get_misdirected_request(port, host):
-    """Also where a page of that name has let it point to this machine."""
+    """This holds even if DNS lets the name point to this machine."""
     for request in ("GET / HTTP/1.1", "HEAD /sw.js HTTP/1.1", "GET /none HTTP/1.1"):
         assert status(port, request, f"Host: {host}") == 421
     assert status(port, "POST / HTTP/1.1", f"Host: {host}") == 421
@@ -247,7 +247,7 @@ def test_every_answer_has_the_headers_and_none_names_a_version(port, path):
 
 
 def ended(connection):
-    """Whether the server closes a connection."""
+    """Return whether the server closes a connection."""
     connection.settimeout(PATIENCE)
     with contextlib.suppress(ConnectionError):
         return connection.recv(1) == b""
@@ -263,7 +263,7 @@ def test_a_silent_connection_is_closed(monkeypatch, port):
 
 
 def refused(connection, text):
-    """Whether the other side has closed a connection; where it has not, a moment passes."""
+    """Return whether the other side has closed a connection; otherwise wait 50 ms."""
     try:
         connection.sendall(text)
     except ConnectionError:
@@ -299,7 +299,7 @@ def test_the_page_is_served_despite_too_many_silent_connections(monkeypatch, por
             stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(12)
         ]
         assert status(port, "GET / HTTP/1.1", "Host: localhost") == 200
-        # Those that have waited longest had to go.
+        # Those that have waited longest were closed.
         assert all(ended(connection) for connection in silent[:7])
         silent[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert silent[-1].recv(12) == b"HTTP/1.1 200"

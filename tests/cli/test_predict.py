@@ -73,7 +73,7 @@ def test_unreadable_inputs_are_reported_and_the_others_predicted(cardpose, tmp_p
     status, out, err = cardpose("predict", *names)
     assert status == 1
     assert [line[0] for line in words(out)[1:]] == ["a.png", "e.mp4", "f.png"]
-    # What videos do to colours makes 67 of 70.
+    # Video compression turns a brightness of 70 into 67.
     counts = [float(line[1]) for line in words(out)[1:]]
     assert counts == pytest.approx([5, 7, 9], abs=0.4)
     errors = err.splitlines()
@@ -174,7 +174,7 @@ def test_only_records_go_to_stdout(cardpose, tmp_path, option):
 
 def test_a_missing_interval_is_left_out(cardpose, tmp_path, monkeypatch):
     grey(tmp_path / "a.png", 100)
-    # NaN is neither in JSON nor a number to a spreadsheet.
+    # JSON has no NaN, and spreadsheets do not read it as a number.
     original = runner.picture_record
 
     def without(kind, name, frame, result):
@@ -277,7 +277,7 @@ def test_two_pictures_of_the_same_name_are_drawn_into_two_files(cardpose, tmp_pa
         (tmp_path / folder).mkdir()
         grey(tmp_path / folder / "a.png", brightness)
     grey(tmp_path / "a.jpg", 120)
-    # A file that is named twice is looked at once.
+    # A file that is named twice is predicted once.
     status, out, _ = cardpose("predict", "x", "y", "a.jpg", "x/a.png", "--output", "out")
     assert status == 0
     assert len(out.splitlines()) == 4

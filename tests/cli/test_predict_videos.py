@@ -31,7 +31,7 @@ def test_a_video_gets_one_line_and_a_drawing_of_all_its_frames(cardpose, tmp_pat
     assert len(frames) == 25
     for index, frame in frames:
         assert frame.shape == (48, 64, 3)
-        # Away from text and keypoints, it is the frame that it was.
+        # The part without text and keypoints is unchanged.
         assert frame[40:, 40:].mean() == pytest.approx(10 * index, abs=8)
     assert os.listdir(tmp_path / "out") == ["v.mp4"]
 
@@ -92,7 +92,8 @@ def test_a_long_video_is_counted_from_an_even_sample_of_its_results(
     monkeypatch.setattr(runner.Predictor, "count_recording", counted)
     status, out, _ = cardpose("predict", "v.mp4")
     assert status == 0
-    # 2 to 24 show a packet. At 8 of them every second goes, and from then on every second comes.
+    # Frames 2 to 24 show a packet. Once 8 are kept, every second is dropped, and later ones are
+    # kept at that spacing.
     assert kept == [2, 6, 10, 14, 18, 22]
     assert words(out)[1][-5:] == ["from", "23", "of", "25", "pictures"]
 
@@ -149,7 +150,7 @@ def test_a_camera_prints_the_median_of_the_last_second(cardpose, tmp_path, monke
     clock = iter(np.arange(0, 1000, 0.1))  # ten pictures a second
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     status, out, err = cardpose("predict", 0, "--csv", "o.csv")
-    # It sends brightness 0, 1, ... 199, and then no more.
+    # The camera sends brightness 0, 1, ... 199 and stops.
     assert status == 1
     assert err == "error: camera 0: sends no more pictures\n"
     lines = words(out)

@@ -24,7 +24,7 @@ def test_a_network_that_is_not_onnx_is_refused(complains, small_app, tmp_path):
 
 
 def content(folder):
-    """{path: content or target} of all files and links in a folder."""
+    """Return {path: content or target} of all files and links in a folder."""
     return {
         path.relative_to(folder).as_posix(): os.readlink(path)
         if path.is_symlink()
@@ -36,7 +36,7 @@ def content(folder):
 
 @pytest.fixture
 def built(files, tmp_path):
-    """A folder that an earlier build wrote, with a file of its time."""
+    """A folder that an earlier build wrote, with a file that the next build does not have."""
     folder = tmp_path / "page"
     names = ["./", "old.js", *files.keys() - {"index.html", "sw.js"}]
     worker = re.sub(rb"FILES = .*;", b"FILES = %s;" % json.dumps(names).encode(), files["sw.js"])
@@ -95,7 +95,7 @@ def test_links_in_the_folder_are_neither_followed_nor_removed(
     (built / name).rename(outside)
     (built / name).symlink_to(outside)
     before = content(built), content(tmp_path)
-    # Without its worker, the folder is nobody's build.
+    # Without sw.js the folder is not recognised as a build.
     strange = name == "sw.js" and not force
     with complains("holds something else" if strange else f"{name}: is a link, which"):
         build_site(built, {**files, "page.js": b"// new"}, force)

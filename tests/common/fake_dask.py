@@ -11,7 +11,7 @@ GREETING = {"compression": None, "python": [3, 11, 7], "pickle-protocol": 5}
 
 
 def message(content, *frames):
-    """A message as Dask sends it."""
+    """Return a message as Dask sends it."""
     frames = [content if isinstance(content, bytes) else msgpack.packb(content), *frames]
     text = struct.pack(f"{1 + len(frames)}Q", len(frames), *map(len, frames)) + b"".join(frames)
     return struct.pack("Q", len(text)) + text

@@ -18,7 +18,7 @@ from cardpose.common.dask_cluster import map_on_cluster, worker_state
 
 
 class Fake:
-    """A scheduler that greets, and then says what it is told to say, or nothing at all."""
+    """A scheduler that greets, and then gives these answers, or none."""
 
     def __init__(self, **answers):
         nothing = {"type": "Scheduler", "workers": {}, "n_workers": 0}
@@ -61,7 +61,7 @@ BROKEN = {"a": {"status": "error", "exception": b"no pickle", "traceback": b"non
 
 
 FAKES = [
-    # what, its answers, words of the line
+    # fault, answers, words of the message
     ("says nothing to a client", {}, "does not answer any more"),
     ("says nonsense to a client", {"register-client": [{"op": "x"}]}, "cannot go on"),
     ("has no workers", READY | {"identity": Fake().answers["identity"]}, "has no workers"),
@@ -108,7 +108,7 @@ def test_a_scheduler_that_fails_halfway_is_reported_soon_in_one_line(
 
 
 def in_a_process(address):
-    """Start a process that works as stages do, with a scheduler."""
+    """Start a process that uses a scheduler as stages do."""
     code = "import time; from cardpose.common.dask_cluster import map_on_cluster\n"
     code += "from cardpose.common.errors import run_stage\n"
     code += f"run_stage(lambda: list(map_on_cluster({address!r}, time.sleep, [0], '/')))"

@@ -1,4 +1,4 @@
-"""Extraction by the workers of a Dask cluster, and how each of its failures is named."""
+"""Extraction by the workers of a Dask cluster, and how its failures are reported."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def contents(folder):
-    """{relative path: bytes} of every file below a folder."""
+    """Return {relative path: bytes} of every file below a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

@@ -34,7 +34,7 @@ def drips(peer):
 
 
 class Trap:
-    """Leaves a mark when it is unpickled."""
+    """Create a folder when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -44,7 +44,7 @@ class Trap:
 
 
 STRANGERS = [
-    # what, what it does, words of the line
+    # program, its behaviour, words of the message
     ("a web server", says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), r"something that says b'HTTP/1.1'"),
     ("SSH", says(b"SSH-2.0-OpenSSH_9.6\r\n"), "something that says b'SSH-2.0-'"),
     ("silence", says(), "(nothing in 0.5 seconds)"),

@@ -26,7 +26,7 @@ def write(path, text="new"):
 
 
 def refused(path, text="new"):
-    """What a user reads when `path` cannot be written."""
+    """Return the message for a `path` that cannot be written."""
     with pytest.raises((InputError, OSError)) as caught:
         write(path, text)
     return user_message(caught.value)
@@ -115,7 +115,7 @@ def test_a_socket_is_refused_before_the_work_begins(tmp_path, cardpose, complain
 
 @ROOT_ONLY
 def test_a_disk_is_never_written_to(tmp_path, complains):
-    # There is no such disk, so that nothing would be lost.
+    # No such disk exists, so a failing test destroys nothing.
     os.mknod(tmp_path / "disk", 0o600 | stat.S_IFBLK, os.makedev(240, 200))
     with complains(f"{tmp_path / 'disk'}: is a disk, and would be overwritten"):
         write(tmp_path / "disk")

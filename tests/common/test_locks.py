@@ -1,4 +1,4 @@
-"""One process at a time writes a file; the others wait or are told."""
+"""One process at a time writes a file; the others wait or get an error."""
 
 import os
 import signal
@@ -88,7 +88,7 @@ def test_a_forked_worker_of_a_killed_process_does_not_keep_its_lock(tmp_path):
         worker = int(process.stdout.readline())
         process.wait()
         try:
-            # It closes what it got from its parent as soon as it runs.
+            # The worker closes the lock that it inherited as soon as it runs.
             with atomic_output(tmp_path / "it.csv", wait=60) as new:
                 new.write_text("second")
         finally:

@@ -1,4 +1,4 @@
-"""The same work on many things, several of them at a time."""
+"""A function applied to many items in several processes."""
 
 import subprocess
 import sys

@@ -41,7 +41,7 @@ def sign(folder, name, issuer=None, passphrase=None):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Certificates of a cluster, and of somebody else."""
+    """Certificates of a cluster, of another authority, and broken ones."""
     folder = tmp_path_factory.mktemp("certificates")
     sign(folder, "cluster", sign(folder, "ca"))
     sign(folder, "stranger", sign(folder, "other"))
@@ -99,7 +99,7 @@ def test_an_encrypted_scheduler_accepts_only_its_own_certificates(
         check_scheduler(encrypted.replace("tls://", "tcp://"))
     with complains(f"its certificate is not one of {folder / 'other.pem'}"):
         check_scheduler(encrypted, certificates(folder, "other.pem"))
-    # The end of the connection may come sooner than the reason for it.
+    # The connection may end before the reason arrives.
     with complains(f"{encrypted}: no Dask scheduler answers there ("):
         check_scheduler(encrypted, certificates(folder, "ca.pem", "stranger.pem", "stranger.key"))
 
@@ -118,7 +118,7 @@ def test_with_certificates_every_connection_is_encrypted(
 
 
 CERTIFICATES = [
-    # what, the file's parameter, its file, words of the line
+    # fault, parameter, file, words of the message
     ("no file", "ca", "nowhere.pem", "cannot be read (there is no such file)"),
     ("no key file", "key", "nowhere.key", "cannot be read (there is no such file)"),
     ("a folder", "certificate", ".", "cannot be read"),
