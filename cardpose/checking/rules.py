@@ -85,7 +85,7 @@ def misplaced_labels(frame: Frame) -> list[Finding]:
 
     Such a change is one corner elsewhere, or two corners swapped.
     """
-    if frame.fit is None or not frame.is_outlier:
+    if frame.box is None or frame.fit is None or frame.near is None or not frame.is_outlier:
         return []
     points, visible = frame.unit_points, frame.visible
     changes = _changes(points, visible)

@@ -1,4 +1,4 @@
-"""annotations.csv: what is read, what is written, and how each mistake is named."""
+"""Read and write annotations.csv, and name each mistake in it."""
 
 import numpy as np
 import pytest
@@ -156,7 +156,7 @@ def test_the_written_file_leaves_out_coordinates_of_hidden_keypoints(tmp_path):
 
 
 def second(*cells, frame="B_frame_1"):
-    """A file whose second row, its line 3, has a keypoint to be found fault with."""
+    """A file whose second row, line 3, has a faulty keypoint."""
     return f"{HEADER}\n{GOOD}\n{row(frame, *cells)}\n"
 
 

@@ -1,4 +1,4 @@
-"""The public set of real recordings: its dialect put into this project's."""
+"""Convert the public set of real recordings."""
 
 import os
 
@@ -154,7 +154,7 @@ def test_a_missing_download_is_named_with_its_source(tmp_path, complains, missin
 
 @pytest.fixture(scope="module")
 def real(request, tmp_path_factory):
-    """The real set, converted: its folder, and what read_annotations finds there."""
+    """The folder of the converted real set, and its annotations."""
     default = request.config.rootpath / "data" / "cardcut" / "original"
     original = request.config.rootpath / os.environ.get("CARDPOSE_CARDCUT", default)
     if not (original / "cardpoints.csv").is_file():

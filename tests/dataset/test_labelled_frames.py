@@ -158,8 +158,10 @@ PARTLY = [
 
 @pytest.fixture
 def make_heatmaps(small_dataset, extracted, tmp_path, monkeypatch, params):
-    """make_heatmaps(lines, unlabelled) runs the stage on the small data set with these lines for
-    its annotations.csv, and reads what it wrote."""
+    """make_heatmaps(lines, unlabelled): run the stage with these lines in annotations.csv.
+
+    Returns the tensors that it wrote.
+    """
 
     def make(lines, unlabelled):
         (small_dataset / "annotations.csv").write_text("\n".join([*lines, ""]))

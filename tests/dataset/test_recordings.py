@@ -1,4 +1,4 @@
-"""videos.csv, folders of frames, and videos whole, broken and turned."""
+"""Read videos.csv, folders of frames, and videos."""
 
 import struct
 
@@ -17,7 +17,7 @@ HEADER = "video,cards_counted,total_cards\n"
 
 @pytest.fixture
 def dataset(tmp_path):
-    """A folder of recordings to list: they need only be there."""
+    """A data set whose recordings exist but hold nothing."""
     for name in ("one.mp4", "two.mov", "two.avi", "day 1/three.mp4"):
         file = tmp_path / "videos" / name
         file.parent.mkdir(parents=True, exist_ok=True)

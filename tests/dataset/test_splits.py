@@ -1,4 +1,4 @@
-"""Which frames train, pick the best epoch and are held out."""
+"""Split frames into training, validation and test."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ FRAMES = frames_of(CARDS)
 
 @pytest.fixture
 def split(params):
-    """split(...) splits the frames of 52 packets into five parts, or as it is told."""
+    """split(**changes): split the frames of 52 packets, with changes to the usual parameters."""
 
     def split(frames=FRAMES, seed=0, **changes):
         usual = {"by": "video", "folds": 5, "fold": 0, "test_videos": [], "validation": 0.1}
