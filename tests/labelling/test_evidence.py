@@ -96,6 +96,14 @@ def test_a_frame_that_shows_nothing_is_all_hidden():
     assert np.isfinite(confidence).all()
 
 
+def test_the_box_of_all_frames_is_used_in_place_of_those_of_single_frames():
+    true, shown = seen(range(-140, -40, 10), THICK)
+    view = viewed(true, shown)
+    view = view._replace(corner_box=view.corner_box + 2)
+    evidence = weigh(view, np.tile(SIZE, (len(true), 1)), SMALL, THICK, FOCAL, CARD)
+    assert evidence.box_error.max() < 0.5
+
+
 def test_long_recordings_are_fitted_in_parts():
     true, shown = seen(np.linspace(-140, -40, 120), THICK)
     points, *_ = proposed(true, shown)
