@@ -43,7 +43,7 @@ def test_every_azimuth_explains_the_keypoints(fitter):
     assert abs(pose.numbers[:, 3] - 9).median() < 0.3
 
 
-def test_a_known_thickness_is_kept_and_tells_how_the_packet_leans(fitter):
+def test_a_given_thickness_is_kept_and_reveals_the_lean(fitter):
     points, visible = tensors([-110.0], 12.0, lean=(1.5, -2.0))
     pose, _ = fitter.fit(points, visible, torch.tensor([12.0]))
     assert pose.numbers[0, 3] == pytest.approx(12, abs=0.2)
@@ -51,7 +51,7 @@ def test_a_known_thickness_is_kept_and_tells_how_the_packet_leans(fitter):
 
 
 @pytest.mark.parametrize("mixed", [[2, 0, 3, 1], [0, 3, 1, 2], [3, 1, 2, 0], [0, 1, 3, 2]])
-def test_corners_mixed_up_are_named_anew(fitter, mixed):
+def test_mixed_up_corners_are_renamed(fitter, mixed):
     """However the back's corners were mixed up, and the face's with them."""
     points, _ = tensors([-100.0], 9.0)
     face, back = np.array([0, 1, 4, 5]), np.array([2, 3, 6, 7])
@@ -64,7 +64,7 @@ def test_corners_mixed_up_are_named_anew(fitter, mixed):
     assert (spoilt[0, names[0]][order[0]] - points[0]).abs().max() < 1e-6
 
 
-def test_names_are_given_as_the_rule_for_labels_gives_them(fitter):
+def test_names_follow_the_rule_for_labels(fitter):
     points, visible = tensors(range(0, 360, 7), 9.0)
     pose, names = fitter.fit(points, visible)
     order = names.gather(1, fitter.box.names(pose))
@@ -72,7 +72,7 @@ def test_names_are_given_as_the_rule_for_labels_gives_them(fitter):
 
 
 @pytest.mark.parametrize("few", [0, 1, 2, 3, 4])
-def test_names_stay_where_too_little_is_seen_to_tell(fitter, few):
+def test_names_stay_where_too_few_keypoints_are_visible(fitter, few):
     """Unless by them, the packet would be seen from below."""
     generator = torch.Generator().manual_seed(few)
     points, _ = tensors(range(-170, -10, 5), 9.0)
@@ -89,7 +89,7 @@ def test_names_stay_where_too_little_is_seen_to_tell(fitter, few):
     assert (eye_height(fitter, pose) > 0)[renamed].all()
 
 
-def test_a_mirrored_back_is_named_anew(fitter):
+def test_a_mirrored_back_is_renamed(fitter):
     """Its four corners would be too few to tell; but seen so, the packet would hang above."""
     points, _ = tensors(range(-170, -110, 5), 9.0)
     mirrored = points[:, [1, 0, 3, 2, 5, 4, 7, 6]]
@@ -99,7 +99,7 @@ def test_a_mirrored_back_is_named_anew(fitter):
     assert (mirrored.gather(1, names[..., None].expand(-1, -1, 2)) == points).all()
 
 
-def test_five_keypoints_are_enough_to_tell_however_little_each_is_believed(fitter):
+def test_five_keypoints_of_little_weight_are_enough_to_rename(fitter):
     """Named as if the long edges were the short ones."""
     points, visible = tensors(range(-170, -10, 5), 9.0)
     across = [4, 0, 6, 2, 5, 1, 7, 3]
@@ -124,7 +124,7 @@ def test_a_card_of_another_size_and_another_lens_are_fitted_as_well():
     assert abs(pose.numbers[:, 3] - 18).median() < 1.5
 
 
-def test_one_keypoint_far_off_does_little_harm(fitter, monkeypatch):
+def test_a_robust_loss_limits_the_harm_of_a_stray_keypoint(fitter, monkeypatch):
     points, visible = tensors([-110.0], 9.0)
     points[0, 6] += torch.tensor([40.0, -30.0])
     pose, _ = fitter.fit(points, visible)
@@ -137,7 +137,7 @@ def test_one_keypoint_far_off_does_little_harm(fitter, monkeypatch):
     assert off.median() < worse.median() / 2
 
 
-def test_how_far_off_a_lost_keypoint_is_makes_no_difference(fitter):
+def test_the_distance_of_a_stray_keypoint_makes_no_difference(fitter):
     points, visible = tensors([-110.0], 9.0)
     corner = int(visible[0].nonzero()[-1])
     found = []
@@ -152,7 +152,7 @@ def test_how_far_off_a_lost_keypoint_is_makes_no_difference(fitter):
 
 
 @pytest.mark.parametrize("far", [0.5, 30.0])
-def test_the_gradient_is_half_the_slope_of_the_misfit(fitter, far):
+def test_the_gradient_is_half_the_slope_of_the_cost(fitter, far):
     """Also where a keypoint strays."""
     points, visible = tensors([-110.0], 9.0)
     pose, _ = fitter.fit(points, visible)
@@ -170,7 +170,7 @@ def test_the_gradient_is_half_the_slope_of_the_misfit(fitter, far):
         assert (up - down) / 2e-5 == pytest.approx(2 * gradient[:, i].numpy(), rel=1e-4, abs=1e-4)
 
 
-def test_a_keypoint_that_counts_less_does_less_harm(fitter):
+def test_a_keypoint_of_less_weight_does_less_harm(fitter):
     points, visible = tensors([-110.0], 9.0)
     moved = points.clone()
     corner = int(visible[0].nonzero()[0])
@@ -185,7 +185,7 @@ def test_a_keypoint_that_counts_less_does_less_harm(fitter):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_nonsense_has_a_pose_too(fitter, seed):
+def test_random_keypoints_give_a_finite_pose(fitter, seed):
     """An untrained network's corners: anything may come out, but nothing may break."""
     generator = torch.Generator().manual_seed(seed)
     points = torch.rand(6, 8, 2, generator=generator) * torch.tensor(SIZE)
@@ -204,7 +204,7 @@ def posed(fitter, azimuth, thickness=9.0):
     return fitter.fit(points, visible, torch.tensor([thickness]))[0]
 
 
-def test_edges_tell_the_thickness_where_keypoints_are_off(fitter):
+def test_exact_edges_correct_the_thickness_of_inexact_keypoints(fitter):
     """Keypoints three pixels off, edges exact: the fit believes the edges."""
     true = posed(fitter, -110.0)
     starts, ends, kinds, lines = fitter.box.edges(true)

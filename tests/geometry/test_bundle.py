@@ -15,12 +15,12 @@ def fit(points, visible):
 
 
 @pytest.mark.parametrize("thickness", [0.3, 3.0, 15.6])
-def test_a_box_is_as_thick_as_it_is(thickness):
+def test_the_thickness_of_exact_keypoints_is_found(thickness):
     box = fit(*seen(range(-140, -40, 10), thickness))
     assert box.thickness == pytest.approx(thickness, abs=0.05)
 
 
-def test_lean_and_twist_are_told_from_thickness_by_many_views():
+def test_several_views_separate_lean_and_twist_from_thickness():
     points, visible = seen(range(-160, -20, 10), 12.0, lean=(2.0, -1.0), twist=0.7)
     box = fit(points, visible)
     assert box.thickness == pytest.approx(12, abs=0.3)
@@ -29,7 +29,7 @@ def test_lean_and_twist_are_told_from_thickness_by_many_views():
     assert np.nanmax(abs(box.points - points)[visible]) < 1
 
 
-def test_names_may_change_as_the_camera_goes_round():
+def test_names_change_as_the_camera_goes_round():
     """Upper becomes lower, and the lean would change its sign, unless the turn is noticed."""
     points, visible = seen(range(0, 360, 15), 12.0, lean=(2.0, 0.0))
     box = fit(points, visible)
@@ -38,7 +38,7 @@ def test_names_may_change_as_the_camera_goes_round():
     assert np.nanmedian(abs(box.points - points)[visible]) < 0.5
 
 
-def test_one_corner_far_off_does_no_harm():
+def test_one_keypoint_far_off_leaves_the_thickness():
     points, visible = seen(range(-140, -40, 10), 9.0)
     points[3, np.flatnonzero(visible[3])[-1]] += [60, -40]
     assert fit(points, visible).thickness == pytest.approx(9, abs=0.3)
@@ -50,7 +50,7 @@ def test_corners_a_pixel_off_are_averaged():
     assert fit(points + noise, visible).thickness == pytest.approx(9, abs=0.4)
 
 
-def test_frames_that_show_too_little_are_left_out():
+def test_frames_with_too_few_keypoints_are_left_out():
     points, visible = seen(range(-140, -40, 10), 9.0)
     visible[0, 2:] = False
     points[0] = 0
@@ -68,7 +68,7 @@ def test_a_long_recording_costs_no_more_than_a_short_one():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_nonsense_has_a_box_too(seed):
+def test_random_keypoints_give_a_finite_box(seed):
     """An untrained network's corners: anything may come out, but nothing may break."""
     rng = np.random.default_rng(seed)
     points = rng.random((6, 8, 2)) * SIZE
@@ -77,7 +77,7 @@ def test_nonsense_has_a_box_too(seed):
     assert np.isfinite(fit(points, np.ones((6, 8), bool)).thickness)
 
 
-def test_a_picture_on_end_has_the_focal_length_of_its_longer_side():
+def test_a_portrait_recording_has_the_focal_length_of_its_longer_side():
     """The same camera, turned: what it saw round the middle it sees there again."""
     points, visible = seen(range(-140, -40, 10), 9.0)
     poses, corners = posed(points, visible)
@@ -91,14 +91,3 @@ def test_recordings_are_counted_without_torch():
     modules = "cardpose.geometry.bundle, cardpose.pictures.drawing, cardpose.pictures.letterbox"
     code = f"import sys; import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_a_portrait_recording_has_the_focal_length_of_its_longer_side():
-    """The same packet before the same camera, held upright: the same box."""
-    points, visible = seen(range(-150, -30, 15), 12.0, lean=(1.0, -1.0))
-    poses = posed(points, visible)
-    landscape = fit_box(points, visible, *poses, SIZE, FOCAL, CARD)
-    upright = points - np.array(SIZE) / 2 + np.array(SIZE[::-1]) / 2
-    portrait = fit_box(upright, visible, *poses, SIZE[::-1], FOCAL, CARD)
-    assert portrait.thickness == pytest.approx(landscape.thickness, abs=1e-3)
-    assert portrait.lean == pytest.approx(landscape.lean, abs=1e-3)
