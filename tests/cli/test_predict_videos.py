@@ -158,6 +158,7 @@ def test_a_camera_prints_the_median_of_the_last_second(cardpose, tmp_path, monke
     counts = [float(line[0]) for line in lines if line[1] == "cards"]
     assert len(counts) > 5
     assert counts == sorted(counts)
+    assert counts[-1] > 18  # brightness 180 to 199, and none of the darker frames before
     assert lines[-1][1:5] == ["cards", f"({counts[-1] - 1:.1f}", "to", f"{counts[-1] + 2:.1f}),"]
     assert len(pd.read_csv(tmp_path / "o.csv")) == 200
 

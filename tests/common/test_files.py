@@ -73,9 +73,10 @@ def test_after_an_error_the_old_output_stays_and_the_scratch_is_removed(tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_after_an_error_no_new_output_is_left(tmp_path, kind):
+@pytest.mark.parametrize("name", ["it", "new/folders/it"])
+def test_after_an_error_no_new_output_is_left(tmp_path, kind, name):
     def fail():
-        with atomic_output(tmp_path / "it") as scratch:
+        with atomic_output(tmp_path / name) as scratch:
             put(scratch, kind, "half")
             raise ZeroDivisionError
 
