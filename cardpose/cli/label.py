@@ -193,7 +193,7 @@ def _studio(chosen: argparse.Namespace) -> None:
 
 
 def _import(chosen: argparse.Namespace) -> None:
-    from cardpose.labelling.label_import import read_labels, read_labels_json
+    from cardpose.labelling.label_import import read_label_file, read_labels_json
     from cardpose.labelling.merge import merge_labels, merge_report
     from cardpose.labelling.studio_address import is_address
     from cardpose.labelling.studio_server import export_studio
@@ -205,7 +205,7 @@ def _import(chosen: argparse.Namespace) -> None:
     if is_address(chosen.file):
         labels = read_labels_json(chosen.file, export_studio(folder, chosen.file), index)
     else:
-        labels = read_labels(chosen.file, index)
+        labels = read_label_file(chosen.file, index)
     if not chosen.accept_proposals:
         labels = without_untouched(chosen.file, folder, labels)
     sizes = picture_sizes(labels.frames, index)

@@ -22,7 +22,7 @@ from cardpose.labelling.studio_format import studio_labels
 from cardpose.labelling.tasks import FrameIndex, picture_sizes
 
 
-def read_labels(path: str | Path, index: FrameIndex) -> Labels:
+def read_label_file(path: str | Path, index: FrameIndex) -> Labels:
     """Read the labels in a file of any format, in the order of the data set's frames.
 
     Args:
@@ -45,7 +45,7 @@ def read_labels(path: str | Path, index: FrameIndex) -> Labels:
 
 
 def read_labels_json(path: str | Path, content: bytes | str, index: FrameIndex) -> Labels:
-    """Read labels from the JSON of Label Studio or COCO, like `read_labels`.
+    """Read labels from the JSON of Label Studio or COCO, like `read_label_file`.
 
     Args:
         path: what messages call it.
