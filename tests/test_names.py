@@ -27,6 +27,12 @@ def tree(file):
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
+def docstring_lines(node):
+    """Count the lines of docstrings in a class or function, those of its methods included."""
+    inner = (each for each in ast.walk(node) if isinstance(each, ast.FunctionDef | ast.ClassDef))
+    return sum(len((ast.get_docstring(each, clean=False) or "").splitlines()) for each in inner)
+
+
 def name(file):
     return file.relative_to(ROOT).as_posix()
 
@@ -46,8 +52,7 @@ def test_nothing_is_too_long(file):
     for node in ast.walk(tree(file)):
         kind = {ast.ClassDef: "class", ast.FunctionDef: "function"}.get(type(node))
         if kind:
-            docstring = len((ast.get_docstring(node, clean=False) or "").splitlines())
-            assert node.end_lineno - node.lineno - docstring < LINES[kind], node.name
+            assert node.end_lineno - node.lineno - docstring_lines(node) < LINES[kind], node.name
 
 
 @pytest.mark.parametrize("file", FILES, ids=name)

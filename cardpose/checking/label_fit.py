@@ -4,14 +4,10 @@ All frames of a recording show one box, see `bundle.fit_box`. Once its thickness
 known, a frame has six unknowns left, the pose of the camera, and up to sixteen coordinates of
 labels. What does not fit stands out, and leaving out one corner after the other tells which.
 
-The cameras are fitted by plain least squares in NumPy, not by `box_fit.BoxFitter`: strain and
-degrees of freedom are only defined without robust losses and without priors. The projection and its
-derivatives are the same, see `projection`.
-
 Places are in pixels of a picture of size UNIT, whatever size the frames have.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import NamedTuple
@@ -19,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64, Integer
-from scipy.spatial.transform import Rotation
 
+from cardpose.checking.camera_fit import UNKNOWNS, levenberg_marquardt, strain_and_information
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter
 from cardpose.geometry.bundle import Box, fit_box
@@ -37,12 +33,8 @@ from cardpose.geometry.projection import (
 )
 from cardpose.pictures.letterbox import UNIT
 
-_STEPS = 15  # of the fit of a camera
-_DAMPING = 1e-3  # at its first step
 _ALONE = 50  # frames of a recording, at most, whose box is fitted to nothing but the frame
 _CORNERS = 5  # visible, at least, in a frame that the recording's box is fitted to
-_UNKNOWNS = 6  # of a camera: a rotation vector and a place
-_HELD = 0.02  # share of a label that other labels hold, at least; keeps the strain finite
 # All ways to cross left and right of the four short edges; the first crosses none.
 _CROSSINGS = np.array(
     [
@@ -247,15 +239,15 @@ class LabelFitter:
             )
 
         numbers[:, PLACE] = place
-        pose, squares = _levenberg_marquardt(residuals, Pose(rotation, numbers))
+        pose, squares = levenberg_marquardt(residuals, Pose(rotation, numbers))
         return LabelFit(
             points=project(self.lens, pose, self.keypoints),
             names=np.zeros(seen.shape, int),
             squares=squares,
-            freedom=2 * seen.sum(axis=1) - _UNKNOWNS,
+            freedom=2 * seen.sum(axis=1) - UNKNOWNS,
             rotation=pose.rotation,
             place=pose.place,
-            **_strain_and_information(*residuals(pose)),
+            **strain_and_information(*residuals(pose)),
         )
 
 
@@ -264,69 +256,8 @@ def thickness_error(fit: LabelFit, spread: float | int) -> float:
     have a standard deviation of `spread` pixels."""
     lean, twist = RECORDING_PRIORS.lean, RECORDING_PRIORS.twist
     prior = np.diag([0, 1 / lean**2, 1 / lean**2, 1 / twist**2]) + 1e-9 * np.eye(4)
-    information = fit.information[fit.freedom >= 2 * _CORNERS - _UNKNOWNS].sum(axis=0)
+    information = fit.information[fit.freedom >= 2 * _CORNERS - UNKNOWNS].sum(axis=0)
     return float(np.sqrt(np.linalg.inv(information / spread**2 + prior)[0, 0]))
-
-
-def _levenberg_marquardt(
-    residuals: Callable[[Pose], tuple[np.ndarray, ...]], pose: Pose
-) -> tuple[Pose, Float64[np.ndarray, " n"]]:
-    """Fit rotation and place of poses by D. Marquardt's method, all frames in one batch.
-
-    Args:
-        residuals: return of poses the offsets (n, 8, 2) and their derivatives (n, 8, 2, 6) by a
-            turn about the camera's axes and by the place.
-        pose: to start from.
-
-    Returns:
-        The poses and the sums of the squared offsets.
-    """
-    n = len(pose.numbers)
-    damping = np.full(n, _DAMPING)
-    offset, slopes, *_ = residuals(pose)
-    squares = (offset**2).sum(axis=(1, 2))
-    for _ in range(_STEPS):
-        jacobian = slopes.reshape(n, 16, _UNKNOWNS)
-        hessian = jacobian.transpose(0, 2, 1) @ jacobian
-        gradient = (jacobian.transpose(0, 2, 1) @ offset.reshape(n, 16, 1))[..., 0]
-        damped = hessian * np.eye(_UNKNOWNS) * damping[:, None, None] + 1e-9 * np.eye(_UNKNOWNS)
-        step = -np.linalg.solve(hessian + damped, gradient[..., None])[..., 0]
-        turn = Rotation.from_rotvec(step[:, :3]).as_matrix()
-        move = np.column_stack([step[:, 3:], np.zeros((n, 5))])
-        tried = Pose(turn @ pose.rotation, pose.numbers + move)
-        tried_offset, tried_slopes, *_ = residuals(tried)
-        tried_squares = (tried_offset**2).sum(axis=(1, 2))
-        better = tried_squares < squares
-        b = better[:, None, None]
-        pose = Pose(
-            np.where(b, tried.rotation, pose.rotation),
-            np.where(better[:, None], tried.numbers, pose.numbers),
-        )
-        offset = np.where(b, tried_offset, offset)
-        slopes = np.where(b[..., None], tried_slopes, slopes)
-        squares = np.where(better, tried_squares, squares)
-        damping = np.where(better, damping / 5, damping * 5)
-    return pose, squares
-
-
-def _strain_and_information(
-    offset: Float64[np.ndarray, "n 8 2"],
-    by_camera: Float64[np.ndarray, "n 8 2 6"],
-    by_box: Float64[np.ndarray, "n 8 2 4"],
-) -> dict[str, np.ndarray]:
-    """Return `strain` (n, 8) and `information` (n, 4, 4) of a `LabelFit`, from the offsets of its
-    corners and their derivatives."""
-    n = len(offset)
-    jacobian = by_camera.reshape(n, 16, _UNKNOWNS)
-    inverse = np.linalg.inv(jacobian.transpose(0, 2, 1) @ jacobian + 1e-6 * np.eye(_UNKNOWNS))
-    # The hat matrix says how far a fit follows a label; the rest is what other labels hold.
-    rest = np.eye(16) - jacobian @ inverse @ jacobian.transpose(0, 2, 1)
-    corners = np.arange(8)
-    own = rest.reshape(n, 8, 2, 8, 2)[:, corners, :, corners].transpose(1, 0, 2, 3)
-    held = np.linalg.inv(own + _HELD * np.eye(2))
-    strain = np.einsum("nki,nkij,nkj->nk", offset, held, offset)
-    box = by_box.reshape(n, 16, 4)
-    return {"strain": strain, "information": box.transpose(0, 2, 1) @ rest @ box}
 
 
 def _choose_best(fits: Sequence[LabelFit]) -> LabelFit:

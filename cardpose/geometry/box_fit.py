@@ -27,17 +27,18 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
 from cardpose.geometry.box import BoxModel
+from cardpose.geometry.initial_pose import FROM_ABOVE, initial_pose
 from cardpose.geometry.keypoints import BACK, CORNER
 from cardpose.geometry.linalg import rotation_of, solve_positive_definite
 from cardpose.geometry.priors import PICTURE_PRIORS, ZOOM_SPREAD
 from cardpose.geometry.projection import (
     CROSS_PRODUCT,
     THICKNESS,
-    ZOOM,
     BoxPoints,
     Pose,
     camera_position,
 )
+from cardpose.geometry.robust_losses import cauchy_loss, huber_loss
 
 KEYPOINT_SCALE = 4.0  # blurs; a keypoint much further off counts next to nothing (`cauchy_loss`)
 EDGE_SCALE = 1.0  # deviations; a point of an edge further off counts less (`huber_loss`)
@@ -46,16 +47,6 @@ DAMPING = 1e-2  # at the first step
 RENAMING_FACTOR = 3.0  # by this factor, other names have to fit better than the given ones
 LEAST_TO_RENAME = 5  # visible keypoints; with fewer, a box can be turned to fit nearly any names
 _PARAMETERS = 3 + 8  # of a fit: a turn, and the numbers of a pose
-_TYPICAL_ELEVATION = np.radians(35)  # of the camera above the table
-_FORESHORTENED = np.sin(_TYPICAL_ELEVATION)
-# From a box's axes to those of a camera at that elevation that looks along the long edges.
-_FROM_ABOVE = np.array(
-    [
-        [1, 0, 0],
-        [0, -_FORESHORTENED, -np.cos(_TYPICAL_ELEVATION)],
-        [0, np.cos(_TYPICAL_ELEVATION), -_FORESHORTENED],
-    ]
-)
 _HALF_TURN = (3, 2, 1, 0)  # a card's corners when it is turned by 180 degrees
 
 
@@ -136,7 +127,7 @@ class BoxFitter(nn.Module):
         self.repeat = repeat
         arrays = {
             "namings": _all_namings(),
-            "from_above": _FROM_ABOVE,
+            "from_above": FROM_ABOVE,
             "unit": np.eye(_PARAMETERS),
             "cross_product": CROSS_PRODUCT,
         }
@@ -169,10 +160,9 @@ class BoxFitter(nn.Module):
         n, ways = points.shape[0], self.namings.shape[0]
         target = points.double()[:, self.namings].flatten(0, 1)
         weight = seen[:, self.namings].flatten(0, 1)
-        prior = Prior(
-            *(part.repeat_interleave(ways, dim=0) for part in self.prior(seen, thickness, focal))
-        )
-        start = self._start(target, weight, prior.usual)
+        prior = box_prior(self.box, seen, thickness, focal)
+        prior = Prior(*(part.repeat_interleave(ways, dim=0) for part in prior))
+        start = initial_pose(self.box, self.from_above, target, weight, prior.usual)
         pose, cost = self._optimize(start, target, weight, None, prior)
         cost = cost.unflatten(0, (n, ways))
         # No camera sees a packet from below, and none from behind.
@@ -194,28 +184,8 @@ class BoxFitter(nn.Module):
         focal: Float[Tensor, " n"] | None = None,
     ) -> Pose:
         """Fit boxes that `fit` returned to edges too. Points are in the order that it returned."""
-        prior = self.prior(seen, focal=focal)
+        prior = box_prior(self.box, seen, focal=focal)
         return self._optimize(pose, points.double(), seen, edges, prior)[0]
-
-    def prior(
-        self,
-        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
-        thickness: Float[Tensor, " n"] | None = None,
-        focal: Float[Tensor, " n"] | None = None,
-    ) -> Prior:
-        """Return the prior of fits; the arguments are those of `fit`."""
-        zero = 0 * seen[:, 0].double()
-        if thickness is None:  # every number of cards is equally likely
-            middle = zero + self.box.deck_thickness / 2
-            firm = np.sqrt(3) / middle
-        else:
-            middle = thickness.double()
-            firm = 1 / PICTURE_PRIORS.unevenness_of(middle)
-        zoom = zero if focal is None else focal.double() / self.box.focal - 1
-        twist = zero + 1 / PICTURE_PRIORS.twist
-        firmness = [zero, zero, zero, firm, zero, zero, twist, 1 / (ZOOM_SPREAD * (1 + zoom))]
-        usual = [zero, zero, zero, middle, zero, zero, zero, zoom]
-        return Prior(torch.stack(usual, dim=1), torch.stack(firmness, dim=1))
 
     def calculate_residuals(
         self,
@@ -310,49 +280,26 @@ class BoxFitter(nn.Module):
         rotation, numbers, cost, *_ = self.repeat(self.update, STEPS, state, data)
         return Pose(rotation, numbers), cost
 
-    def _start(
-        self,
-        points: Float64[Tensor, "n 8 2"],
-        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
-        usual: Float64[Tensor, "n 8"],
-    ) -> Pose:
-        """Return a first pose: seen from above, turned as the keypoints' names say, and as far away
-        as their distances say."""
-        weight = seen.double()[..., None]
-        total = weight.sum(dim=1).clamp(min=1)
-        middle = (points * weight).sum(dim=1) / total
-        offset = (points - middle[:, None]) * weight
-        spread = (offset.square().sum(dim=(1, 2)) / total[:, 0]).sqrt()
-        focal = self.box.focal * (1 + usual[:, ZOOM:])
-        distance = self.box.radius * focal / spread.clamp(min=self.box.size[0] / 100)[:, None]
-        place = torch.cat([(middle - self.box.middle) / focal * distance, distance], dim=1)
-        # Directions of the card's axes in the picture. What points up is foreshortened.
-        right = (offset * self.box.inset[:, :1]).sum(dim=1)
-        up = -(offset * self.box.inset[:, 1:]).sum(dim=1)
-        cosine = right[:, 0] + up[:, 1] / _FORESHORTENED
-        sine = up[:, 0] - right[:, 1] / _FORESHORTENED
-        length = (cosine.square() + sine.square()).sqrt()
-        turned = length > 1e-6
-        cosine = torch.where(turned, cosine / length.clamp(min=1e-6), 1.0)
-        sine = torch.where(turned, sine / length.clamp(min=1e-6), 0.0)
-        zero, one = torch.zeros_like(sine), torch.ones_like(sine)
-        turn = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], dim=1)
-        rotation = self.from_above @ turn.unflatten(1, (3, 3))
-        return Pose(rotation, torch.cat([place, usual[:, THICKNESS:]], dim=1))
 
-
-def cauchy_loss(squares: Float64[Tensor, "n m"]) -> tuple[Tensor, Tensor]:
-    """Return the robust loss of squared residuals and its slope: minus the logarithm of Cauchy's
-    density."""
-    return (1 + squares).log(), 1 / (1 + squares)
-
-
-def huber_loss(squares: Float64[Tensor, "n m"]) -> tuple[Tensor, Tensor]:
-    """Return the robust loss of squared residuals and its slope: a smooth form of P. J. Huber's
-    loss ("Robust Estimation of a Location Parameter", Annals of Mathematical Statistics 35,
-    1964)."""
-    bent = (1 + squares).sqrt()
-    return 2 * (bent - 1), 1 / bent
+def box_prior(
+    box: BoxModel,
+    seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
+    thickness: Float[Tensor, " n"] | None = None,
+    focal: Float[Tensor, " n"] | None = None,
+) -> Prior:
+    """Return the prior of a fit; the other arguments are those of `BoxFitter.fit`."""
+    zero = 0 * seen[:, 0].double()
+    if thickness is None:  # every number of cards is equally likely
+        middle = zero + box.deck_thickness / 2
+        firm = np.sqrt(3) / middle
+    else:
+        middle = thickness.double()
+        firm = 1 / PICTURE_PRIORS.unevenness_of(middle)
+    zoom = zero if focal is None else focal.double() / box.focal - 1
+    twist = zero + 1 / PICTURE_PRIORS.twist
+    firmness = [zero, zero, zero, firm, zero, zero, twist, 1 / (ZOOM_SPREAD * (1 + zoom))]
+    usual = [zero, zero, zero, middle, zero, zero, zero, zoom]
+    return Prior(torch.stack(usual, dim=1), torch.stack(firmness, dim=1))
 
 
 def _all_namings() -> Int64[np.ndarray, "w 8"]:

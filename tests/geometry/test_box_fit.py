@@ -6,7 +6,7 @@ import torch
 from support import CARD, FOCAL, SIZE, seen
 
 from cardpose.geometry.box import BoxModel
-from cardpose.geometry.box_fit import BoxFitter, TracedEdges
+from cardpose.geometry.box_fit import BoxFitter, TracedEdges, box_prior
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.geometry.projection import camera_position
 
@@ -157,7 +157,7 @@ def test_the_gradient_is_half_the_slope_of_the_cost(fitter, far):
     points, visible = tensors([-110.0], 9.0)
     pose, _ = fitter.fit(points, visible)
     points[0, 6] += far
-    usual = fitter.prior(visible)
+    usual = box_prior(fitter.box, visible)
     _, gradient, _ = fitter.calculate_gradient_and_hessian(pose, points, visible, None, usual)
     # The place and the thickness. How firmly a lean is held goes with the thickness, and is given.
     for i in (3, 4, 5, 9, 10):

@@ -28,7 +28,7 @@ MUTANTS = [
     Mutant(
         "the fit of one picture ignores its focal length",
         "cardpose/geometry/box_fit.py",
-        "zoom = zero if focal is None else focal.double() / self.box.focal - 1",
+        "zoom = zero if focal is None else focal.double() / box.focal - 1",
         "zoom = zero",
         "tests/geometry/test_box_fit.py -k portrait",
     ),
