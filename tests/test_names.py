@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "cardpose").rglob("*.py"))
 LINES = {"module": 320, "class": 150, "function": 60}
-# Words that once meant several things each; see the glossary in CONTRIBUTING.md.
+# Words that once meant several things each.
 RETIRED = {
     "about",
     "known",
