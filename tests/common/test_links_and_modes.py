@@ -5,7 +5,7 @@ import os
 import stat
 
 import pytest
-from outputs import as_nobody, put, texts
+from outputs import as_nobody, open_parents, put, texts
 from test_devices import ROOT_ONLY, refused, write
 
 from cardpose.common.files import atomic_output
@@ -117,8 +117,7 @@ def test_the_mode_stays_where_the_owner_cannot_be_kept(tmp_path):
     path.write_text("old")
     path.chmod(0o666)
     tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(0o755)
+    open_parents(tmp_path)
     as_nobody(lambda: write(path))
     found = path.stat()
     assert (path.read_text(), found.st_uid, stat.S_IMODE(found.st_mode)) == ("new", 65534, 0o666)
@@ -147,8 +146,7 @@ def test_a_read_only_file_or_folder_is_reported_and_stays(tmp_path, file, folder
     path.write_text("old")
     path.chmod(file)
     home.chmod(folder)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+    open_parents(tmp_path)
     tmp_path.chmod(0o755)
     said = []
     as_nobody(lambda: said.append(refused(path)))

@@ -43,7 +43,7 @@ def work(number):
     Path(f"{number}.begun").touch()
     if number == 1:
         raise InputError("the second is broken")
-    time.sleep(1)
+    time.sleep(2)  # longer than one worker starts before the other on a busy machine
     Path(f"{number}.ended").touch()
 
 try:

@@ -17,7 +17,7 @@ from bad_input import (
     fails,
     stage,
 )
-from outputs import as_nobody
+from outputs import as_nobody, open_parents
 
 from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
@@ -66,9 +66,7 @@ def test_weights_that_cannot_be_written_are_said(repository, capsys):
     ],
 )
 def test_what_may_not_be_read_is_named(repository, capsys, name, path, words):
-    # Pytest lets nobody else into its own folders, and locks are found by their whole path.
-    for folder in repository.parents[:3]:
-        folder.chmod(0o755)
+    open_parents(repository)  # locks are found by their whole path
     for folder in (repository, *repository.rglob("*/")):
         folder.chmod(0o777)
     (repository / path).chmod(0)

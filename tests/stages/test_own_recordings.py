@@ -24,11 +24,12 @@ from cardpose.rendering.videos import render_dataset
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/your-own-recordings.md"
 # What cannot be run here, and who runs it.
+LABEL_STUDIO = "needs Label Studio: labelling/test_label_studio.py"
 ELSEWHERE = {
-    "make label-studio DATASET=mine": "needs Label Studio: test_label_studio.py",
-    "make label-studio DATASET=mine ARGS=--next": "needs Label Studio: test_label_studio.py",
-    "cardpose label import mine http://127.0.0.1:8080": "needs Label Studio: test_label_studio.py",
-    "cardpose app": "serves a browser until it is stopped: test_app.py",
+    "make label-studio DATASET=mine": LABEL_STUDIO,
+    "make label-studio DATASET=mine ARGS=--next": LABEL_STUDIO,
+    "cardpose label import mine http://127.0.0.1:8080": LABEL_STUDIO,
+    "cardpose app": "serves a browser until it is stopped: cli/test_app.py",
 }
 TINY = {"synthetic": {"videos": 6, "frames": 21}, "pretrain": {"pictures": 24}}
 UNTAUGHT = {
