@@ -64,7 +64,7 @@ FAKES = [
     # fault, answers, words of the message
     ("says nothing to a client", {}, "does not answer any more"),
     ("says nonsense to a client", {"register-client": [{"op": "x"}]}, "cannot go on"),
-    # On a busy machine Dask may give up earlier; test_dask_cluster.py holds a real scheduler's words.
+    # A busy machine gives up earlier. A real scheduler without workers: test_dask_cluster.py.
     ("has no workers", READY | {"identity": Fake().answers["identity"]}, ""),
     ("lists workers wrongly", READY | {"identity": WORKERS | {"workers": [7]}}, ""),
     ("has silent workers", READY, "its workers do not answer"),
