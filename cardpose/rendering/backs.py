@@ -10,7 +10,7 @@ from cardpose.rendering.deck import CardSize, size_ratio
 from cardpose.rendering.textures import random_colour, scatter_shapes
 
 BACK_SCALE = 10.0  # pixels per mm of the usual deck, in recordings
-VARIED_BACK_SCALE = 6.0  # the same, in pictures for pretraining
+VARIED_BACK_SCALE = 6.0  # pixels per mm of the usual deck, in pictures for pretraining
 
 
 def draw_back(
@@ -20,11 +20,11 @@ def draw_back(
     border: float | None = None,
     scale: float = BACK_SCALE,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw a card's back: a border round a frame and a printed pattern.
+    """Draw the back of a card: a pattern inside a frame, with a border around both.
 
     Args:
         paper: BGR colour, 0 to 255.
-        border: its width in mm; random by default.
+        border: width of the border in mm; random by default.
         scale: pixels per mm of the usual deck.
     """
     width, length, _ = card
@@ -50,10 +50,14 @@ def draw_back(
 def _framed(
     rng: np.random.Generator, depth: Float[np.ndarray, "h w"], pattern: Float[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w"]:
-    """Draw a double line round the pattern, and a plain ground outside it.
+    """Draw a double line around the pattern, and a plain ground between line and border.
 
-    `pattern` and the result are the share of light ink; `depth` is the distance in mm from the
-    border.
+    Args:
+        depth: distance from the border in mm.
+        pattern: share of light ink, 0 to 1.
+
+    Returns:
+        share of light ink, 0 to 1.
     """
     frame = rng.uniform(*ranges.FRAME)
     line = rng.uniform(*ranges.FRAME_LINE)
@@ -65,7 +69,10 @@ def _framed(
 def _back_pattern(
     rng: np.random.Generator, x: Float[np.ndarray, "h w"], y: Float[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w"]:
-    """Draw the share of light ink, 0 to 1, at (x, y) mm: the same after a turn by 180 degrees."""
+    """Draw a pattern, as the share of light ink (0 to 1) at (x, y) mm.
+
+    Turning the pattern by 180 degrees does not change it.
+    """
     pitch = rng.uniform(*ranges.PATTERN_PITCH)
     u, v = (x + y) / pitch * np.pi, (x - y) / pitch * np.pi
     kind = rng.choice(["diamonds", "rosettes", "dots", "waves", "rings", "plain"])
@@ -89,7 +96,7 @@ def _back_pattern(
 def draw_varied_back(
     rng: np.random.Generator, paper: Float[np.ndarray, "3"], card: CardSize
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw a card's back with or without a border, patterned or with a picture."""
+    """Draw the back of a card, with or without a border, with a pattern or a picture."""
     borderless = ranges.BORDERLESS_PROBABILITY
     widths = [0.0, rng.uniform(*ranges.WIDE_BORDER)]
     border = rng.choice(widths, p=[borderless, 1 - borderless])
@@ -102,7 +109,7 @@ def draw_varied_back(
 def _with_picture(
     rng: np.random.Generator, back: UInt8[np.ndarray, "h w 3"], card: CardSize
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw a picture of random shapes on a back, usually the same upside down."""
+    """Draw random shapes on a back. Most results look the same upside down."""
     drawn = back.astype(np.float32)
     h, w = drawn.shape[:2]
     margin = rng.choice([0, rng.uniform(*ranges.BACK_PICTURE_MARGIN)])
@@ -116,14 +123,14 @@ def _with_picture(
 
 
 def _softened(back: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Blur a drawing by one pixel, as print does, and round it to grey levels."""
+    """Blur a drawing slightly, as print does, and convert it to 8 bits."""
     return cv2.GaussianBlur(np.clip(back, 0, 255).astype(np.float32), (0, 0), 1).astype(np.uint8)
 
 
 def rounded_corner_mask(
     scale: float, width: float | int, length: float | int
 ) -> UInt8[np.ndarray, "h w"]:
-    """Return the coverage, 0 to 255, of a card with rounded corners at `scale` pixels per mm."""
+    """Return the coverage (0 to 255) of a card with rounded corners, at `scale` pixels per mm."""
     h, w = round(length * scale), round(width * scale)
     x = abs(np.arange(w) + 0.5 - w / 2) / scale - (width / 2 - CORNER_RADIUS)
     y = abs(np.arange(h) + 0.5 - h / 2) / scale - (length / 2 - CORNER_RADIUS)

@@ -1,4 +1,4 @@
-"""Paths of a hand-held camera round a packet."""
+"""Paths of a hand-held camera around a packet."""
 
 import numpy as np
 from jaxtyping import Float
@@ -10,14 +10,14 @@ from cardpose.rendering import ranges
 from cardpose.rendering.deck import CardSize, size_ratio
 from cardpose.rendering.ranges import Range
 
-_SHORTEST_FOCAL = 0.6  # times the usual one; below it, the camera comes no nearer
-_HORIZON = 660  # focal length in pixels that decides how low the camera may go
+_SHORTEST_FOCAL = 0.6  # times the usual focal length; shorter ones do not bring the camera nearer
+_HORIZON = 660  # focal length in pixels that limits how low the camera may go
 
 
 def wander(
     rng: np.random.Generator, frames: int, between: Range, pace: int = 80
 ) -> Float[np.ndarray, " frames"]:
-    """Draw a smooth random walk within a range, with about one turn every `pace` frames."""
+    """Draw a smooth random curve within a range, with a new random value every `pace` frames."""
     knots = rng.uniform(*between, frames // pace + 3)
     at = (np.arange(len(knots)) - rng.uniform(0, 1)) * pace
     return PchipInterpolator(at, knots)(np.arange(frames))
@@ -32,11 +32,13 @@ def walk_round(
     width: int,
     height: int,
 ) -> list[Camera]:
-    """Draw one camera per frame: they circle the packet, come near, and sometimes cut it off.
+    """Draw one camera per frame on a path around the packet.
+
+    The camera varies its distance and may cut the packet off at the picture's edge.
 
     Args:
-        focal: focal length as a share of the picture's longer side; the cameras differ a little.
-        width, height: pixels.
+        focal: focal length as a share of the picture's longer side; recordings deviate slightly.
+        width, height: size of the picture in pixels.
     """
     size, zoom, enlargement = size_ratio(card), focal / FOCAL, max(width, height) / 640
     lowest, highest = _elevation_range(_HORIZON * zoom * enlargement, height)
@@ -47,14 +49,14 @@ def walk_round(
     usual_distance = rng.uniform(*ranges.DISTANCE) * size * max(zoom, _SHORTEST_FOCAL)
     distance = usual_distance * np.exp(wander(rng, frames, ranges.DISTANCE_SWAY))
     focal_length = rng.uniform(*ranges.FOCAL_LENGTH) * zoom * enlargement  # pixels
-    # How far, roughly, the packet may stray from the middle before the picture's edge cuts it off.
+    # Limit how far the packet strays from the middle, roughly to where the edge cuts it off.
     span = focal_length * 105 * size / distance
     stray = rng.uniform(*ranges.STRAY)
     room_x = np.maximum(0.5 - 0.45 * span / width, 0.02) * stray
     room_y = np.maximum(0.5 - 0.45 * span * np.sin(elevation) / height, 0.02) * stray
     x = width * (0.5 + room_x * wander(rng, frames, (-1, 1)))
-    # The packet is below the middle only if the camera is high up: a low camera that is tilted up
-    # shows the horizon.
+    # Move the packet below the middle only if the camera is high. A low camera would show the
+    # horizon.
     rise = (elevation - np.radians(lowest)) / np.radians(highest - lowest)
     below = np.minimum(room_y, 0.25 * rise)
     y = height * (0.5 - room_y + (below + room_y) * wander(rng, frames, (0, 1)))
@@ -69,7 +71,7 @@ def walk_round(
 def _elevation_range(focal_length: float, height: int) -> Range:
     """Return the lowest and the highest elevation in degrees.
 
-    A camera with a wide view has to stay higher up, because the horizon must not show.
+    A camera with a wide view stays higher, so that the horizon is out of view.
     """
     horizon = np.degrees(np.arctan2(height / 2, focal_length))
     lowest = max(ranges.LOWEST_ELEVATION, horizon)

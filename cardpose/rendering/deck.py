@@ -1,4 +1,4 @@
-"""The rendered deck: how many cards it has, and how large they are."""
+"""The rendered deck: number and size of its cards."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,17 @@ import numpy as np
 from cardpose.geometry.card import CARD_LENGTH, CARD_WIDTH
 
 DECK = 52  # cards
-_THICKEST = 0.6  # mm per card; above a thicker packet, a near camera would stand below its top
+_THICKEST = 0.6  # mm per card; thicker packets would rise above a near camera
 
 CardSize = Sequence[float | int]  # width, length and thickness of a card in mm
 
 
 def size_ratio(card: CardSize) -> float:
-    """Return how many times larger than the usual deck everything has to be for this one.
+    """Return the scale of a scene with this deck relative to one with the usual deck.
 
-    Distances and scales in this package are given for the usual deck. Multiplied by this ratio,
-    they show another deck as large in the picture, with textures of as many pixels.
+    Lengths in this package are given for the usual deck. Multiplying them by this ratio shows
+    another deck at the same size in the picture. Divide pixels per mm by this ratio to keep the
+    number of pixels in a texture.
     """
     width, length, thickness = card
     diagonal_ratio = float(np.hypot(width, length) / np.hypot(CARD_WIDTH, CARD_LENGTH))

@@ -1,4 +1,4 @@
-"""Light and colour: the lit table, the packet's paper and edges, sensor noise and exposure."""
+"""Light and colour of the table and the packet, sensor noise, and exposure."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from cardpose.rendering.deck import CardSize, size_ratio
 from cardpose.rendering.opencv import SHIFT
 
 TABLE_SCALE = 2.0  # cloth pixels per mm of the usual deck
-NOISE_MARGIN = 64  # pixels by which the noise is larger than a frame
+NOISE_MARGIN = 64  # pixels by which the noise exceeds a frame in width and height
 
 
 def light_table(
@@ -21,9 +21,9 @@ def light_table(
     card: CardSize,
     light: Float[np.ndarray, "2"],
 ) -> UInt8[np.ndarray, "n n 3"]:
-    """Light a table: a bright side, the packet's soft shadow, and the dark line at its foot.
+    """Light a table: one side brighter, with the packet's soft shadow and a dark line at its foot.
 
-    `light` is the unit vector towards the light, along the table.
+    `light` is the horizontal unit vector towards the light.
     """
     size, scale = len(table), TABLE_SCALE / size_ratio(card)
     x, y = np.meshgrid(*[(np.arange(256, dtype=np.float32) - 128) / 128] * 2)
@@ -33,7 +33,7 @@ def light_table(
     outline = card_outline(width=card[0], length=card[1]) * scale
     reach = cards * card[2] * rng.uniform(*ranges.SHADOW_LENGTH) * scale
     dark = np.zeros((size, size), np.float32)
-    # The shadow of a box: its outline swept from its foot to where its top's shadow falls.
+    # A box's shadow is the area its outline sweeps, from its foot to the shadow of its top.
     swept = np.concatenate([outline, outline - light * reach]) + size / 2
     hull = cv2.convexHull(np.round(swept * (1 << SHIFT)).astype(np.int32))
     cv2.fillConvexPoly(dark, hull, 1.0, cv2.LINE_AA, SHIFT)
@@ -45,7 +45,7 @@ def light_table(
 
 
 def paper_colour(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
-    """Draw the BGR colour, 0 to 255, of the paper of a deck: white, often a little yellow."""
+    """Draw the BGR colour (0 to 255) of a deck's paper, from white to slightly yellow."""
     paper = np.array([1.0, 1.0, 1.0]) * rng.uniform(*ranges.PAPER_BRIGHTNESS)
     return paper - [rng.uniform(*ranges.PAPER_YELLOW), ranges.PAPER_GREEN_LOSS, 0]
 
@@ -58,12 +58,12 @@ def edge_colours(
     cards: int,
     card: CardSize,
 ) -> Float[np.ndarray, "{cards} 3"]:
-    """Draw the BGR colour, 0 to 255, of each card's thin edge, from the lowest card up."""
+    """Draw the BGR colour (0 to 255) of each card's edge, from the lowest card up."""
     edges = paper * rng.uniform(*ranges.SIDE_BRIGHTNESS)
-    # Light catches some cards and not others; every few cards a gap shows as a dark line.
+    # Edges differ in brightness. Gaps between cards show as dark lines.
     shade = rng.normal(1, rng.uniform(*ranges.SIDE_STREAKS), cards)
     shade[rng.random(cards) < ranges.GAP_PROBABILITY] *= rng.uniform(*ranges.GAP_BRIGHTNESS)
-    # Near the table there is less light, more of it has the table's colour, and felt is fuzzy.
+    # Edges near the table take on a darkened table colour.
     level = np.arange(cards)[:, None] * card[2] / size_ratio(card)
     tint = tint_rng.uniform(*ranges.TABLE_TINT)
     tint = tint * np.exp(-level / np.exp(tint_rng.uniform(*ranges.TABLE_TINT_HEIGHT)))
@@ -75,9 +75,9 @@ def edge_colours(
 def sensor_noise(
     rng: np.random.Generator, width: int, height: int
 ) -> Int16[np.ndarray, "{height}+64 {width}+64 3"]:
-    """Draw sensor noise in grey levels, a little smoothed as cameras do.
+    """Draw slightly smoothed sensor noise in grey levels.
 
-    It is larger than a frame by NOISE_MARGIN, so that each frame can show another part of it.
+    The noise is larger than a frame by NOISE_MARGIN, so that frames can use different parts of it.
     """
     shape = (height + NOISE_MARGIN, width + NOISE_MARGIN, 3)
     grain = rng.standard_normal(shape, dtype=np.float32)
@@ -86,7 +86,7 @@ def sensor_noise(
 
 
 def channel_gains(rng: np.random.Generator, frames: int) -> Float[np.ndarray, "{frames} 3"]:
-    """Draw the gain of each channel in each frame: exposure and white balance drift."""
+    """Draw each channel's gain in each frame, with drifting exposure and white balance."""
     exposure = wander(rng, frames, ranges.EXPOSURE, pace=150)
     balance = rng.uniform(*ranges.WHITE_BALANCE, 3)
     drift = [wander(rng, frames, ranges.WHITE_BALANCE_DRIFT, pace=150) for _ in range(3)]

@@ -1,10 +1,12 @@
-"""Continuous picture coordinates, where a pixel's centre lies at +0.5, for OpenCV, where it lies at
-an integer."""
+"""Convert continuous picture coordinates to OpenCV's.
+
+A pixel's centre lies at +0.5 in continuous coordinates and at an integer in OpenCV.
+"""
 
 import numpy as np
 from jaxtyping import Float, Int32
 
-SHIFT = 4  # OpenCV draws polygons at 1/2**SHIFT pixel
+SHIFT = 4  # OpenCV draws polygons to 1/2**SHIFT pixel
 
 
 def pixel_homography(homography: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:

@@ -1,4 +1,4 @@
-"""Effects of a camera on a picture: defocus, motion blur, and its tone curve."""
+"""Effects of a camera on a picture: defocus, motion blur and tone curve."""
 
 import cv2
 import numpy as np
@@ -12,14 +12,14 @@ _SHORTEST_SMEAR, _LONGEST_SMEAR = 0.7, 15  # pixels
 
 
 def defocus(picture: Picture, camera: Camera, aperture: float) -> Picture:
-    """Blur rows of the table that lie nearer or farther than the packet, as a lens does.
+    """Blur rows of the picture where the table is nearer or farther than the packet.
 
     `aperture` is the blur in pixels of a point infinitely far away.
     """
     if aperture < 1:
         return picture
     rows = np.arange(camera.height) + 0.5 - camera.height / 2
-    # One over the depth of the table, seen along the middle of each row.
+    # Inverse depth of the table at the middle of each row.
     down = camera.rotation[1, 2] * rows / camera.focal + camera.rotation[2, 2]
     inverse = np.maximum(-down / camera.position[2], 0)
     focus = 1 / np.linalg.norm(camera.position)
@@ -31,7 +31,7 @@ def defocus(picture: Picture, camera: Camera, aperture: float) -> Picture:
 
 
 def motion_blur(picture: Picture, moved: Float[np.ndarray, "2"]) -> Picture:
-    """Smear a picture along the way, in pixels, that it moved while the shutter was open."""
+    """Blur a picture along `moved`, the motion in pixels while the shutter is open."""
     length = np.hypot(*moved)
     if length < _SHORTEST_SMEAR:
         return picture

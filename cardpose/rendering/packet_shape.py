@@ -1,4 +1,4 @@
-"""The shape of a packet: cards that have slipped against each other, and that bend."""
+"""The shape of a packet: slipped and bent cards."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,15 +6,15 @@ from jaxtyping import Float
 from cardpose.rendering import ranges
 from cardpose.rendering.deck import CardSize, size_ratio
 
-# By how many mm the corners are twisted up and down, by how many the long edges are higher in their
-# middle than at their ends, and by how many the short edges are.
+# Bend in mm: twist of the corners up and down, bow of the long edges, bow of the short edges. A bow
+# is the height of an edge's middle above its ends.
 Bend = tuple[float | int, float | int, float | int]
 
 
 def draw_slips(rng: np.random.Generator, cards: int) -> Float[np.ndarray, "cards 2"]:
-    """Draw how far each card has slipped from the middle, in mm, from the lowest card up.
+    """Draw each card's slip from the middle in mm, from the lowest card up.
 
-    A few blocks of cards have slipped against each other, each card has slipped a little besides,
+    A slip is the sum of three: blocks of cards slip against each other, each card slips slightly,
     and the whole packet leans.
     """
     slips = rng.normal(0, rng.uniform(*ranges.SLIP), (cards, 2))
@@ -27,7 +27,7 @@ def draw_slips(rng: np.random.Generator, cards: int) -> Float[np.ndarray, "cards
 
 
 def draw_bend(rng: np.random.Generator, card: CardSize) -> Bend:
-    """Draw the bend of a deck: some decks are new and flat, most are not."""
+    """Draw the bend of a deck. A quarter of all decks are flat."""
     if rng.random() < ranges.FLAT_DECK_PROBABILITY:
         return 0.0, 0.0, 0.0
     bend = rng.normal(ranges.BEND_MEAN, ranges.BEND_DEVIATION) * size_ratio(card)
@@ -38,10 +38,10 @@ def draw_bend(rng: np.random.Generator, card: CardSize) -> Bend:
 def rise(
     bend: Bend, card: CardSize, x: Float[np.ndarray, "*n"], y: Float[np.ndarray, "*n"]
 ) -> Float[np.ndarray, "*n"]:
-    """Return how high a bent card lies above the lowest of its corners and edges, in mm.
+    """Return the height of a bent card in mm above the lowest point of its edges and middle.
 
-    Cards that are shuffled and dealt bend, and all of a deck alike. Two corners that face each
-    other across the card rise and the other two fall. The middle of the card rises or falls.
+    All cards of a deck bend alike. Two diagonally opposite corners rise and the other two fall.
+    The middle of the card rises or falls.
 
     Args:
         x, y: mm from the middle of the card.
@@ -53,6 +53,6 @@ def rise(
 
 
 def _surface(bend: Bend, u, v):
-    """Return the height in mm at (u, v), arrays or numbers, each -1 to 1 from edge to edge."""
+    """Return the height in mm at (u, v), each -1 to 1 from edge to edge."""
     twist, along, across = bend
     return twist * u * v + along * (1 - v * v) + across * (1 - u * u)

@@ -1,7 +1,7 @@
 """Render the pictures of a scene, with the exact place of every corner of the packet.
 
-The table is a textured plane, seen through a homography. So is the back, except that it bends. The
-sides are drawn card by card from the bottom up, so that slipped cards stick out as real ones do.
+The table is a textured plane, drawn with a homography. The back is textured, too, and may be bent.
+The sides are drawn card by card from the bottom up, so that slipped cards stick out.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from cardpose.rendering.scenes import Scene
 from cardpose.rendering.sides import card_outlines, packet_sides, shrink_polygons
 
 _BACK_SCALES = BACK_SCALE, 7.0, 5.0, 3.5, 2.5, 1.8  # pixels per mm of the usual deck
-_MARGIN = 6  # pixels round the packet that its drawing may touch
-_COARSE = 8  # pixels: a line of sight is traced to the card once per square of this side
-_MEETINGS = 4  # steps of the search for where a line of sight meets a bent card
-_GLARE_WIDTH = 60  # mm, of the lamp's reflection
+_MARGIN = 6  # pixels around the packet that are redrawn with it
+_COARSE = 8  # side in pixels of the squares that one line of sight is traced for
+_MEETINGS = 4  # iterations of the search for where a line of sight meets a bent card
+_GLARE_WIDTH = 60  # width of the lamp's reflection in mm
 
 Mask = UInt8[np.ndarray, "h w"]  # coverage, 0 to 255
 
 
 class Renderer:
-    """Renders the frames of one scene.
+    """Renderer of the frames of one scene.
 
-    The back is prepared at several sizes, so that a far card is not aliased.
+    It scales the back to several sizes, to avoid aliasing of distant cards.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -63,7 +63,7 @@ class Renderer:
         return cv2.add(picture, noise, dtype=cv2.CV_8U)
 
     def _draw_packet(self, camera: Camera, picture: Picture) -> None:
-        """Draw the packet into `picture`, in the window that holds it."""
+        """Draw the packet into `picture`, within the packet's bounding window."""
         thickness = self.scene.card[2]
         ends = np.concatenate([self._outlines[0], self._outlines[-1] + [0, 0, thickness]])
         places = camera.project(ends)
@@ -81,9 +81,9 @@ class Renderer:
     def _side(
         self, camera: Camera, low: Int[np.ndarray, "2"], shape: Sequence[int]
     ) -> tuple[Picture, Mask]:
-        """Draw the edges of all cards, and light them, in a window of `shape` that starts at `low`.
+        """Draw and light the edges of all cards in a window of `shape` that starts at `low`.
 
-        The window is covered where the cards are.
+        The returned mask covers the cards.
         """
         colours = self.scene.edge_colours
         side = np.empty(shape, np.uint8)
@@ -148,7 +148,7 @@ def _draw_table(scene: Scene, camera: Camera) -> Picture:
 
 
 def _motion(scene: Scene, index: int) -> Float[np.ndarray, "2"]:
-    """Return how many pixels the packet moves while the shutter is open."""
+    """Return the motion of the packet in pixels while the shutter is open."""
     cameras = scene.cameras
     other = cameras[index - 1] if index else cameras[min(1, len(cameras) - 1)]
     middle = np.zeros(3)
@@ -162,12 +162,13 @@ def _card_places(
     size: Sequence[int],
     texture: Sequence[int],
 ) -> Sequence[Float32[np.ndarray, "h w"]]:
-    """Return which x and which y of the back's texture each pixel of a window shows.
+    """Return the x and y in the back's texture that each pixel of a window shows.
 
-    Both are computed for a few pixels, and interpolated.
+    Both are computed on a coarse grid and interpolated.
 
     Args:
-        low, size: upper left corner, and (width, height), of the window in pixels.
+        low: upper left corner of the window in pixels.
+        size: (width, height) of the window in pixels.
         texture: (width, height) of the texture in pixels.
     """
     width, length, _ = scene.card
@@ -192,16 +193,16 @@ def _card_places(
 def _mirror_point(
     eye: Float[np.ndarray, "3"], image: Float[np.ndarray, "3"], z: float | int
 ) -> Float[np.ndarray, "2"]:
-    """Return where on the plane at height `z` a mirror shows a lamp to an eye above the plane.
+    """Return the point of the plane at height `z` in which an eye sees a lamp reflected.
 
-    `image` is the lamp's mirror image below the plane. All places are in mm.
+    `image` is the lamp's mirror image below the plane. All coordinates are in mm.
     """
     share = (eye[2] - z) / (eye[2] - image[2])
     return eye[:2] + share * (image[:2] - eye[:2])
 
 
 def _glare_spot(size: int = 128) -> UInt8[np.ndarray, "{size} {size} 3"]:
-    """Draw a soft round spot of white."""
+    """Draw a soft, round, white spot."""
     x = (np.arange(size) + 0.5) / size * 2 - 1
     radius = np.hypot(x[None], x[:, None])
     spot = np.clip(1 - radius, 0, 1) ** 2 * (3 - 2 * np.clip(1 - radius, 0, 1))
@@ -209,6 +210,6 @@ def _glare_spot(size: int = 128) -> UInt8[np.ndarray, "{size} {size} 3"]:
 
 
 def _overlay(below: Picture, above: Picture, cover: Mask) -> Picture:
-    """Lay `above` over `below` where `cover` is 255, and mix both where it is less."""
+    """Blend `above` over `below`, with `cover` / 255 as the weight of `above`."""
     weight = cover.astype(np.float32) * np.float32(1 / 255)
     return cv2.blendLinear(above, below, weight, 1 - weight)

@@ -1,6 +1,6 @@
-"""Scenes of rendered recordings: a table, a light, a packet, and a camera that walks round it.
+"""Scenes of rendered recordings: a table, a light, a packet and a moving camera.
 
-A seed fixes a scene to the last bit. The ranges of all random values stand in `ranges`.
+The same arguments give the same scene, bit for bit. `ranges` holds the ranges of random values.
 """
 
 from collections.abc import Callable
@@ -31,22 +31,25 @@ _HOUSEHOLD = 13  # number of decks, and of tables
 
 @dataclass(frozen=True)
 class Scene:
-    """A packet on a table, and how it is filmed. Colours are BGR, 0 to 255.
+    """A packet on a table, with its light and cameras. Colours are BGR, 0 to 255.
 
     Attributes:
-        table: seen from above, at `lighting.TABLE_SCALE`, light and shadow included.
-        back: a card's back, at a scale of the drawing function's choice.
-        slips: how far each card has slipped from the middle, in mm.
+        cards: number of cards in the packet.
+        card: size of a card.
+        table: lit table seen from above, at `lighting.TABLE_SCALE`.
+        back: back of a card, at the scale that the drawing function chooses.
+        slips: slip of each card from the middle in mm.
         bend: see `packet_shape.Bend`.
-        edge_colours: colour of each card's thin edge.
-        light: unit vector towards the light, along the table.
+        edge_colours: colour of each card's edge.
+        light: horizontal unit vector towards the light.
         ambient: brightness of a side that faces away from the light, 0 to 1.
         glare: strength of the lamp's reflection in the back, 0 to 1.
-        glare_at: the lamp's mirror image below the table, in mm.
+        glare_at: place of the lamp's mirror image below the table in mm.
         aperture: blur in pixels of a point infinitely far away.
         shutter: share of the time between two frames that the shutter is open.
         noise: sensor noise in grey levels, larger than a frame.
         tone: gain of each channel in each frame.
+        gamma: exponent of the tone curve.
         cameras: one per frame.
     """
 
@@ -70,7 +73,7 @@ class Scene:
 
     @property
     def size_ratio(self) -> float:
-        """Size of everything relative to a scene with the usual deck, see `deck.size_ratio`."""
+        """Scale relative to a scene with the usual deck, see `deck.size_ratio`."""
         return size_ratio(self.card)
 
     @property
@@ -90,18 +93,17 @@ def random_scene(
     cloth: Callable[..., np.ndarray] = draw_cloth,
     back: Callable[..., np.ndarray] = draw_back,
 ) -> Scene:
-    """Draw the scene of one recording of `cards` cards, `frames` frames long.
+    """Draw the scene of one recording of `cards` cards with `frames` frames.
 
-    Another deck or camera gets other distances, so that packets fill the picture alike.
+    Distances depend on the deck and the camera, so that packets fill the picture alike.
 
-    A seed has 13 decks and 13 tables, which meet in ever new pairs. So every deck and every table
-    is seen with thin and with thick packets, and a network that recognises one cannot conclude the
-    count from it.
+    A seed has 13 decks and 13 tables, combined in changing pairs. Each deck and each table occurs
+    with thin and thick packets, so a network cannot infer the count from them.
 
     Args:
-        focal: focal length as a share of the picture's longer side; the cameras differ a little.
-        cloth: draws a table as `draw_cloth(rng)` does.
-        back: draws a card's back as `draw_back(rng, paper, card)` does.
+        focal: focal length as a share of the picture's longer side; recordings deviate slightly.
+        cloth: function to draw a table, called as `cloth(rng)`.
+        back: function to draw the back of a card, called as `back(rng, paper, card)`.
     """
     rng = np.random.default_rng([seed, cards])
     deck = cards % _HOUSEHOLD
@@ -114,7 +116,7 @@ def random_scene(
     deck_rng = np.random.default_rng([seed, 1, deck])
     paper = paper_colour(deck_rng)
     tint_rng = np.random.default_rng([seed, 3, cards])
-    # The fields are drawn in the order in which they stand here.
+    # The order of the fields is the order of the draws.
     return Scene(
         cards=cards,
         card=tuple(card),
@@ -139,6 +141,6 @@ def random_scene(
 def _mirrored_lamp(
     rng: np.random.Generator, light: Float[np.ndarray, "2"]
 ) -> Float[np.ndarray, "3"]:
-    """Draw where the table, were it a mirror, would show the lamp, in mm."""
+    """Draw the place in mm of the lamp's mirror image below the table."""
     along = light * rng.uniform(*ranges.LAMP_DISTANCE)
     return np.append(along, -rng.uniform(*ranges.LAMP_HEIGHT))

@@ -1,8 +1,8 @@
-"""Render pictures for pretraining: each packet has a table, a deck and a light of its own.
+"""Render pictures for pretraining: each packet has its own table, deck and light.
 
-A recording shows one table and one deck in hundreds of pictures, and a network that has seen only a
-few dozen tables and decks reads a new one badly. So no two packets share any of them here, and
-tables and backs vary more widely than in rendered recordings.
+A recording shows one table and one deck in hundreds of pictures. A network trained on a few dozen
+tables and decks performs poorly on new ones. Packets here therefore share none of them, and tables
+and backs vary more widely than in rendered recordings.
 """
 
 from dataclasses import replace
@@ -28,8 +28,8 @@ from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import HEIGHT, WIDTH, Scene, random_scene
 from cardpose.rendering.textures import draw_varied_table
 
-VIEWS = 2  # pictures of each packet
-_APART = 100  # frames from one picture of a packet to the next
+VIEWS = 2  # pictures per packet
+_APART = 100  # frames between two pictures of a packet
 
 
 class Shots(NamedTuple):
@@ -51,8 +51,7 @@ class Shots(NamedTuple):
 def shoot(seed: int, index: int, card: CardSize = CARD, focal: float | int = FOCAL) -> Shots:
     """Render VIEWS pictures of a random packet.
 
-    The same seed and index give the same bytes. Packets 0, 1, 2, ... have 1, 2, ... DECK, 1, 2, ...
-    cards.
+    The same seed and index give the same bytes. Packet `index` has 1 + `index` % DECK cards.
 
     Args:
         card, focal: the deck and the camera, see `scenes.random_scene`.
@@ -77,7 +76,7 @@ def shoot(seed: int, index: int, card: CardSize = CARD, focal: float | int = FOC
 
 
 def _coloured_light(rng: np.random.Generator, scene: Scene) -> Scene:
-    """Draw a warm or a cold light, mostly weak, and its brightness."""
+    """Give a scene a warm or cold light of random brightness. Most lights are nearly white."""
     warm = ranges.WARM_LIGHT_PROBABILITY
     strength = rng.uniform(0, 1) ** 2 * rng.choice([-1, 1], p=[1 - warm, warm])
     gains = np.clip(1 - strength * np.array(ranges.WARMTH), 0, 1.1)
@@ -103,17 +102,18 @@ def render_shots(
     focal: float | int = FOCAL,
     jobs: int = -1,
 ) -> tuple[pd.DataFrame, Float64[np.ndarray, "{n} 8 2"], Bool[np.ndarray, "{n} 8"]]:
-    """Write `n` pictures as JPEG files, VIEWS of each packet.
+    """Render `n` pictures to JPEG files, VIEWS per packet.
 
     Args:
-        folder: to be made.
+        folder: new folder for the files.
+        n: number of pictures.
         seed, card, focal: see `shoot`.
         jobs: number of packets rendered in parallel; -1 for one per core.
 
     Returns:
-        a table with one row per picture, as `labelled_frames.match_labels` returns it, where each
-        packet is a recording of its own; places of the keypoints as fractions of width and height;
-        their visibility.
+        a table with one row per picture, as `labelled_frames.match_labels` returns it; places of
+        the keypoints as fractions of width and height; their visibility. In the table, each packet
+        is its own recording.
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
@@ -143,7 +143,7 @@ def render_shots(
 def _write_packet(
     index: int, folder: Path, seed: int, card: CardSize, focal: float | int
 ) -> tuple[list[str], Float64[np.ndarray, "n 8 2"], Bool[np.ndarray, "n 8"], list[int]]:
-    """Write the pictures of one packet; return their names, points, visibility and counts."""
+    """Write the pictures of one packet. Return their names, points, visibility and counts."""
     cv2.setNumThreads(1)
     pictures, points, visible, cards = shoot(seed, index, card, focal)
     quality = int(np.random.default_rng([seed, index, 1]).uniform(*ranges.JPEG_QUALITY))

@@ -1,4 +1,4 @@
-"""Outlines and sides of a packet, as polygons to draw."""
+"""Outlines and sides of a packet as polygons."""
 
 from typing import NamedTuple
 
@@ -9,16 +9,16 @@ from cardpose.geometry.card import CORNER_RADIUS, card_outline
 from cardpose.rendering.packet_shape import rise
 from cardpose.rendering.scenes import Scene
 
-_BEYOND = 3  # mm by which the sides reach below the table and above the packet
-_PIECES = 6  # per straight edge of a bent card
+_BEYOND = 3  # mm by which the sides extend below the table and above the packet
+_PIECES = 6  # pieces per straight edge of a bent card
 
 
 class Sides(NamedTuple):
-    """The sides of a packet as upright strips.
+    """Sides of a packet as vertical strips.
 
     Attributes:
         strips: corners in mm.
-        normals: unit vectors that point outwards, along the table.
+        normals: horizontal unit vectors that point outwards.
         brightness: 0 to 255.
     """
 
@@ -28,7 +28,7 @@ class Sides(NamedTuple):
 
 
 def card_outlines(scene: Scene) -> Float[np.ndarray, "cards n 3"]:
-    """Return the outline of each card in mm, slipped and bent, from the lowest card up."""
+    """Return the outlines in mm of the slipped and bent cards, from the lowest card up."""
     width, length, thickness = scene.card
     outline = card_outline(width=width, length=length)
     if any(scene.bend):
@@ -40,7 +40,7 @@ def card_outlines(scene: Scene) -> Float[np.ndarray, "cards n 3"]:
 
 
 def _subdivide(outline: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:
-    """Cut the long, straight pieces of a closed outline into _PIECES each."""
+    """Cut each straight edge of a closed outline into _PIECES."""
     after = np.roll(outline, -1, axis=0)
     share = np.arange(_PIECES) / _PIECES
     long = np.hypot(*(after - outline).T) > 3 * CORNER_RADIUS
@@ -52,7 +52,7 @@ def _subdivide(outline: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:
 
 
 def packet_sides(scene: Scene) -> Sides:
-    """Return the sides of a packet. They reach a little beyond it, to shade slipped cards, too."""
+    """Return the sides of a packet, slightly enlarged so that they also shade slipped cards."""
     a = card_outline(inset=-1.5, width=scene.card[0], length=scene.card[1])
     b = np.roll(a, -1, axis=0)
     edge = b - a
@@ -69,7 +69,10 @@ def packet_sides(scene: Scene) -> Sides:
 def shrink_polygons(
     polygons: Float[np.ndarray, "n k 2"], by: float = 0.5
 ) -> Float[np.ndarray, "n k 2"]:
-    """Shrink convex polygons by half a pixel all round: OpenCV's anti-aliased filling adds it."""
+    """Move the edges of convex polygons inwards by `by` pixels.
+
+    OpenCV's anti-aliased filling enlarges polygons by half a pixel.
+    """
     before = polygons - np.roll(polygons, 1, axis=1)
     after = np.roll(polygons, -1, axis=1) - polygons
     along = before / np.linalg.norm(before, axis=2, keepdims=True)

@@ -1,4 +1,4 @@
-"""Draw the surfaces of tables: cloths and wood, alone or with shapes lying on them."""
+"""Draw the surfaces of tables: cloth or wood, with or without shapes on them."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from cardpose.rendering import ranges
 from cardpose.rendering.opencv import SHIFT
 from cardpose.rendering.ranges import Range
 
-TABLE_SIZE = 1536  # pixels along each side of a recording's table; the packet stands in the middle
-VARIED_TABLE_SIZE = 640  # pixels along each side of a pretraining picture's table
+TABLE_SIZE = 1536  # side of a recording's table in pixels; the packet is in the middle
+VARIED_TABLE_SIZE = 640  # side of a pretraining picture's table in pixels
 _SHAPES = ["chip", "disc", "bar", "ring", "stroke", "sheet"]
 
 
 def smooth_noise(
     rng: np.random.Generator, size: int, cell: float | int
 ) -> Float32[np.ndarray, "size size"]:
-    """Draw smooth random numbers of zero mean and unit deviation, with bumps `cell` pixels wide."""
+    """Draw smooth noise with mean 0, standard deviation 1, and bumps `cell` pixels wide."""
     small = rng.standard_normal((max(2, round(size / cell)) + 1,) * 2, dtype=np.float32)
     field = cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
     return (field - field.mean()) / field.std()
@@ -27,7 +27,7 @@ def smooth_noise(
 def random_colour(
     rng: np.random.Generator, brightness: Range, saturation: Range
 ) -> Float32[np.ndarray, "3"]:
-    """Draw a BGR colour, 0 to 255, of any hue."""
+    """Draw a BGR colour (0 to 255) of random hue."""
     hsv = np.array([[[rng.uniform(0, 360), rng.uniform(*saturation), rng.uniform(*brightness)]]])
     return cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2BGR)[0, 0] * 255
 
@@ -35,7 +35,7 @@ def random_colour(
 def draw_cloth(
     rng: np.random.Generator, size: int = TABLE_SIZE
 ) -> Float[np.ndarray, "{size} {size} 3"]:
-    """Draw felt, a weave, stripes, checks, or grained wood: BGR, 0 to 255 and a little beyond."""
+    """Draw felt, a weave, stripes, checks or wood in BGR. Values may slightly leave 0 to 255."""
     first = random_colour(rng, ranges.CLOTH_BRIGHTNESS, ranges.CLOTH_SATURATION)
     second = np.clip(first * rng.uniform(*ranges.CLOTH_SECOND_COLOUR, 3), 10, 245)
     bumps = smooth_noise(rng, size, 2) * 0.6
@@ -47,7 +47,7 @@ def draw_cloth(
 
 
 def _cloth_pattern(rng: np.random.Generator, size: int) -> Float[np.ndarray, "{size} {size}"]:
-    """Draw the share of the second colour at each pixel of a cloth, about 0 to 1."""
+    """Draw each pixel's share of the second colour, approximately 0 to 1."""
     x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
     angle = rng.uniform(0, np.pi)
     along = x * np.cos(angle) + y * np.sin(angle)
@@ -69,7 +69,7 @@ def _cloth_pattern(rng: np.random.Generator, size: int) -> Float[np.ndarray, "{s
 
 
 def draw_varied_table(rng: np.random.Generator) -> Float[np.ndarray, "size size 3"]:
-    """Draw a cloth, usually with something printed or lying on it: BGR, 0 to 255."""
+    """Draw a table in BGR, usually with random shapes on it. Values may slightly leave 0 to 255."""
     table = draw_cloth(rng, VARIED_TABLE_SIZE)
     if rng.random() < ranges.LITTERED_TABLE_PROBABILITY:
         spread = rng.uniform(*ranges.LITTER_SPREAD) * VARIED_TABLE_SIZE
@@ -80,11 +80,12 @@ def draw_varied_table(rng: np.random.Generator) -> Float[np.ndarray, "size size 
 def scatter_shapes(
     rng: np.random.Generator, canvas: Float[np.ndarray, "h w 3"], spread: float, number: Range
 ) -> None:
-    """Draw shapes all over `canvas`, of a few colours and of one or two kinds.
+    """Draw shapes of a few colours and one or two kinds, anywhere on `canvas`.
 
     Args:
-        spread: pixels; with more shapes, each is smaller, so that they cover about as much.
-        number: range of the number of shapes; its logarithm is uniform.
+        spread: size in pixels of a single shape. Shapes shrink as their number grows, so that the
+            covered area stays similar.
+        number: range of the number of shapes, whose logarithm is uniform.
     """
     h, w = canvas.shape[:2]
     fewest, most = number
@@ -113,7 +114,7 @@ def _draw_shape(
     middle: Float[np.ndarray, "2"],
     reach: float,
 ) -> None:
-    """Draw one of _SHAPES that extends about `reach` pixels from its middle."""
+    """Draw one of _SHAPES, approximately `reach` pixels in radius."""
     if kind == "ring":
         centre, radius = middle.astype(int).tolist(), max(1, int(reach))
         cv2.circle(canvas, centre, radius, colour, max(1, int(reach * 0.2)), cv2.LINE_AA)
@@ -129,7 +130,7 @@ def _draw_shape(
 
 
 def _outline(rng: np.random.Generator, kind: str) -> Float[np.ndarray, "n 2"]:
-    """Draw the outline of a filled shape, within 1 of the origin along each of its axes."""
+    """Draw the outline of a filled shape, each axis from -1 to 1 before a turn."""
     if kind == "chip":
         angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(*ranges.CHIP_CORNERS)))
         circle = np.column_stack([np.cos(angles), np.sin(angles)])

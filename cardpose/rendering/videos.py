@@ -1,4 +1,4 @@
-"""Render a data set: one video per count, with the exact place of every corner."""
+"""Render a data set: one video per count, with the exact places of all corners."""
 
 from functools import partial
 from pathlib import Path
@@ -41,9 +41,9 @@ def render_dataset(
     The same seed gives the same bytes.
 
     Args:
-        videos: folder to be made, for packet_01.mp4, packet_02.mp4, ...
-        annotations: file to be written, with the corners in every frame.
-        table: file to be written, with the counts (`videos.csv`).
+        videos: new folder for packet_01.mp4, packet_02.mp4, ...
+        annotations: output file of the corners in every frame.
+        table: output file of the counts (`videos.csv`).
         frames: number of frames per video.
         card, focal: the deck and the camera, see `scenes.random_scene`.
         jobs: number of videos rendered in parallel; -1 for one per core.
@@ -78,7 +78,7 @@ def _render_recording(
 
 
 def render_video(path: Path, scene: Scene, frames: int, size: tuple[int, int]) -> Corners:
-    """Render the first `frames` frames of a scene, of `size` (width, height), to a video.
+    """Render the first `frames` frames of a scene to a video of `size` (width, height).
 
     Returns:
         places of the corners as fractions of width and height, and their visibility.

@@ -1,6 +1,7 @@
 """Augmentation: move, turn, scale, mirror and recolour a training picture and its keypoints.
 
-Nothing here stretches one axis alone: a packet would seem to hold another number of cards.
+No augmentation scales one axis alone, because that would change a packet's apparent thickness and
+so its count.
 """
 
 import cv2
@@ -22,8 +23,8 @@ def augment(
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Float32[np.ndarray, "8 2"], Bool[np.ndarray, "8"]]:
     """Return one random variation of a picture and its keypoints.
 
-    A keypoint that leaves the picture is no longer visible. Names follow the picture, see
-    `keypoints.rename`.
+    Keypoints that leave the picture become invisible. Keypoints are renamed to suit the new
+    picture, see `keypoints.rename`.
 
     Args:
         picture: RGB.
@@ -41,16 +42,16 @@ def augment(
         points, visible = points[list(FLIP)], visible[list(FLIP)]
     inside = ((points >= 0) & (points <= [width, height])).all(axis=1)
     points, visible = rename(points, visible & inside)
-    # cv2 counts from the middle of the first pixel, we from its corner.
+    # In cv2 the first pixel's centre lies at 0, here at 0.5.
     to_centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     matrix = (np.linalg.inv(to_centre) @ matrix @ to_centre)[:2]
-    mean = cv2.mean(picture)[:3]  # fills margins that open
+    mean = cv2.mean(picture)[:3]  # fills the margins
     picture = cv2.warpAffine(picture, matrix, (width, height), borderValue=mean)
     return recolour(picture, rng), points.astype(np.float32), visible
 
 
 def _similarity(rng: np.random.Generator, width: int, height: int) -> Float64[np.ndarray, "3 3"]:
-    """Return a random turn and scale about the picture's middle, and a shift, as a matrix."""
+    """Return the matrix of a random rotation and scale round the centre, and a random shift."""
     angle = np.radians(rng.uniform(-MAX_TURN, MAX_TURN))
     scale = np.exp(rng.uniform(*np.log(SCALE)))
     c, s = scale * np.cos(angle), scale * np.sin(angle)
@@ -66,7 +67,7 @@ def _similarity(rng: np.random.Generator, width: int, height: int) -> Float64[np
 def recolour(
     picture: UInt8[np.ndarray, "height width 3"], rng: np.random.Generator
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Vary colours by one affine map; sometimes blur the picture, sometimes add noise."""
+    """Apply a random affine map to the colours. Blur one picture in five; add noise to 30 %."""
     grey = np.full((3, 3), 1 / 3)
     hue = _hue_turn(rng.normal(0, 0.3))
     saturation = rng.uniform(0.6, 1.3)
@@ -86,7 +87,7 @@ def recolour(
 
 
 def _hue_turn(angle: float) -> Float64[np.ndarray, "3 3"]:
-    """Return a rotation of RGB about the grey axis (Rodrigues' formula), by an angle in radians."""
+    """Return the rotation of RGB by `angle` radians round the grey axis (Rodrigues' formula)."""
     axis = np.full(3, 1 / np.sqrt(3))
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     return (

@@ -1,4 +1,4 @@
-"""Loaders of training batches. The number of loader workers changes no batch."""
+"""Loaders of training batches. Batches do not depend on the number of loader workers."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -19,16 +19,16 @@ Rows = Int[np.ndarray, " rows"] | Sequence[int]
 
 
 class EpochOrder(Sampler):
-    """Keys (epoch, row) of the datasets, in a new random order each epoch if `shuffled`.
+    """Sampler of keys (epoch, row), in a new random order each epoch if `shuffled`.
 
     Args:
-        rows: frames to go through.
-        shuffled: whether their order is random; else it is that of `rows`.
-        seed: of the order, together with the epoch.
-        last: number of frames to leave out at the end of an epoch.
+        rows: frames of an epoch.
+        shuffled: draw a random order; otherwise keep the order of `rows`.
+        seed: seed of the order. Each epoch has its own order.
+        last: number of frames to skip at the end of an epoch.
         rank: number of this process, from 0.
-        count: number of processes that share the frames. The n-th batches of all of them make up
-            the n-th batch of a single process.
+        count: number of processes that share the frames. Their n-th batches, joined, are the n-th
+            batch of a single process.
     """
 
     def __init__(
@@ -65,15 +65,16 @@ def frame_loader(
 
     A batch has "pictures" (n, 3, height, width) uint8 RGB, "heatmaps" (n, 8, h, w) float32,
     "cards" (n,) as a share of the deck, "visible" (n, 8) float32, and "mask" (n, 8) bool, which
-    says where there are labels.
+    marks the labelled keypoints.
 
     Args:
         tensors: frames and labels.
         rows: frames to load.
-        batch_size: frames per batch, of all processes together.
-        shuffled: shuffle the frames, and drop a last batch that is too small for batch norm.
-        augmented: vary pictures at random.
-        seed: of order and variation.
+        batch_size: frames per batch, summed over all processes.
+        shuffled: shuffle the frames. Drop a last batch that is too small for batch norm or that
+            the processes cannot share equally.
+        augmented: augment the pictures.
+        seed: seed of the order and of the augmentation.
         workers: number of loader processes.
         half: load pictures and heatmaps of half the size.
     """
@@ -132,11 +133,11 @@ def _loader(
                 f"train.devices: {processes} processes cannot share {len(rows)} frames to train on"
             )
         last = len(rows) % batch_size
-        # Shares are equal, and batch norm needs two frames.
+        # Processes need equal shares. Batch norm needs at least two frames.
         if last >= max(2, processes) or last == len(rows):
             last %= processes
     elif len(rows) < processes:
-        processes = 1  # too few frames to share: each process goes through all of them
+        processes = 1  # too few frames to share: each process loads all of them
     order = EpochOrder(rows, shuffled, seed, last, rank() % processes, processes)
     return DataLoader(
         dataset,
@@ -149,6 +150,6 @@ def _loader(
 
 
 def _leave_interrupts(worker: int) -> None:
-    """Ignore Ctrl-C, which reaches all processes: the main process ends its workers."""
+    """Ignore Ctrl-C in a worker. It reaches all processes, and the main one ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Callbacks of a training: keep its best epoch, record its losses, stop it where it diverges."""
+"""Callbacks of a training: keep the best epoch, record losses, stop on divergence."""
 
 import math
 from pathlib import Path
@@ -49,7 +49,7 @@ class LossHistory(lightning.Callback):
     def write(self, live: Live) -> None:
         """Log the losses with DVCLive, one step per epoch.
 
-        Call it after the training: an interrupted training leaves nothing but its checkpoints.
+        Call it after the training, because an interrupted training must leave only checkpoints.
         """
         for losses in self.epochs:
             for name, value in losses.items():
@@ -66,7 +66,7 @@ class LossHistory(lightning.Callback):
 class StopOnDivergence(lightning.Callback):
     """Stop a training that diverges, before its network or a checkpoint is written.
 
-    It must be the first of the callbacks.
+    This must be the first callback.
 
     Raises:
         InputError: a loss or a weight is no longer a finite number.
@@ -97,7 +97,7 @@ class StopOnDivergence(lightning.Callback):
 
 
 class SaveEpoch(lightning.Callback):
-    """Write a checkpoint after every epoch. It must be the last of the callbacks."""
+    """Write a checkpoint after every epoch. This must be the last callback."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,8 +1,11 @@
-"""Checkpoints: an interrupted training goes on from its last whole epoch, to the same bits.
+"""Checkpoints: resume an interrupted training after its last complete epoch.
 
-A folder beside the outputs holds one file per part of a training, written after every epoch, and a
-fingerprint of everything that determines the trained weights. A run with another fingerprint starts
-anew. DVC does not know the folder, so it neither removes nor keeps it.
+A resumed training gives the same weights, bit for bit, as an uninterrupted one.
+
+A folder beside the outputs holds one checkpoint per part of a training and a fingerprint. Each
+checkpoint is overwritten after every epoch. The fingerprint is a hash of everything that determines
+the trained weights. A run with another fingerprint starts from the beginning. DVC does not track
+the folder.
 """
 
 import contextlib
@@ -28,15 +31,15 @@ from cardpose.common.files import atomic_output, remove
 from cardpose.common.locks import locked
 from cardpose.params import Params
 
-# Another version of these may round differently.
+# Other versions of these libraries may round differently.
 _LIBRARIES = ("lightning", "numpy", "opencv-python-headless", "torch")
 
 
 @contextlib.contextmanager
 def resumable(folder: str | Path, fingerprint: str) -> Iterator[Path]:
-    """Yield the folder of a run's checkpoints, and delete it on exit unless there was an error.
+    """Yield the folder of a run's checkpoints. Delete it on exit unless an error occurred.
 
-    Delete first what a run with another fingerprint left in it.
+    Delete checkpoints of a run with another fingerprint first.
 
     Raises:
         InputError: another process uses the folder.
@@ -65,14 +68,15 @@ def fingerprint(
 ) -> str:
     """Return a hash of everything that determines the trained weights.
 
-    Besides the arguments, these are the imported code of the package, the versions of libraries,
-    the processor, and the number of threads, which decides the order of sums.
+    The hash covers the arguments, the package's imported modules, the versions of Python and of
+    libraries, the GPU, the processor's instruction set, and the number of threads. The number of
+    threads determines the order of sums.
 
     Args:
         params: all parameters.
-        names: those that count, with dots, as dvc.yaml lists them.
-        files: files whose content counts, and folders of them.
-        rows: which frames do what.
+        names: names of the parameters to hash, with dots, as dvc.yaml lists them.
+        files: files and folders whose contents are hashed.
+        rows: frames to train on, or the role of each frame.
         computing: see `compute_settings`.
     """
     values = params.model_dump(by_alias=True)
@@ -99,7 +103,7 @@ def fingerprint(
 
 
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Read a checkpoint without running code in it. Return None where it is missing or damaged."""
+    """Read a checkpoint without running code in it. Return None if it is missing or damaged."""
     try:
         # torch does not notice a flipped bit.
         with zipfile.ZipFile(path) as file:
@@ -114,14 +118,14 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
 
 def write_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     """Write a dict of tensors, numbers and text atomically."""
-    buffer = io.BytesIO()  # torch's own message of a full disk is several lines long
+    buffer = io.BytesIO()  # keeps torch from reporting a full disk in several lines
     torch.save(state, buffer)
     with atomic_output(path) as new:
         new.write_bytes(buffer.getvalue())
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Let Lightning write its checkpoints by `write_checkpoint`."""
+    """Write Lightning's checkpoints with `write_checkpoint`."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None

@@ -1,6 +1,6 @@
 """Random training samples: whole frames, close-ups of corners, strips along edges.
 
-The key of a sample is (epoch, row). Seed, epoch and row decide all that is random in it.
+The key of a sample is (epoch, row). Its random values depend only on the seed, epoch and row.
 """
 
 from typing import NamedTuple
@@ -18,15 +18,15 @@ from cardpose.network.strips import LENGTH, REACH, TRACED, normals, strip_places
 from cardpose.pictures.letterbox import DETAIL
 from cardpose.training.augment import augment, recolour
 
-# Random offsets are normal. Their standard deviation is itself random, log-normal: mostly small,
-# now and then as large as the network's worst errors.
+# Random offsets are normal. Their standard deviation is itself log-normal: usually small, sometimes
+# as large as the network's largest errors.
 _CORNER_OFFSET = 1.5  # median standard deviation of a close-up's offset, in detail pixels
-_END_OFFSET = 1.35  # the same of an edge's end
-_OFFSET_SPREAD = 0.8  # standard deviation of the log of both
-_MAX_END_OFFSET = 4.0  # largest standard deviation of an edge's end, in detail pixels
-_MAX_PACKET_OFFSET = 2.0  # the same of all edges of a packet together
+_END_OFFSET = 1.35  # median standard deviation of the offset of an edge's end, in detail pixels
+_OFFSET_SPREAD = 0.8  # standard deviation of the log of both standard deviations
+_MAX_END_OFFSET = 4.0  # largest standard deviation of an end's offset, in detail pixels
+_MAX_PACKET_OFFSET = 2.0  # largest standard deviation of a whole packet's offset, in detail pixels
 _TURN = 0.15  # standard deviation of a close-up's turn, in radians
-_SCALE = 0.1  # standard deviation of the log of its scale
+_SCALE = 0.1  # standard deviation of the log of a close-up's scale
 _HEIGHT_SPREAD = 0.25  # standard deviation of the log of the error in the sides' height
 
 Sample = dict[str, Shaped[np.ndarray, "..."] | np.generic]
@@ -37,8 +37,9 @@ class EdgeTargets(NamedTuple):
 
     Attributes:
         starts, ends: pixels of the network's picture.
-        kinds: kinds of the edge, see `Tracer`; none where it is hidden or too short to trace.
-        heights: of the packet's sides in the picture, in detail pixels.
+        kinds: kinds of each edge, see `Tracer`; none for edges that are hidden, short or partly
+            outside the picture.
+        heights: heights of the packets' sides in the picture, in detail pixels.
     """
 
     starts: Float[np.ndarray, "n 12 2"]
@@ -52,19 +53,19 @@ class AugmentedFrames(Dataset):
 
     Args:
         tensors: frames and labels.
-        augmented: vary them at random.
-        seed: of the variation.
-        half: halve their size.
+        augmented: augment the frames.
+        seed: seed of the augmentation.
+        half: halve the size of the frames.
     """
 
     def __init__(self, tensors: Tensors, augmented: bool, seed: int, half: bool) -> None:
         self.tensors, self.augmented, self.seed, self.half = tensors, augmented, seed, half
-        self.redrawn = augmented or half  # heatmaps of the tensors do not fit any more
+        self.redrawn = augmented or half  # the stored heatmaps no longer match
 
     def __getitem__(
         self, key: tuple[int, int]
     ) -> tuple[Shaped[np.ndarray, "..."] | np.generic, ...]:
-        """Return picture, heatmaps (points if `redrawn`), visibility, mask and cards."""
+        """Return the picture, heatmaps (or points if `redrawn`), visibility, mask and cards."""
         epoch, row = key
         t = self.tensors
         picture, points = t.pictures[row], t.points[row]
@@ -73,7 +74,7 @@ class AugmentedFrames(Dataset):
             return picture, t.heatmaps[row], visible, mask, t.cards[row]
         if self.augmented:
             rng = np.random.default_rng([self.seed, epoch, row])
-            # An unlabelled place stays unlabelled wherever it moves, and whatever its new name is.
+            # NaN marks unlabelled keypoints through moves and renaming.
             points = np.where(mask[:, None], points, np.nan)
             picture, points, visible = augment(picture, points, visible, rng)
             mask = np.isfinite(points[:, 0])
@@ -85,18 +86,24 @@ class AugmentedFrames(Dataset):
 
 
 class CloseupCrops(Dataset):
-    """Close-ups of corners: off centre, turned, scaled, recoloured, and mirrored half the time.
+    """Close-ups of corners, randomly shifted, turned, scaled, recoloured and mirrored.
 
-    A sample has "closeups" (8, 3, SIDE, SIDE) uint8, their middles "starts" (8, 2) and the labels
-    "points" (8, 2) in pixels of the network's picture, "turn" (2, 2) from steps in a close-up to
-    steps in `details`, which corners are labelled "visible" (8,) and which are "seen" (8,), the
-    frame's "longer" side in pixels, and "cards" as a share of the deck.
+    A sample has these entries:
+
+    - "closeups" (8, 3, SIDE, SIDE): pictures, uint8.
+    - "starts" (8, 2): centres of the close-ups in pixels of the network's picture.
+    - "points" (8, 2): labels in pixels of the network's picture.
+    - "turn" (2, 2): matrix that converts steps in a close-up to steps in `details`.
+    - "visible" (8,): corners that are labelled as visible.
+    - "seen" (8,): corners to count from.
+    - "longer" (): longer side of the frame in pixels.
+    - "cards" (): count as a share of the deck.
 
     Args:
         tensors: frames and labels.
-        starts: corners that close-ups are cut around.
-        seed: of all that is random.
-        seen: corners that the count is learnt from; by default those labelled visible.
+        starts: places to cut close-ups around, before the random shift.
+        seed: seed of all random values.
+        seen: corners to count from; by default those that are labelled as visible.
     """
 
     def __init__(
@@ -143,16 +150,19 @@ def _mirrored(points: Float[np.ndarray, "8 2"], width: int) -> Float[np.ndarray,
 
 
 class EdgeStrips(Dataset):
-    """Strips along edges: a little off the edge, recoloured, and reversed half the time.
+    """Strips along edges, randomly shifted, recoloured and reversed.
 
-    A sample has "strips" (12, 3, 2 REACH + 1, LENGTH) uint8, "kinds" (12, KINDS) and "heights" ()
-    as `Tracer` takes them, "places" (12, POINTS) of the edge across the strip in detail pixels
-    from its middle line, and "counts" (12, POINTS), which of them to learn.
+    A sample has these entries:
+
+    - "strips" (12, 3, 2 REACH + 1, LENGTH): pictures, uint8.
+    - "kinds" (12, KINDS) and "heights" (): inputs of `Tracer`.
+    - "places" (12, POINTS): distances of the edge from the strip's middle line, in detail pixels.
+    - "counts" (12, POINTS): mask of the places to learn.
 
     Args:
         tensors: frames.
-        edges: where their edges are.
-        seed: of all that is random.
+        edges: edges of the frames.
+        seed: seed of all random values.
     """
 
     def __init__(self, tensors: Tensors, edges: EdgeTargets, seed: int) -> None:
@@ -169,7 +179,7 @@ class EdgeStrips(Dataset):
         places = strip_places(starts, ends, across)[0].numpy().astype(np.float32)
         strips = recolour(_sample(self.tensors.details[row], places), rng)
         strips = strips.reshape(12, -1, LENGTH, 3)
-        # The edge is as far from the strip's middle line as the strip was moved, the other way.
+        # Moving the strip moves the edge the other way, relative to the strip's middle line.
         first, last = -(moved * across[0].numpy()).sum(axis=2)[..., None]
         place = first + (last - first) * TRACED
         kinds = edges.kinds[row]
@@ -188,7 +198,7 @@ class EdgeStrips(Dataset):
 def _end_offsets(
     true: Float[np.ndarray, "2 12 2"], rng: np.random.Generator
 ) -> Float[np.ndarray, "2 12 2"]:
-    """Return random offsets of edges' ends, in detail pixels: smaller ones for short edges."""
+    """Return random offsets of the edges' ends in detail pixels. Short edges get smaller ones."""
     length = DETAIL * np.linalg.norm(true[1] - true[0], axis=1, keepdims=True)
     off = _END_OFFSET * np.exp(rng.normal(0, _OFFSET_SPREAD, (2, 12, 1)))
     off = np.minimum(off, np.minimum(_MAX_END_OFFSET, length / 6))
@@ -200,10 +210,10 @@ def _end_offsets(
 def _sample(
     detail: UInt8[np.ndarray, "h w 3"], places: Float[np.ndarray, "12 across along 2"]
 ) -> UInt8[np.ndarray, "rows along 3"]:
-    """Return the colours at detail pixels, one strip below the other."""
+    """Sample the colours at `places`, in detail pixels. Stack the strips vertically."""
     return cv2.remap(  # type: ignore[call-overload]
         detail,
-        # cv2 counts from the middle of the first pixel, we from its corner.
+        # In cv2 the first pixel's centre lies at 0, here at 0.5.
         places.reshape(-1, LENGTH, 2) - 0.5,
         None,
         cv2.INTER_LINEAR,

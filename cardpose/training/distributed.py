@@ -1,9 +1,9 @@
-"""Several processes, on one host or on several, that train one network.
+"""Train one network in several processes, on one or more hosts.
 
-Each process has all the data and trains on its share of every batch, with Lightning's strategy
-`ddp`: one step of all processes is one step of a single process on the whole batch. The first
-process writes the outputs. Hosts find each other by MASTER_ADDR, MASTER_PORT and NODE_RANK, as in
-Lightning, and share the folder of the repository.
+Each process reads the whole data set and trains on its share of every batch, with Lightning's
+strategy `ddp`. One step of all processes equals one step of a single process on the whole batch.
+The first process writes the outputs. Hosts find each other through the environment variables
+MASTER_ADDR, MASTER_PORT and NODE_RANK, as in Lightning. All hosts share the repository's folder.
 """
 
 import logging
@@ -42,7 +42,8 @@ def host_rank(options: Train) -> int:
     """Return the number of this host, from 0.
 
     Raises:
-        InputError: there are several hosts, and the environment does not say which one this is.
+        InputError: there are several hosts, and MASTER_ADDR, MASTER_PORT or NODE_RANK is missing
+            or invalid.
     """
     if options.hosts == 1:
         return 0
@@ -64,14 +65,15 @@ def run_processes(
     """Call `work(*arguments)` in `train.devices` processes on each of `train.hosts` hosts.
 
     Args:
-        work: a function of a module.
-        arguments: can be pickled.
+        work: function to call, defined at the top level of a module.
+        arguments: its arguments, which must be picklable.
         options: the parameters of `train`.
-        batch_size: size of the batches that the processes share.
-        setting: its name in params.yaml.
+        batch_size: frames per batch, summed over all processes.
+        setting: name of the batch size in params.yaml.
 
     Raises:
-        InputError: the batch cannot be shared, a process raised one, or a process was killed.
+        InputError: the batch cannot be shared equally, there are too few GPUs, the environment
+            does not describe the hosts, a process raised an InputError, or a process was killed.
     """
     processes = options.devices * options.hosts
     if processes == 1:
@@ -135,8 +137,8 @@ def _member(
     environment: dict[str, str],
     messages: SimpleQueue,
 ) -> None:
-    """Join the group of processes and call `work`; send the message of an InputError."""
-    # The main process answers Ctrl-C; this one just ends, even while it waits for the others.
+    """Join the process group and call `work`. Send the message of an InputError to the parent."""
+    # The main process handles Ctrl-C. This one ends at once, even while it waits for the others.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.update(environment, LOCAL_RANK=str(local), WORLD_SIZE=str(processes))
     torch.set_num_threads(max(1, torch.get_num_threads() // devices))

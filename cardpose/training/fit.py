@@ -1,4 +1,4 @@
-"""Fit a Lightning module: precision, checkpoints, and errors in one line."""
+"""Fit a Lightning module, with a choice of precision, checkpoints and one-line errors."""
 
 import logging
 import signal
@@ -23,7 +23,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 
 def best_precision(accelerator: str) -> Precision:
-    """Return "bf16-mixed" where the processor multiplies bfloat16 in hardware, else "32-true"."""
+    """Return "bf16-mixed" if the hardware multiplies bfloat16, otherwise "32-true"."""
     if accelerator == "gpu":
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -31,7 +31,7 @@ def best_precision(accelerator: str) -> Precision:
 
 
 def compute_settings(params: Params) -> tuple[str, Precision]:
-    """Return the accelerator and the precision to train with, by Lightning's names."""
+    """Return Lightning's names of the accelerator and the precision to train with."""
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     precision = params.train.precision
     return accelerator, best_precision(accelerator) if precision == "auto" else precision
@@ -46,12 +46,12 @@ def fit_module(
     validation: DataLoader | None = None,
     callbacks: Iterable[lightning.Callback] = (),
 ) -> None:
-    """Train a Lightning module, from the part's checkpoint on where there is one.
+    """Train a Lightning module. Resume from the part's checkpoint if there is one.
 
     Raises:
         InputError: the training diverged, or a loader worker was killed.
     """
-    # Advice on loaders and add-ons, which would bury the progress bar.
+    # Hide Lightning's advice on loaders and add-ons, which would clutter the progress bar.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     accelerator, precision = compute_settings(params)
@@ -83,7 +83,7 @@ def fit_module(
             module, batches, validation, ckpt_path=path if start else None, weights_only=True
         )
     except SystemExit as ended:
-        # Lightning's answer to Ctrl-C. From then on it ignores SIGINT.
+        # Lightning raises SystemExit on Ctrl-C and ignores SIGINT from then on.
         signal.signal(signal.SIGINT, on_interrupt)
         if isinstance(ended.__context__, KeyboardInterrupt):
             raise ended.__context__ from None

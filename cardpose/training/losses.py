@@ -1,7 +1,7 @@
 """Losses of the network's parts.
 
-Whole pictures have L = MSE(heatmaps) + MSE(cards) + BCE(visibility), each term with its weight.
-Close-ups and strips have a loss of their own.
+The loss on whole pictures is L = MSE(heatmaps) + MSE(cards) + BCE(visibility), with one weight per
+term. The closer and the tracer have their own losses.
 """
 
 import torch
@@ -20,14 +20,14 @@ def losses(
 ) -> dict[str, Float[Tensor, ""]]:
     """Return the three terms of L for a batch, unweighted, and "total", their weighted sum.
 
-    The term of the count averages over all pictures. Those of heatmaps and visibility average over
+    The term "cards" averages over all pictures. The terms "heatmaps" and "visibility" average over
     labelled keypoints.
 
     Args:
         predicted: heatmaps; cards as a share of the deck, one column per way of counting;
             visibility as logits.
         target: heatmaps, cards as a share of the deck, and visibility as 0 or 1.
-        weights: of the three terms.
+        weights: weights of the three terms.
         mask: which keypoints have a label; all by default.
     """
     heatmaps, cards, visibility = (p.float() for p in predicted)
@@ -37,9 +37,9 @@ def losses(
     heatmaps = torch.where(mask[..., None, None], heatmaps, true)
     rest = mask.numel() / mask.sum().clamp(min=1)
     terms = {
-        # All channels have the same size: this is the mean over channels of each one's mean.
+        # All channels have the same size, so this is also the mean over the channels' means.
         "heatmaps": F.mse_loss(heatmaps, true) * rest,
-        # The mean over ways of counting: each learns as if it were alone.
+        # Average over the ways of counting. Each way is trained on the count by itself.
         "cards": F.mse_loss(cards, target[1].float()[:, None].expand_as(cards)),
         "visibility": F.binary_cross_entropy_with_logits(visibility, visible, mask.float()) * rest,
     }
@@ -54,11 +54,11 @@ def closer_loss(
     cards: Float[Tensor, " m"],
     true_cards: Float[Tensor, " m"],
 ) -> Float[Tensor, ""]:
-    """Return the loss of the closer: Huber's of visible corners, plus Huber's of the count.
+    """Return the loss of the closer: Huber losses of the visible corners and of the count.
 
-    Huber's loss limits the weight of labels that are far off (P. J. Huber, "Robust Estimation of a
+    The Huber loss limits the influence of wrong labels (P. J. Huber, "Robust Estimation of a
     Location Parameter", Annals of Mathematical Statistics 35, 1964). An error of 2 pixels in every
-    coordinate costs as much as one of 2 cards.
+    coordinate costs as much as an error of 2 cards.
 
     Args:
         points: predicted corners in pixels.
@@ -78,13 +78,14 @@ def tracer_loss(
     true: Float[Tensor, "n 12 k"],
     counts: Bool[Tensor, "n 12 k"],
 ) -> Float[Tensor, ""]:
-    """Return the loss of the tracer: minus the log of Laplace's density, without its constant.
+    """Return the loss of the tracer: the negative log-likelihood of a Laplace distribution.
 
-    It teaches `spreads` the logs of how far off `places` usually are.
+    The constant is left out. The loss trains `spreads` to be the logs of the expected absolute
+    errors of `places`.
 
     Args:
         places: predicted places of edges in detail pixels.
-        spreads: logs of their expected errors.
+        spreads: logs of the expected absolute errors of `places`.
         true: places of the edges.
         counts: places to compare.
     """

@@ -38,7 +38,7 @@ class WholePictureModule(lightning.LightningModule):
         predicted = self.network(batch["pictures"])
         target = batch["heatmaps"], batch["cards"], batch["visible"]
         terms = losses(predicted, target, self.weights, batch["mask"])
-        # Lightning averages this integer over the processes, and would round the mean.
+        # Lightning averages this integer over the processes and would round the mean.
         n = len(batch["cards"]) * world_size()
         logged = {f"{split}/{name}": value.detach() for name, value in terms.items()}
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=n, sync_dist=True)
@@ -61,9 +61,9 @@ class WholePictureModule(lightning.LightningModule):
 
 
 class CloserModule(lightning.LightningModule):
-    """Train `network.closer` to move corners, on close-ups round them.
+    """Train `network.closer` to move corners, on close-ups around them.
 
-    The loss compares places in pixels of the close-ups, and counts in cards.
+    The loss compares corners in detail pixels and counts in cards.
     """
 
     def __init__(self, network: CardPose, part: Part, deck: int) -> None:
@@ -73,7 +73,7 @@ class CloserModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch) -> Float[Tensor, ""]:
         steps = self.closer(batch["closeups"]).float()
-        # In full precision: half a card is less than bfloat16 resolves in a packet's shape.
+        # Use full precision: bfloat16 cannot resolve half a card in a packet's shape.
         with torch.autocast(steps.device.type, enabled=False):
             steps = torch.einsum("nij,nkj->nki", batch["turn"], steps)
             points = batch["starts"] + steps / DETAIL
@@ -96,7 +96,7 @@ class CloserModule(lightning.LightningModule):
         rest = [p for name, p in self.closer.named_parameters() if "geometry." not in name]
         groups = [
             {"params": rest, "lr": rate},
-            # Simulated packets have taught it nearly everything.
+            # A lower rate: this head has already been trained on simulated packets.
             {"params": geometry, "lr": rate / 10},
         ]
         return one_cycle(groups, self.part, self.trainer.estimated_stepping_batches)
@@ -125,16 +125,16 @@ def one_cycle(
 ) -> tuple[list[torch.optim.Optimizer], list[dict[str, Any]]]:
     """Return AdamW and a one-cycle schedule, in the form that Lightning takes.
 
-    The learning rate of every group rises to its own `lr` and falls again (L. N. Smith and
+    The learning rate of each group rises to the group's `lr` and falls again (L. N. Smith and
     N. Topin, "Super-Convergence", 2017).
 
     Args:
         groups: parameter groups of the optimizer.
-        part: has the weight decay.
+        part: part of the training, which holds the weight decay.
         steps: number of training steps.
     """
     optimizer = torch.optim.AdamW(groups, weight_decay=part.options.weight_decay)
-    # A fifth, but not quite: OneCycleLR divides by pct_start * steps - 1.
+    # Not exactly 0.2: OneCycleLR divides by pct_start * steps - 1, which is 0 for 5 steps.
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, [group["lr"] for group in groups], total_steps=int(steps), pct_start=0.201
     )

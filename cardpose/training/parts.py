@@ -1,4 +1,4 @@
-"""The parts of a training: what each learns from, for how many epochs, and how fast."""
+"""The parts of a training: data, epochs and learning rate of each."""
 
 from typing import NamedTuple
 
@@ -17,9 +17,9 @@ class Part(NamedTuple):
 
     Attributes:
         name: file name of its checkpoint.
-        data: what it learns from, in words for messages.
+        data: description of its training data, for messages.
         epochs: number of passes through the data.
-        learning_rate: peak of its schedule.
+        learning_rate: peak of the learning rate schedule.
         options: batch size, weight decay and augmentation, which all parts of a training share.
     """
 

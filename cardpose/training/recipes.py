@@ -1,8 +1,9 @@
-"""The two recipes of a training: pretraining on rendered pictures, training on recordings.
+"""Two training recipes: pretraining on rendered pictures, and training on recordings.
 
 Both teach geometry, fit whole pictures, refine corners and trace edges, in this order. Pretraining
-starts from nothing. Training starts from the pretrained network, and keeps the weights of the epoch
-with the smallest validation loss.
+starts from a new network. Training starts from the pretrained network and teaches geometry only if
+the deck has changed. After fitting whole pictures, training keeps the weights of the epoch with the
+smallest validation loss.
 """
 
 from pathlib import Path
@@ -39,14 +40,14 @@ def pretrain(
 ) -> tuple[Weights, Metadata]:
     """Train a new network on rendered pictures.
 
-    It sees pictures of half the size first, nearly three times as fast: where the corners are and
-    what they are called takes a view of the whole packet, not its details.
+    The network trains on half-size pictures first, which is nearly three times as fast. To find
+    and name the corners, it needs a view of the whole packet but no details.
 
     Args:
         tensors: rendered pictures and their labels.
         rows: frames to train on.
-        params: all parameters; seed and loss weights are those of `pretrain`.
-        checkpoints: folder of checkpoints to go on from and to write, see `resumable`.
+        params: all parameters; the seed and the loss weights come from `pretrain`.
+        checkpoints: folder to read and write checkpoints in, see `resumable`.
 
     Returns:
         weights and metadata, for `save_network`.
@@ -94,15 +95,16 @@ def train(
         tensors: pictures and labels of recordings.
         role: "train", "validation" or "test", one per frame, see `split_frames`.
         network: the network to start from.
-        metadata: its metadata.
+        metadata: metadata of that network.
         params: all parameters.
-        log: folder for DVCLive to write the losses of all epochs to.
-        checkpoints: folder of checkpoints to go on from and to write, see `resumable`.
+        log: folder where DVCLive writes the losses of all epochs.
+        checkpoints: folder to read and write checkpoints in, see `resumable`.
 
     Returns:
-        weights: heatmaps, count and visibility are those of the epoch with the smallest validation
-            loss, or of the last epoch where no frame validates.
-        metadata: what `save_network` stores with them.
+        weights: weights of the network. Those for heatmaps, count and visibility come from the
+            epoch with the smallest validation loss, or from the last epoch if there are no
+            validation frames.
+        metadata: metadata to store with the weights, see `save_network`.
 
     Raises:
         InputError: the training diverged, the processes cannot share its frames, or fewer than two
@@ -148,7 +150,7 @@ def _continue(
     params: Params,
     checkpoints: Path | None,
 ) -> tuple[CardPose, Metadata]:
-    """Copy a network for a data set. Teach it geometry again where the deck is another one."""
+    """Copy a network for a data set. Teach it geometry again if the size of the deck differs."""
     changed = {**metadata, "deck": tensors.deck, "sigma": tensors.sigma}
     copy = CardPose(**network_shape(changed))
     copy.load_state_dict(network.state_dict())
@@ -158,9 +160,9 @@ def _continue(
 
 
 def _labelled(tensors: Tensors, rows: np.ndarray) -> np.ndarray:
-    """Return the rows of frames with at least one label: whole pictures need them."""
+    """Return the rows of frames with at least one label, as training on whole pictures needs."""
     labelled = rows[tensors.mask[rows].any(axis=1)]
-    if len(labelled) < 2:  # batch norm cannot take a single one
+    if len(labelled) < 2:  # batch norm needs at least two
         raise InputError(
             f"{len(labelled)} of the {len(rows)} frames to train on have labels: at least"
             " 2 are needed, of recordings that are not held out (params.yaml: split)"
@@ -171,7 +173,7 @@ def _labelled(tensors: Tensors, rows: np.ndarray) -> np.ndarray:
 def _interval_margins(
     network: CardPose, tensors: Tensors, rows: np.ndarray, metadata: Metadata
 ) -> dict[str, float]:
-    """Return half the width of the 90 % interval in cards, for each way of counting."""
+    """Return half the width of the 90 % interval in cards for each way of counting."""
     frames = pair_loader(tensors, rows, PREDICT_BATCH)
     predicted = predict_frames(network.eval(), frames, metadata).cards
     counted = tensors.cards[rows] * tensors.deck

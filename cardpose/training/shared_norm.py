@@ -1,4 +1,4 @@
-"""Batch normalization with statistics of all processes, and the strategy that needs it."""
+"""Batch norm with statistics over all processes, and the Lightning strategy that uses it."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ from cardpose.training.modules import WholePictureModule
 def strategy(
     options: Train, module: lightning.LightningModule
 ) -> tuple[dict[str, Any], list[LayerSync]]:
-    """Return arguments of a Lightning Trainer for one or several processes, and its plugins."""
+    """Return arguments and plugins of a Lightning Trainer for one or more processes."""
     if world_size() == 1:
         return {"devices": 1}, []
-    # Whole pictures leave the closer and the tracer untrained.
+    # Training on whole pictures gives the closer and the tracer no gradients.
     unused = isinstance(module, WholePictureModule)
-    # `SharedNorm` keeps buffers the same in all processes.
+    # `SharedNorm` already keeps the buffers equal in all processes.
     ddp = DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False)
     arguments = {
         "devices": options.devices,
@@ -34,7 +34,7 @@ def strategy(
 
 
 class SharedNorm(nn.BatchNorm2d):
-    """Batch norm by the mean and variance of all processes' batches. torch's own needs GPUs."""
+    """Batch norm with mean and variance over all processes. torch's SyncBatchNorm needs GPUs."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -59,7 +59,7 @@ class SharedNorm(nn.BatchNorm2d):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes."""
+    """Sum over all processes, with a gradient."""
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:

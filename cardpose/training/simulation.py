@@ -1,7 +1,6 @@
-"""Simulated packets: corners of random packets as a random camera sees them.
+"""Simulate the corners of random packets in front of random cameras.
 
-No picture is drawn. The geometry heads learn from these corners how many cards lie between face and
-back.
+No picture is drawn. The geometry heads learn from these corners to count the cards.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from cardpose.geometry.priors import PICTURE_PRIORS
 
 
 class SimulatedPackets(NamedTuple):
-    """Corners in pixels, which of them are visible, and cards as a share of the deck."""
+    """Corners in pixels, their visibility, and counts as a share of the deck."""
 
     points: Float32[np.ndarray, "n 8 2"]
     visible: Bool[np.ndarray, "n 8"]
@@ -31,14 +30,14 @@ def simulate(
     focal: float,
     card: Sequence[float],
 ) -> SimulatedPackets:
-    """Simulate `n` packets as a phone held in a hand sees them.
+    """Simulate `n` packets seen by a hand-held phone.
 
     Args:
         rng: source of the random numbers.
         n: number of packets.
-        deck: packets hold 1 to `deck` cards.
+        deck: largest number of cards in a packet; the smallest is 1.
         image_size: (width, height) of the picture in pixels.
-        focal: focal length of the camera in picture widths; it varies by up to 3 %.
+        focal: focal length in picture widths; cameras deviate from it by up to 3 %.
         card: (width, length, thickness) of a card in mm.
     """
     width, height = image_size

@@ -1,4 +1,4 @@
-"""Targets of the close-ups and of the strips: where each frame's corners and edges are."""
+"""Training targets of close-ups and strips: the corners and edges of each frame."""
 
 import numpy as np
 import torch
@@ -15,20 +15,20 @@ from cardpose.network.strips import long_enough, side_heights
 from cardpose.training.datasets import EdgeTargets
 
 PREDICT_BATCH = 32  # frames that a network predicts at a time
-_MIN_CORNERS = 5  # visible corners that a frame needs for its edges to be learnt
-_MAX_LABEL_ERROR = 0.02  # picture widths between a label and the box fitted to all of them
+_MIN_CORNERS = 5  # fewest visible corners of a frame whose edges are used
+_MAX_LABEL_ERROR = 0.02  # largest distance of a label from the fitted box, in picture widths
 
 
 def closeup_starts(
     network: CardPose, tensors: Tensors, rows: np.ndarray
 ) -> tuple[Float[np.ndarray, "n 8 2"], Bool[np.ndarray, "n 8"]]:
-    """Return where close-ups of corners start, and which corners the count is learnt from.
+    """Return the places to cut close-ups around, and the corners to count from.
 
-    Close-ups start where the heatmaps of a frame have their peaks. Where a keypoint has no label,
-    the network decides whether it is visible.
+    The places are the peaks of each frame's heatmaps. Visibility is predicted for keypoints
+    without a label.
 
     Returns:
-        pixels, zero in frames that are not in `rows`; and whether corners are visible.
+        places in pixels, zero in frames outside `rows`; and visibility of the corners.
     """
     starts, visible = np.zeros((len(tensors.points), N_KEYPOINTS, 2)), np.array(tensors.visible)
     found = []
@@ -45,9 +45,9 @@ def closeup_starts(
 def corner_targets(
     network: CardPose, tensors: Tensors, rows: np.ndarray
 ) -> tuple[Float[np.ndarray, "n 8 2"], Bool[np.ndarray, "n 8"]]:
-    """Return pixels of all frames' corners, and which of them are visible.
+    """Return the corners of all frames in pixels, and their visibility.
 
-    They are labels. For frames in `rows` that have no label at all, they are predictions.
+    Both are labels, or predictions for frames in `rows` without any label.
     """
     points, visible = np.array(tensors.points), np.array(tensors.visible)
     unlabelled = rows[~tensors.mask[rows].any(axis=1)]
@@ -66,18 +66,20 @@ def edge_targets(
     points: Float[np.ndarray, "n 8 2"],
     visible: Bool[np.ndarray, "n 8"],
 ) -> tuple[EdgeTargets, Bool[np.ndarray, " rows"]]:
-    """Return where the edges of frames are, by a box as thick as the frame's count says.
+    """Fit a box to each frame and return its edges.
 
-    Skip frames whose corners fit no box, or that show fewer than five of them.
+    The thickness of the box follows from the count. Skip frames whose corners fit no box and
+    frames with fewer than five visible corners.
 
     Args:
         fitter: fits the box to the corners.
-        rows: frames to fit; the targets of all others are zero.
+        rows: frames to fit; the targets of other frames are zero.
         deck_height: thickness of a whole deck in mm.
         points: corners in pixels.
+        visible: visibility of the corners.
 
     Returns:
-        the targets of all n frames; and which of the `rows` to learn from.
+        the targets of all n frames; and a mask of the `rows` to train on.
     """
     size, n = torch.tensor(tensors.image_size), len(tensors.points)
     targets = EdgeTargets(
