@@ -1,13 +1,13 @@
 # make repro: install, then run the pipeline.  make test: install, then check everything.
-# make pretrain: install, then train anew the network that comes with the repository; takes hours.
-# make app: install, then count in the browser, with the network that make repro trained.
+# make pretrain: install, then retrain the network in the repository; takes hours.
+# make app: install, then count cards in the browser with the network from make repro.
 # make label-studio DATASET=mine: install, then correct proposed labels in the browser.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PACKAGES := app/node_modules/.installed
-# An environment of its own, as it wants other versions of much; pip does not fit both into one.
+# Label Studio needs its own environment: its requirements conflict with those of cardpose.
 STUDIO := .venv-label-studio
 STUDIO_VERSION := 1.23.2
 STUDIO_INSTALLED := $(STUDIO)/.installed-$(STUDIO_VERSION)
@@ -18,8 +18,8 @@ export DVC_NO_ANALYTICS := 1
 
 install: $(INSTALLED)
 
-# The .pth file puts the environment's bin first on PATH for whatever its Python starts: stages say
-# `python`, and must get this one also when somebody calls .venv/bin/dvc without activating.
+# The .pth file puts the environment's bin first on PATH for all programs that its Python starts.
+# So stages run this `python` even if the environment is not activated before .venv/bin/dvc runs.
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
@@ -41,7 +41,7 @@ $(PACKAGES): app/package-lock.json
 	cd app && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-# Labels a data set's frames: make label-studio DATASET=mine, or with ARGS=--next.
+# ARGS adds options of cardpose label studio: make label-studio DATASET=mine ARGS=--next.
 label-studio: install $(STUDIO_INSTALLED)
 	cardpose label studio $(or $(DATASET),$(error DATASET=mine would label the frames of data/mine)) $(ARGS)
 
@@ -53,15 +53,15 @@ $(STUDIO_INSTALLED):
 test: install lint browser
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# What takes too long for every day; docs/reliability.md says what it shows.
+# Run the tests that are too slow for every day; docs/reliability.md describes them.
 soak: install
 	pytest -m soak
 
-# Label Studio itself, in a browser; takes minutes.
+# Test Label Studio itself in a browser; takes minutes.
 test-label-studio: install browser $(STUDIO_INSTALLED)
 	pytest -m soak tests/labelling/test_label_studio.py
 
-# What the page's tests need. Where it cannot be had, they are skipped and say what is missing.
+# Install what the tests of the page need. If that fails, they are skipped and say why.
 browser:
 	@! command -v npm > /dev/null || $(MAKE) --no-print-directory $(PACKAGES) || true
 	@command -v chromium || command -v chromium-browser || command -v google-chrome \
@@ -69,7 +69,7 @@ browser:
 			DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium; } \
 		|| true
 
-# Break the code on purpose, place by place; docs/reliability.md has the score.
+# Run the tests against deliberate faults in the code; docs/reliability.md has the score.
 mutants: install
 	python tests/mutants/mutants.py
 

@@ -19,7 +19,7 @@ from cardpose.common.yaml_files import read_yaml
 
 
 def _check_card(card: list[float]) -> list[float]:
-    """Refuse sizes that no card has, such as swapped ones or the thickness of a whole deck."""
+    """Refuse sizes that no card has, such as swapped sides or the thickness of a whole deck."""
     width, length, thickness = card
     if not (20 <= width <= length and 0.05 <= thickness <= 5):
         raise PydanticCustomError(
@@ -30,7 +30,7 @@ def _check_card(card: list[float]) -> list[float]:
     return card
 
 
-# Upper bounds are far above useful values, and small enough to fit into a computer's memory.
+# Upper bounds lie far above useful values, but low enough for a computer's memory.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 FrameStep = Annotated[int, Field(gt=0, le=1_000_000)]
 SidePixels = Annotated[int, Field(ge=32, le=4096)]
@@ -90,7 +90,7 @@ class Loss(Section):
 
 
 class Learning(Section):
-    """Parameters that pretraining and training have in common, with values of their own."""
+    """Parameters of both pretraining and training. Each section sets its own values."""
 
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     learning_rate: _LearningRate
@@ -167,7 +167,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
     Raises:
         InputError: the file is missing or not YAML, or a parameter is unknown, missing, of the
-            wrong type or out of range. The message names it and says what would be right.
+            wrong type or out of range. The message names it and says how to fix it.
     """
     values = read_yaml(path)
     if not isinstance(values, dict):
@@ -186,7 +186,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
 
 def _check_image_size(params: Params, path: str | Path) -> None:
-    """Refuse sizes that the strides of the network do not divide."""
+    """Refuse picture sizes that are no multiples of the heatmap stride."""
     if params.pretrain.half_size_epochs:
         multiple = 2 * params.heatmap_stride
         what = "twice heatmap_stride, for pretrain.half_size_epochs"
@@ -201,7 +201,7 @@ def _check_image_size(params: Params, path: str | Path) -> None:
 
 
 def _first_problem(error: ValidationError, values: dict[Any, Any], path: str | Path) -> str:
-    """Return a line about the first of pydantic's errors."""
+    """Describe the first of pydantic's errors in one line."""
     problems = error.errors()
     if any(problem["type"] == "invalid_key" for problem in problems):
         return "the names of parameters should be text"
@@ -223,7 +223,7 @@ def _first_problem(error: ValidationError, values: dict[Any, Any], path: str | P
 
 
 def _quoting_advice(problem: ErrorDetails, values: dict[Any, Any], path: str | Path) -> str:
-    """Return how to quote a name of digits, which YAML and DVC's -S read as a number."""
+    """Explain how to quote a name that YAML or DVC's -S reads as a number."""
     number, data = problem["input"], Path(path).parent / "data"
     if not isinstance(number, int | float) or abs(number) > 1e30:
         return "name one"
@@ -238,16 +238,16 @@ def _quoting_advice(problem: ErrorDetails, values: dict[Any, Any], path: str | P
 
 
 def _quote(value: Any, names: Collection[str]) -> str:
-    """Return a name in quotes, given as itself or as the number that YAML or DVC made of it.
+    """Return a name in quotes, given the name or the number that YAML or DVC read.
 
-    DVC turns 2026_01 into 202601. The original is the one of `names` that means this number.
+    DVC reads 2026_01 as 202601. In that case, look up the original name in `names`.
     """
     meant = [name for name in names if not isinstance(value, str) and _as_number(name) == value]
     return f"'{meant[0] if meant else value}'"
 
 
 def _as_number(name: str) -> int | float | None:
-    """Return the number that YAML or DVC make of a name, or None."""
+    """Return the number that YAML or DVC reads in a name, or None."""
     for kind in (int, float):
         try:
             return kind(name)
@@ -257,7 +257,7 @@ def _as_number(name: str) -> int | float | None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return the sorted contents of a folder, or nothing if it cannot be read."""
+    """Return the sorted contents of a folder, or an empty list if it cannot be read."""
     try:
         return sorted(folder.iterdir())
     except (OSError, ValueError):

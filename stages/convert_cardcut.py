@@ -1,4 +1,4 @@
-"""Convert the downloaded public set of real recordings into the format of this project."""
+"""Convert the downloaded public data set of real recordings to the format of this project."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Measure the network on the held-out recordings, and draw its predictions."""
+"""Evaluate the network on the held-out recordings, and draw its predictions."""
 
 import json
 import sys

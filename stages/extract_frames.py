@@ -1,4 +1,4 @@
-"""Sample the recordings of the chosen data set: every frame_step-th frame becomes a picture."""
+"""Write every frame_step-th frame of the recordings in the data set as a picture."""
 
 from pathlib import Path
 

@@ -22,11 +22,11 @@ PARAMS = ("image_size", "heatmap_stride", "geometry", "model", "pretrain")
 def main() -> None:
     params = load_params()
     number = host_rank(params.train)
-    # 1.2 MB per picture: more than a /tmp in memory holds.
+    # 1.2 MB per picture would be too much for a /tmp in memory.
     with scratch_folder(f"models/.pretrain.scratch{number}") as folder:
         tensors = folder / "tensors"
         rows = write_rendered(params, folder / "pictures", tensors)
-        if number > 0:  # the first host writes
+        if number > 0:  # only the first host writes
             pretrain_in_processes(params, tensors, rows)
             return
         computing = *compute_settings(params), params.train.devices, params.train.hosts
@@ -41,16 +41,16 @@ def main() -> None:
 def pretrain_in_processes(
     params: Params, tensors: Path, rows: np.ndarray, path: Path | None = None
 ) -> None:
-    """Pretrain in one process or several; the first of the first host writes to `path`."""
+    """Pretrain in one process or several; process 0 of host 0 writes `path`."""
     size = params.pretrain.batch_size
     run_processes(work, (params, tensors, rows, path), params.train, size, "pretrain.batch_size")
 
 
 def work(params: Params, tensors: Path, rows: np.ndarray, path: Path | None) -> None:
-    """Pretrain in one of the processes."""
+    """Pretrain in this process; process 0 saves the network."""
     weights, metadata = pretrain(read_tensors(tensors), rows, params, CHECKPOINTS)
     if rank() == 0:
-        # Half the bytes: the file comes with every clone.
+        # Half precision halves the file, which is part of every clone.
         halved = {k: w.half() if w.is_floating_point() else w for k, w in weights.items()}
         save_network(path, halved, metadata)
 

@@ -25,7 +25,7 @@ PARAMS = ("seed", "split", "geometry", "model", "loss", "train")
 def main() -> None:
     params = load_params()
     _, role, *_ = read(params)
-    if host_rank(params.train) > 0:  # the first host writes
+    if host_rank(params.train) > 0:  # only the first host writes
         train_in_processes(params)
         return
     mark = fingerprint(params, PARAMS, [TENSORS, START], role, compute_settings(params))
@@ -48,13 +48,13 @@ def read(params: Params) -> tuple[Tensors, np.ndarray, CardPose, dict[str, Any]]
 
 
 def train_in_processes(params: Params, path: Path | None = None, log: Path | None = None) -> None:
-    """Train in one process or several; the first of the first host writes to `path` and `log`."""
+    """Train in one process or several; process 0 of host 0 writes `path` and `log`."""
     options = params.train
     run_processes(work, (params, path, log), options, options.batch_size, "train.batch_size")
 
 
 def work(params: Params, path: Path | None, log: Path | None) -> None:
-    """Train in one of the processes."""
+    """Train in this process; process 0 saves the network."""
     trained = train(*read(params), params, log, CHECKPOINTS)
     if rank() == 0:
         save_network(path, *trained)

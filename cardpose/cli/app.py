@@ -11,7 +11,7 @@ from cardpose.cli.site import build_site, read_site
 from cardpose.common.errors import InputError
 from cardpose.inference.predictor import load
 
-DESCRIPTION = "Count in the browser. Serve the page on this machine, or build it for a web server."
+DESCRIPTION = "Count cards in the browser. Serve the page here, or build it for a web server."
 PORT = 5252
 ONNX_MODEL = "models/cardpose.onnx"
 
@@ -23,28 +23,27 @@ def add_app_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(ONNX_MODEL),
         metavar="FILE",
-        help=f"the network, an ONNX file (default: {ONNX_MODEL})",
+        help=f"ONNX file of the network (default: {ONNX_MODEL})",
     )
     add(
         "--port",
         type=int,
         default=PORT,
-        help=f"serve at this port; 0 for any free one (default: {PORT})",
+        help=f"port to listen on; 0 picks a free one (default: {PORT})",
     )
     add(
         "--host",
         action="append",
         default=[],
         metavar="NAME",
-        help="also answer to this host name, for a proxy or a tunnel that leads here; may be"
-        " repeated",
+        help="additional host name to answer to, for a proxy or tunnel to this server; repeatable",
     )
     add("--no-browser", action="store_true", help="do not open a browser")
     add(
         "--build",
         type=Path,
         metavar="FOLDER",
-        help="do not serve, but write the page into this folder, ready to be uploaded",
+        help="write the page into this folder, ready for upload, and serve nothing",
     )
     add("--force", action="store_true", help="let --build replace files that it did not write")
 
@@ -52,7 +51,7 @@ def add_app_arguments(parser: argparse.ArgumentParser) -> None:
 def run_app(chosen: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C, or write it into a folder."""
     files = read_site(chosen.model)
-    load(chosen.model)  # raises an InputError for a broken network before a browser fails on it
+    load(chosen.model)  # report a broken network here, before a browser fails on it
     if chosen.build:
         build_site(chosen.build, files, chosen.force)
         print(f"{chosen.build}: upload this folder to any web server")
@@ -71,24 +70,24 @@ def run_app(chosen: argparse.Namespace) -> None:
 def site_server(
     files: Mapping[str, bytes], port: int = PORT, hosts: Iterable[str] = ()
 ) -> PageServer:
-    """Return a server of these files for this machine alone, bound to its port, not yet started.
+    """Return a server of these files, bound to a loopback port but not yet started.
 
     Args:
         files: {path: content}, from `read_site`.
-        port: 0 for any free one.
-        hosts: names to answer to, besides those of this machine.
+        port: 0 picks a free one.
+        hosts: additional host names to answer to.
 
     Raises:
-        InputError: the port is taken or not allowed, or a host is not a name.
+        InputError: the port is taken or not permitted, or a host name is malformed.
     """
     policy = re.search(rb'Content-Security-Policy"\s+content="([^"]+)"', files["index.html"])
     if policy is None:
         raise ValueError("index.html should set a Content-Security-Policy")
     headers = {
-        # A worker obeys the policy in its own headers, not that of its page. And only a header
-        # can forbid that other pages show this one in a frame.
+        # Workers follow the policy in their own headers, not the one in the page. Only a header
+        # can keep other pages from framing this one.
         "Content-Security-Policy": f"{policy[1].decode()}; frame-ancestors 'none'",
-        # Browsers allow shared memory, and so threads, only with these two.
+        # Threads need shared memory, which browsers allow only with these two headers.
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Embedder-Policy": "require-corp",
         "Cross-Origin-Resource-Policy": "same-origin",

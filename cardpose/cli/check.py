@@ -24,14 +24,14 @@ from cardpose.common.files import atomic_output
 
 def add_check_arguments(parser: argparse.ArgumentParser, force_help: str) -> None:
     add = parser.add_argument
-    add("dataset", metavar="DATASET", help="the name of a folder in data/, or the path of a folder")
+    add("dataset", metavar="DATASET", help="name of a folder in data/, or path of a folder")
     add(
         "--csv",
         type=output_name,
         metavar="FILE",
         help="write one row per finding; - for stdout",
     )
-    add("--sheet", type=Path, metavar="FILE", help="draw the worst labels into this PNG picture")
+    add("--sheet", type=Path, metavar="FILE", help="draw the worst labels into this PNG file")
     add("--force", action="store_true", help=force_help)
 
 
@@ -42,7 +42,7 @@ def run_check(chosen: argparse.Namespace) -> int:
         The exit status: 0 if nothing looks wrong, 1 if something does, 2 if a recording cannot be
         checked.
     """
-    # Imported here because importing pandas and torch takes seconds, and other commands do without.
+    # Imported here because pandas and torch take seconds to import; other commands skip them.
     from cardpose.checking.check import check
     from cardpose.checking.findings import COLUMNS, WRONG
     from cardpose.checking.report import as_table
@@ -79,7 +79,7 @@ def run_check(chosen: argparse.Namespace) -> int:
 
 
 def _write_sheet(path: Path, dataset: Path, findings: list) -> None:
-    """Write a picture of the frames with the worst labels, if there are any."""
+    """Draw the frames with the worst labels; write nothing if no label looks wrong."""
     from cardpose.checking.report import MOST_DRAWN, worst_pictures
 
     picture = worst_pictures(dataset, findings, MOST_DRAWN)

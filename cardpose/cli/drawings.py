@@ -1,4 +1,4 @@
-"""Predictions drawn into pictures and videos."""
+"""Draw predictions into pictures and videos."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,13 +24,13 @@ def draw_result(picture: Picture, result: Result) -> Picture:
         return picture
     interval = interval_text(result)
     draw_count(picture, f"{result.cards:.1f} cards", interval and f"90 %: {interval}")
-    # After the text, whose background would cover corners.
+    # Draw the packet last, because the background of the text would cover corners.
     draw_packet(picture, result.keypoints, result.visible, result.corners)
     return picture
 
 
 def write_drawing(path: Path, picture: Picture, result: Result) -> None:
-    """Write a BGR picture with its result drawn in, as JPEG."""
+    """Draw the result into a BGR picture and write it as JPEG."""
     with atomic_output(path) as scratch:
         jpeg = cv2.imencode(".jpg", draw_result(picture, result))[1]
         scratch.write_bytes(marked_jpeg(jpeg.tobytes()))
@@ -38,7 +38,7 @@ def write_drawing(path: Path, picture: Picture, result: Result) -> None:
 
 @contextmanager
 def drawn_video(path: Path, rate: float) -> Iterator[Callable[[Picture, Result], None]]:
-    """Yield a function that draws a result into a frame and appends it to the video at `path`.
+    """Yield a function that draws a result into a frame and appends the frame to `path`.
 
     Args:
         rate: frames per second.

@@ -24,7 +24,7 @@ IndexedFrame = tuple[int, Picture]  # index and pixels
 
 @dataclass(frozen=True)
 class Source:
-    """One input.
+    """Input of `cardpose predict`.
 
     Attributes:
         path: a file, or the number of a camera.
@@ -37,8 +37,8 @@ class Source:
 def find_sources(name: str) -> list[Source]:
     """Return the inputs that an argument names: a file, the files in a folder, or a camera.
 
-    In a folder these are its pictures and videos, not those of its subfolders. They are sorted by
-    name, with frame_2 before frame_10.
+    A folder stands for its own pictures and videos, without those of its subfolders. They are
+    sorted by name, and numbers in names by value: frame_2 before frame_10.
 
     Raises:
         InputError: there is no such file, or the folder holds no picture and no video.
@@ -62,7 +62,7 @@ def find_sources(name: str) -> list[Source]:
 
 
 def video_frames(path: Path, step: int) -> Iterator[IndexedFrame]:
-    """Yield (index, picture) for every `step`-th frame of a video, upright."""
+    """Yield (index, upright picture) for every `step`-th frame of a video."""
     return ((i, picture) for i, picture in sampled_frames(path, step) if picture is not None)
 
 
@@ -71,10 +71,10 @@ def batch_frames(
 ) -> Iterator[list[IndexedFrame]]:
     """Yield lists of consecutive frames.
 
-    If an error ends the frames, those before it are yielded before the error is raised.
+    If reading a frame fails, yield the frames before it, then raise the error.
 
     Args:
-        pixels: of all pictures in a list, at most; a single larger picture makes a list of its own.
+        pixels: largest number of pixels in a list; a larger picture gets its own list.
         most: largest number of pictures in a list.
     """
     batch: list[IndexedFrame] = []
@@ -96,7 +96,7 @@ def batch_frames(
 
 
 def read_ahead(items: Iterable[_Item]) -> Iterator[_Item]:
-    """Yield the items, none of which is None; a thread reads the next one meanwhile."""
+    """Yield the items while a thread reads the next one. No item may be None."""
     iterator = iter(items)
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, iterator, None)

@@ -1,4 +1,4 @@
-"""The commands `cardpose label ...`: from fresh recordings to labels."""
+"""The commands `cardpose label ...`: label new recordings."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from cardpose.cli.own_files import check_free, is_export
 from cardpose.cli.shared import dataset_folder, dataset_parameters, positive
 from cardpose.common.errors import InputError
 
-MODEL = Path("models/pretrained.safetensors")  # it has seen the widest range of tables and decks
+MODEL = Path("models/pretrained.safetensors")  # trained on the widest range of tables and decks
 _FORMATS = ("label-studio", "coco", "csv")
 
 
@@ -20,7 +20,9 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     def command(name: str, run: Callable, help: str, description: str) -> argparse.ArgumentParser:
         """Add a subcommand whose first argument is the data set."""
         new = commands.add_parser(name, help=help, description=description)
-        new.add_argument("dataset", metavar="DATASET", help="a folder below data/, or any folder")
+        new.add_argument(
+            "dataset", metavar="DATASET", help="name of a folder in data/, or path of a folder"
+        )
         new.set_defaults(run=run, failed=1)
         return new
 
@@ -35,11 +37,11 @@ def _add_start(command: Callable) -> None:
     add = command(
         "start",
         _start,
-        "extract a data set's frames and propose where the corners are",
-        "Extract the frames of a data set's recordings into its folder labelling/, and propose"
-        " where the corners are: labelling/proposals.csv.",
+        "extract the frames of a data set and propose their corners",
+        "Extract the frames of a data set into its folder labelling/, and write proposed corners"
+        " to labelling/proposals.csv.",
     ).add_argument
-    add("--model", type=Path, default=MODEL, metavar="FILE", help=f"the network (default: {MODEL})")
+    add("--model", type=Path, default=MODEL, metavar="FILE", help=f"weights (default: {MODEL})")
     add("--threads", type=positive(int, 1024), metavar="N", help="number of processor cores to use")
 
 
@@ -47,10 +49,10 @@ def _add_next(command: Callable) -> None:
     add = command(
         "next",
         _next,
-        "draw the frames to label next, spread over the recordings",
-        "Draw the frames to label next, and write them to labelling/next.csv. Frames are drawn at"
-        " random from those without a label, spread evenly over the recordings: those with the"
-        " fewest labels come first. The same frames and labels give the same draw.",
+        "choose the frames to label next, spread over the recordings",
+        "Choose the frames to label next, and write them to labelling/next.csv. They are chosen at"
+        " random among the frames without a label. Recordings take turns, and those with the fewest"
+        " labels come first. The same frames and labels always give the same choice.",
     ).add_argument
     number = positive(int, 1_000_000)
     add("-n", type=number, default=40, metavar="N", help="number of frames (default: 40)")
@@ -61,13 +63,13 @@ def _add_export(command: Callable) -> None:
         "export",
         _export,
         "write frames and proposals for a labelling tool",
-        "Write the frames that have no label, and the proposals, for a labelling tool. For Label"
-        " Studio, also write its labelling configuration.",
+        "Write the unlabelled frames and their proposals for a labelling tool. For Label Studio,"
+        " also write its labelling configuration.",
     ).add_argument
     add("format", metavar="FORMAT", choices=_FORMATS, help=", ".join(_FORMATS))
     _add_selection(add)
-    add("--output", type=Path, metavar="PATH", help="the file (default: one in labelling/)")
-    add("--force", action="store_true", help="overwrite a file that cardpose has not written, too")
+    add("--output", type=Path, metavar="PATH", help="file to write (default: a file in labelling/)")
+    add("--force", action="store_true", help="also overwrite a file that cardpose did not write")
 
 
 def _add_studio(command: Callable) -> None:
@@ -75,8 +77,8 @@ def _add_studio(command: Callable) -> None:
         "studio",
         _studio,
         "label in Label Studio, on this machine",
-        "Run Label Studio on this machine, with the frames that have no label and the proposals in"
-        " it. `make label-studio DATASET=...` installs it first.",
+        "Run Label Studio on this machine, with the unlabelled frames and their proposals."
+        " `make label-studio DATASET=...` installs it first.",
     ).add_argument
     _add_selection(add)
     add("--port", type=int, default=8080, metavar="N", help="port to listen on (default: 8080)")
@@ -84,28 +86,28 @@ def _add_studio(command: Callable) -> None:
 
 def _add_selection(add: Callable) -> None:
     add("--next", action="store_true", help="only the frames of labelling/next.csv, in its order")
-    add("--labelled", action="store_true", help="frames that have a label, to be corrected")
+    add("--labelled", action="store_true", help="take labelled frames instead, to correct them")
 
 
 def _add_import(command: Callable) -> None:
     add = command(
         "import",
         _import,
-        "take labels from a labelling tool",
+        "merge labels from a labelling tool into a data set",
         "Merge labels from Label Studio's JSON, COCO keypoints or CSV into the data set's"
-        " annotations.csv. Existing labels stay, and so do all other rows.",
+        " annotations.csv. Existing labels stay unless --overwrite is given. All other rows stay.",
     ).add_argument
     add(
         "file",
         metavar="FILE",
-        help="the tool's export, or the address of the Label Studio that `make label-studio` runs",
+        help="file from the tool, or address of the Label Studio that `make label-studio` runs",
     )
-    add("--overwrite", action="store_true", help="replace labels that differ")
+    add("--overwrite", action="store_true", help="replace existing labels that differ")
     add(
         "--accept-proposals",
         action="store_true",
-        help="also take labels that are exactly as proposed, where the file does not tell whether"
-        " a person has checked them",
+        help="also import labels that equal their proposals, although the file does not say"
+        " whether a person checked them",
     )
 
 
@@ -163,7 +165,7 @@ def _export(chosen: argparse.Namespace) -> None:
     path = chosen.output or labelling_folder(folder) / FORMATS[chosen.format]
     if os.path.realpath(path) == os.path.realpath(folder / "annotations.csv"):
         raise InputError(f"{path}: holds the labels, and would be overwritten; name another")
-    if chosen.output:  # all files in labelling/ are cardpose's own
+    if chosen.output:  # cardpose owns all files in labelling/
         check_free(path, is_export, chosen.force)
         if chosen.format == "label-studio":
             check_free(path.parent / CONFIGURATION, _is_configuration, chosen.force)

@@ -11,22 +11,22 @@ from cardpose.cli.predict import INTERRUPTED, add_predict_arguments, run_predict
 from cardpose.cli.shared import print_error
 from cardpose.common.errors import InputError, silence_opencv, user_message
 
-_FORCE_HELP = "also write over files that cardpose did not write"
+_FORCE_HELP = "also overwrite files that cardpose did not write"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit status.
 
-    The status is 0 on success, 1 if something could not be done, 2 for invalid arguments, 130
-    after Ctrl-C. For `check`, 1 means that something looks wrong, and 2 that not everything could
-    be checked.
+    The status is 0 on success, 1 after an error, 2 for invalid arguments and 130 after
+    Ctrl-C. For `check`, 1 means that something looks wrong, and 2 that some recording could not be
+    checked.
     """
     silence_opencv()
     chosen = _parser().parse_args(arguments)
     try:
         status = chosen.run(chosen) or 0
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has ended, as `head` does
+    except BrokenPipeError:  # the program that reads the output has ended, like `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = chosen.failed
     except (InputError, OSError, RuntimeError, MemoryError) as error:
@@ -48,17 +48,17 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict",
         help="count the cards in photographs, in videos or in front of a camera",
-        description="Count the cards in photographs, in videos or in front of a camera, and locate"
-        " the corners of the packet, in pixels of the input.",
+        description="Count the cards in photographs, in videos or in front of a camera. Also"
+        " locate the corners of the packet, in pixels of the input.",
     )
     add_predict_arguments(predict, _FORCE_HELP)
     predict.set_defaults(run=run_predict, failed=1)
     check = commands.add_parser(
         "check",
-        help="list what looks wrong in a data set, before training on it",
-        description="List what looks wrong in a data set, the worst first: labels that fit no"
-        " packet, swapped names, wrong counts, copied recordings. Exit status 0: nothing looks"
-        " wrong; 1: something does; 2: not everything could be checked.",
+        help="list likely faults of a data set before training on it",
+        description="List likely faults of a data set, the worst first: labels that fit no packet,"
+        " swapped names, wrong counts, copied recordings. Exit status 0: nothing looks wrong;"
+        " 1: something looks wrong; 2: some recording could not be checked.",
     )
     add_check_arguments(check, _FORCE_HELP)
     check.set_defaults(run=run_check, failed=2)
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Label new recordings, with the network's help.",
     )
     label.add_label_arguments(labels)
-    page = commands.add_parser("app", help="count in the browser", description=app.DESCRIPTION)
+    page = commands.add_parser("app", help="count cards in a browser", description=app.DESCRIPTION)
     app.add_app_arguments(page)
     page.set_defaults(run=app.run_app, failed=1)
     return parser

@@ -1,8 +1,8 @@
-"""Recognise the files that cardpose wrote; a command may write over those without --force.
+"""Recognise files that cardpose wrote. Commands overwrite them without --force.
 
 Tables are recognised by their header, records by their keys, exports by their exact text, drawings
-by a mark. The mark stands at a fixed place in the file, so a drawing that another program has saved
-again does not count.
+by a mark. The mark has a fixed position, so a drawing that another program saved again is not
+recognised.
 """
 
 import csv
@@ -22,8 +22,8 @@ from cardpose.geometry.keypoints import KEYPOINTS
 
 _MARK = "cardpose"
 _EXIF_SOFTWARE = 0x0131  # the tag for the program that wrote the picture
-_LONGEST_LINE = 100_000  # bytes of a first line that are read
-# The header of a table that `label export` writes.
+_LONGEST_LINE = 100_000  # largest number of bytes to read of a first line
+# Header of the table that `label export` writes.
 _EXPORT_COLUMNS = [
     "frame",
     "annotated",
@@ -37,12 +37,12 @@ def check_free(path: str | Path, is_ours: Callable[[str | Path], bool], force: b
     """Refuse to write over a file of another program.
 
     Args:
-        path: of the output; nothing needs to be there.
-        is_ours: tells whether cardpose wrote the file at a path.
-        force: allow it anyway.
+        path: path of the output; it need not exist.
+        is_ours: function that tells whether cardpose wrote the file at a path.
+        force: allow it.
 
     Raises:
-        InputError: another file is there, or a device to which no file can be written.
+        InputError: `path` is a file of another program, a socket or a disk.
     """
     if is_special(path):
         check_special(path)
@@ -54,11 +54,11 @@ def check_drawing(path: Path, force: bool, folder: Path | None = None) -> None:
     """Refuse to draw into a file that is not a drawing by cardpose.
 
     Args:
-        force: allow it anyway.
-        folder: drawings must stay in this folder; links that lead out of it are refused.
+        force: allow it.
+        folder: refuse links that lead out of this folder.
 
     Raises:
-        InputError: another file is there, or a device.
+        InputError: `path` is a device or a file of another program, or lies outside `folder`.
     """
     if is_special(path):
         raise InputError(f"{path}: is no file, and cannot be drawn into; name another")
@@ -88,7 +88,7 @@ def has_records(path: str | Path) -> bool:
 
 
 def is_export(path: str | Path) -> bool:
-    """Return whether `cardpose label export` wrote a file, and it has not been edited since."""
+    """Return whether a file is an unedited export by `cardpose label export`."""
     content = Path(path).read_bytes()
     try:
         text = content.decode()
@@ -123,7 +123,7 @@ def is_drawing(path: str | Path) -> bool:
 
 def marked_jpeg(content: bytes) -> bytes:
     """Return the bytes of a JPEG picture with the mark after its JFIF header."""
-    # The picture starts with two bytes, the header with two more and its length.
+    # Two bytes start the picture, and two its JFIF header. The length of the header follows.
     end = 4 + int.from_bytes(content[4:6]) if content[2:4] == b"\xff\xe0" else 2
     return content[:end] + _JPEG_MARK + content[end:]
 
@@ -167,5 +167,5 @@ def _png_chunk() -> bytes:
 
 _JPEG_MARK = _jpeg_segment()
 _PNG_MARK = _png_chunk()
-# A box of the kind that players skip.
+# MP4 box of type `free`, which players skip.
 _MP4_MARK = struct.pack(">I4s", 8 + len(_MARK), b"free") + _MARK.encode()

@@ -1,8 +1,8 @@
 """HTTP server of the page, for browsers on this machine.
 
-It listens on the loopback address only, and answers only requests that name this machine. Otherwise
-any web page could read it by pointing a host name of its own to 127.0.0.1 (DNS rebinding). Slow and
-silent clients are dropped, so that they do not block others.
+It listens on the loopback address only and refuses requests for unknown host names. Otherwise any
+website could read it by pointing its own host name to 127.0.0.1 (DNS rebinding). Slow and silent
+clients are dropped, so that they do not block others.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ from cardpose.common.errors import InputError, short_repr
 
 ADDRESS = "127.0.0.1"
 LOOPBACK = frozenset({"localhost", ADDRESS, "[::1]"})
-CONNECTIONS = 64  # that may be open at the same time; a browser opens about six
-HEAD_SECONDS = 10  # longest time for a client to send a request, or the next one
-HEAD_BYTES = 2**17  # largest size of a request line and its headers
-WRITE_SECONDS = 30  # longest time for a client to receive the next chunk of an answer
+CONNECTIONS = 64  # largest number of open connections; a browser opens about six
+HEAD_SECONDS = 10  # longest wait for the head of a request, in seconds
+HEAD_BYTES = 2**17  # largest size of a request line and its headers, in bytes
+WRITE_SECONDS = 30  # longest time to send one chunk of an answer, in seconds
 _CHUNK = 2**20  # bytes
 # Error numbers when the system allows no more connections.
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -45,13 +45,13 @@ _TYPES = {
 
 
 def host_names(names: Iterable[str]) -> set[str]:
-    """Return host names in the form in which browsers send them.
+    """Return host names in the form that browsers send.
 
     Args:
-        names: as users type them; they may contain letters beyond ASCII.
+        names: host names as users type them, possibly with non-ASCII letters.
 
     Raises:
-        InputError: one is not a host name.
+        InputError: a host name is malformed.
     """
     checked: set[str] = set()
     for name in names:
@@ -70,8 +70,8 @@ def host_names(names: Iterable[str]) -> set[str]:
 def _host(authority: str) -> str | None:
     """Return the host of "host:port" in lower case, without a final dot; None if malformed.
 
-    The port is ignored. If it is forwarded, browsers send another one than the server's, and a page
-    that rebinds its host name is recognised by the name.
+    The port is ignored: behind port forwarding it differs from the server's port. The host name
+    is enough to detect DNS rebinding.
     """
     match = _AUTHORITY.fullmatch(authority.strip(" \t").lower())
     return match[1] if match and int(match[2] or 0) < 2**16 else None
@@ -83,11 +83,11 @@ class PageServer(ThreadingHTTPServer):
     Args:
         files: {path: content}.
         headers: {name: value}, sent with every answer.
-        port: 0 for any free one.
-        names: hosts to answer to besides LOOPBACK, from `host_names`.
+        port: 0 picks a free one.
+        names: host names to answer to besides LOOPBACK, from `host_names`.
 
     Raises:
-        OSError, OverflowError: the port is taken, not allowed or not a port.
+        OSError, OverflowError: the port is taken, not permitted or out of range.
     """
 
     request_queue_size = 128
@@ -100,7 +100,7 @@ class PageServer(ThreadingHTTPServer):
         names: Collection[str] = (),
     ):
         self.files, self.headers, self.names = files, headers, LOOPBACK | set(names)
-        # {socket: (whether a request is being answered, since when)}
+        # {socket: (whether a request is being answered, time of the last change)}
         self._connections: dict[Any, tuple[bool, float]] = {}
         self._lock = threading.Lock()
         super().__init__((ADDRESS, port), _Handler)
@@ -110,7 +110,7 @@ class PageServer(ThreadingHTTPServer):
         return len(self._connections)
 
     def server_bind(self) -> None:
-        # HTTPServer.server_bind would look up the name of the address.
+        # HTTPServer.server_bind would look up a host name for the address.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
@@ -118,7 +118,7 @@ class PageServer(ThreadingHTTPServer):
         try:
             return super().get_request()
         except OSError as error:
-            if error.errno in _FULL:  # the client stays in the queue: without a pause we would spin
+            if error.errno in _FULL:  # the client stays queued: pause before the next try
                 with self._lock:
                     self._drop_one()
                 time.sleep(0.1)
@@ -140,13 +140,13 @@ class PageServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def mark(self, request: Any, answering: bool) -> None:
-        """Record that a connection's request has arrived, or has been answered."""
+        """Record whether a request of a connection is being answered."""
         with self._lock:
             if request in self._connections:
                 self._connections[request] = (answering, time.monotonic())
 
     def _drop_one(self) -> None:
-        """End the connection that has waited longest for a request, or else for its answer."""
+        """End the longest idle connection, or the longest answer if none is idle."""
         if self._connections:
             request = min(self._connections, key=self._connections.__getitem__)
             del self._connections[request]
@@ -155,7 +155,7 @@ class PageServer(ThreadingHTTPServer):
 
 
 class _LimitedReader(io.RawIOBase):
-    """Read bytes from a socket, within limits of time and number that `allow` sets."""
+    """Read from a socket within the limits of time and size that `allow` sets."""
 
     def __init__(self, connection: Any):
         self._connection = connection
@@ -172,7 +172,7 @@ class _LimitedReader(io.RawIOBase):
         if seconds <= 0:
             raise TimeoutError
         if self._left <= 0:
-            raise HTTPException  # which the base class answers with 431
+            raise HTTPException  # the base class answers with status 431
         self._connection.settimeout(seconds)
         size = self._connection.recv_into(buffer, min(len(buffer), self._left))
         self._left -= size
@@ -203,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().handle_one_request()
 
     def finish(self) -> None:
-        # Closing a socket with unread bytes would discard the part of the answer not yet received.
+        # Read the rest of the request: closing a socket with unread bytes can cut off the answer.
         with contextlib.suppress(OSError, HTTPException):
             self.connection.shutdown(1)
             self._reader.allow(1, 16 * _CHUNK)
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.mark(self.connection, answering=True)
         self.connection.settimeout(WRITE_SECONDS)
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # the unread body must not be taken for the next request
+            self.close_connection = True  # the unread body would be read as the next request
         return self._is_addressed()
 
     def handle_expect_100(self) -> bool:

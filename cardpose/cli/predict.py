@@ -26,9 +26,9 @@ from cardpose.cli.table import Table
 from cardpose.common.errors import InputError
 from cardpose.inference.predictor import load
 
-# The first that exists is used: those that `make repro` writes, then the one in the repository.
+# Use the first that exists: outputs of `make repro`, then the network in the repository.
 MODELS = (ONNX_MODEL, "models/cardpose.safetensors", "models/pretrained.safetensors")
-INTERRUPTED = 130  # the exit status that shells expect after Ctrl-C
+INTERRUPTED = 130  # exit status that shells expect after Ctrl-C
 
 
 def add_predict_arguments(parser: argparse.ArgumentParser, force_help: str) -> None:
@@ -37,19 +37,19 @@ def add_predict_arguments(parser: argparse.ArgumentParser, force_help: str) -> N
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="a picture, a video, a folder of both, or the number of a camera",
+        help="picture, video, folder of both, or number of a camera",
     )
     add(
         "--model",
         type=Path,
         metavar="FILE",
-        help=f"the network (default: {MODELS[0]}, or another file in models/)",
+        help=f"file of the network (default: {MODELS[0]}, or another file in models/)",
     )
     add(
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="write the inputs into this folder, with the results drawn in",
+        help="draw the results into copies of the inputs, in this folder",
     )
     add(
         "--csv",
@@ -61,10 +61,10 @@ def add_predict_arguments(parser: argparse.ArgumentParser, force_help: str) -> N
         "--jsonl",
         type=output_name,
         metavar="FILE",
-        help="write the same as one line of JSON each; - for stdout",
+        help="write the same records as lines of JSON; - for stdout",
     )
     add("--force", action="store_true", help=force_help)
-    add("--together", action="store_true", help="count all pictures as one packet")
+    add("--together", action="store_true", help="treat all pictures as one recording")
     add(
         "--every",
         type=positive(int),
@@ -92,7 +92,7 @@ def run_predict(chosen: argparse.Namespace) -> int:
     predictor = load(model, chosen.threads)
     with ExitStack() as stack:
         writers = [
-            # Does not wait: another process may write the file for hours.
+            # Do not wait: another process may write the file for hours.
             writer(stack.enter_context(text_output(name, wait=0)))
             for writer, name in ((CsvWriter, chosen.csv), (JsonWriter, chosen.jsonl))
             if name
@@ -148,7 +148,7 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
 
 
 def _find_sources(names: Sequence[str]) -> tuple[list[Source], bool]:
-    """Return the inputs, each once, and whether all arguments name one; print the errors."""
+    """Return the distinct inputs, and whether each argument names one; print errors."""
     found: list[Source] = []
     complete = True
     for name in names:
@@ -168,7 +168,7 @@ def _default_model() -> Path:
 
 
 def _drawing_targets(sources: Iterable[Source], folder: Path | None) -> dict[Source, Path]:
-    """Return the file in `folder` into which each input is drawn, with no file twice."""
+    """Return {input: file in `folder` to draw it into}, with a different file for each."""
     if folder is None:
         return {}
     targets: dict[Source, Path] = {}

@@ -11,7 +11,7 @@ from cardpose.common.files import TextFile
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.inference.predictor import RecordingCount, Result
 
-_DIGITS = 4  # after the decimal point: a ten-thousandth of a pixel or of a card
+_DIGITS = 4  # digits after the decimal point, for pixels and cards
 _PARTS = ("x", "y", "visibility")
 RECORD_COLUMNS = (
     *("kind", "input", "frame", "frames", "width", "height"),
@@ -29,8 +29,8 @@ def picture_record(
 
     Args:
         kind: "frame" for a frame of a video or a camera.
-        name: of the input.
-        frame: its index in the video, or None.
+        name: name of the input.
+        frame: index of the frame; None for a picture.
     """
     places = zip(result.keypoints.tolist(), result.visibility.tolist(), strict=True)
     return {
@@ -55,8 +55,8 @@ def recording_record(name: str, frames: int, count: RecordingCount | None) -> Re
     """Return the count of a recording as a dict for JSON.
 
     Args:
-        name: of the input.
-        frames: number of its frames that were read.
+        name: name of the input.
+        frames: number of frames read.
         count: None if no frame shows a packet.
     """
     return {
@@ -71,7 +71,7 @@ def recording_record(name: str, frames: int, count: RecordingCount | None) -> Re
 class CsvWriter:
     """Write records as rows of CSV with the columns RECORD_COLUMNS.
 
-    Values that a record does not have stay empty.
+    Missing values stay empty.
     """
 
     def __init__(self, file: TextFile):

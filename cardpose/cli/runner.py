@@ -24,8 +24,8 @@ from cardpose.pictures import videos
 from cardpose.pictures.reading import read_picture
 from cardpose.pictures.videos import video_timing
 
-_KEPT = 1000  # at most twice as many results of a video are kept in memory, evenly spread
-_CAMERA_SECONDS = 1.0  # over which the count of a camera is averaged
+_KEPT = 1000  # results of a video to keep in memory: at most twice this number
+_CAMERA_SECONDS = 1.0  # length of time that one count of a camera covers
 
 
 @dataclass
@@ -33,12 +33,12 @@ class PredictionRun:
     """Predict inputs and write the results.
 
     Attributes:
-        table: on the screen.
-        targets: the file into which an input is drawn, for each input to be drawn.
-        stop: may be set during the run; what has begun is then finished properly.
+        table: prints the results on the screen.
+        targets: {input: file to draw it into}.
+        stop: ends the run early if set. The outputs are still completed.
         one_packet: whether all pictures show the same packet and count as one recording.
         step: predict every `step`-th frame of videos.
-        seconds: duration for which a camera is read; None has no limit.
+        seconds: time limit for reading a camera; None for no limit.
     """
 
     predictor: Predictor
@@ -54,7 +54,7 @@ class PredictionRun:
         """Predict all inputs; print an error for each that cannot be read.
 
         Returns:
-            Whether all inputs could be read to their end.
+            Whether all inputs were read completely.
         """
         complete = True
         album: list[Result] = []
@@ -76,7 +76,7 @@ class PredictionRun:
     def _try_each(
         self, function: Callable[..., None], items: Iterable[Any], *arguments: Any
     ) -> bool:
-        """Call `function(item, *arguments)` for each item; return whether no error was printed."""
+        """Call `function(item, *arguments)` for each item; print errors; return True if none."""
         complete = True
         for item in items:
             try:
@@ -94,7 +94,7 @@ class PredictionRun:
         """Predict pictures; append their results to `album` if they show one packet.
 
         Args:
-            alone: whether there is a single input, whose keypoints are printed too.
+            alone: whether this is the only input. Its keypoints are then printed too.
         """
         complete = True
         bar = tqdm(
@@ -124,10 +124,10 @@ class PredictionRun:
     def _count_recording(
         self, name: str, results: Sequence[Result], frames: int, with_packet: int
     ) -> None:
-        """Count the packet that many frames show.
+        """Count the cards of a recording and write the count.
 
         Args:
-            results: of all frames, or of an evenly spread part of them.
+            results: results of the frames, or of an evenly spread sample of them.
             frames: number of all frames.
             with_packet: number of frames that show a packet.
         """
@@ -160,7 +160,7 @@ class PredictionRun:
             except InputError as raised:
                 if not seen:
                     raise
-                error = raised  # the frames before it are good
+                error = raised  # the frames before the error are valid
         self._count_recording(name, sample.items, seen, sample.seen)
         if error:
             raise error
@@ -187,7 +187,7 @@ class PredictionRun:
 
 
 class _EvenSample:
-    """At most 2 * _KEPT of the added items, evenly spread over all of them."""
+    """Evenly spread sample of the added items, with at most 2 * _KEPT of them."""
 
     def __init__(self) -> None:
         self.items: list[Result] = []

@@ -1,4 +1,4 @@
-"""Argument types, outputs and data sets, as several commands need them."""
+"""Argument types, outputs and data sets that several commands share."""
 
 import argparse
 import os
@@ -17,14 +17,14 @@ from cardpose.common.locks import WAIT
 from cardpose.geometry.card import CARD, FOCAL
 from cardpose.params import load_params
 
-STDOUT = "-"  # the name of an output that goes to stdout
-_FRAME_STEP = 20  # if there is no params.yaml
+STDOUT = "-"  # name of an output that goes to stdout
+_FRAME_STEP = 20  # default without a params.yaml
 
 
 def positive(
     kind: type[int] | type[float], most: int | float = inf
 ) -> Callable[[str], int | float]:
-    """Return an argument type: a number of this kind, above 0 and at most `most`."""
+    """Return an argparse type for a number of this kind, above 0 and at most `most`."""
 
     def number(text: str) -> int | float:
         with suppress(ValueError):
@@ -40,9 +40,9 @@ def positive(
 
 
 def output_name(name: str) -> str:
-    """Return the name of an output file, or "-" for stdout under any name, like /dev/stdout.
+    """Return the name of an output, with "-" for any name of stdout, like /dev/stdout.
 
-    This is an argument type.
+    Serves as an argparse type.
     """
     return STDOUT if is_stdout(name) else name
 
@@ -56,7 +56,7 @@ def output_files(*names: str | Path | None) -> list[Path]:
 def text_output(name: str | Path, wait: int | float = WAIT) -> Iterator[TextFile]:
     """Yield a text file for an output: stdout for "-", otherwise as `atomic_text` does."""
     if name == STDOUT:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # readers may wait
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a reader may wait for each line
         yield sys.stdout
     else:
         with atomic_text(name, wait) as file:
@@ -82,7 +82,7 @@ def refuse_overwriting(sources: Iterable[str | Path], targets: Iterable[Path]) -
 def dataset_parameters() -> tuple[int, float, tuple[float, ...]]:
     """Return frame_step, geometry.focal and geometry.card of ./params.yaml.
 
-    Defaults stand in where there is no such file.
+    Without that file, return the defaults.
     """
     if not Path("params.yaml").exists():
         return _FRAME_STEP, FOCAL, CARD

@@ -15,10 +15,10 @@ from cardpose.common.files import atomic_output
 APP = Path(__file__).resolve().parents[2] / "app"
 _PAGE = ("index.html", "style.css", "manifest.webmanifest", "*.js", "icons/*.svg", "icons/*.png")
 _RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-# The first two lines of sw.js, the page's service worker: its version and the files that it caches.
+# First two lines of sw.js, the page's service worker: its version and the files to cache.
 _HEAD = re.compile(rb'const VERSION = "[0-9a-f]{16}";\r?\nconst FILES = (\[.*\]);\r?\n')
-_HEAD_BYTES = 2**20  # that are searched for these two lines
-# A path inside a folder, none of whose parts begins with a dot.
+_HEAD_BYTES = 2**20  # number of bytes to search for these two lines
+# Relative path in which no part begins with a dot.
 _NAME = re.compile(r"(?!\.)[\w.-]+(?:/(?!\.)[\w.-]+)*", re.ASCII)
 
 
@@ -47,7 +47,7 @@ def read_site(model: str | Path, app: Path = APP) -> dict[str, bytes]:
     files = {path.relative_to(app).as_posix(): path.read_bytes() for path in paths}
     files |= {f"ort/{name}": (runtime / name).read_bytes() for name in _RUNTIME}
     files["cardpose.onnx"] = model.read_bytes()
-    # A change of any file changes sw.js, from which browsers learn that there is a new version.
+    # The version is a hash of all files. Browsers update the page when sw.js changes.
     version = hashlib.sha256()
     for path, content in files.items():
         version.update(path.encode() + content)
@@ -68,7 +68,7 @@ def build_site(folder: str | Path, files: Mapping[str, bytes], force: bool = Fal
         force: also replace files that no earlier build wrote.
 
     Raises:
-        InputError: the folder holds something else, or a link in the place of a file. Nothing is
+        InputError: the folder holds other files, or a link where a file belongs. Nothing has been
             written then.
     """
     folder = Path(folder)
@@ -90,7 +90,7 @@ def build_site(folder: str | Path, files: Mapping[str, bytes], force: bool = Fal
     for path in sorted(before | files.keys()):
         _check_place(folder, path)
         check_free(folder / path, is_ours, force)
-    # sw.js comes last, because browsers fetch the other files anew once it has changed.
+    # Write sw.js last: browsers fetch the other files again once it has changed.
     for path in sorted(files, key="sw.js".__eq__):
         with atomic_output(folder / path) as scratch:
             scratch.write_bytes(files[path])
@@ -99,7 +99,7 @@ def build_site(folder: str | Path, files: Mapping[str, bytes], force: bool = Fal
 
 
 def _check_place(folder: Path, path: str) -> None:
-    """Refuse a path inside a folder that leads through a link, or to anything but a file."""
+    """Refuse a path in `folder` that passes a link or leads to anything but a file."""
     place, parts = folder, path.split("/")
     for depth, part in enumerate(parts, 1):
         place = place / part
@@ -118,8 +118,8 @@ def _check_place(folder: Path, path: str) -> None:
 def _built_files(folder: Path) -> set[str]:
     """Return the files that an earlier build wrote into a folder, as its sw.js lists them.
 
-    Anybody may have written that list. So it counts only if it has the form of a build's list, and
-    all its paths stay inside the folder.
+    Another program may have written that list. So accept it only if it has the form of a build's
+    list, and all its paths stay inside the folder.
     """
     try:
         with open(folder / "sw.js", "rb", opener=_open_no_link) as file:

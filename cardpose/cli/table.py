@@ -1,4 +1,4 @@
-"""Predictions on the screen: one line per picture and per recording."""
+"""Print predictions on the screen: one line per picture and per recording."""
 
 import math
 import shutil
@@ -18,8 +18,8 @@ class Table:
     """Print one line per picture and per recording, at most as wide as the terminal.
 
     Args:
-        names: of all inputs that get a line.
-        file: where to print, or None to print nothing.
+        names: names of all inputs that get a line.
+        file: file to print to; None prints nothing.
     """
 
     def __init__(self, names: Collection[str], file: TextFile | None):
@@ -37,7 +37,7 @@ class Table:
         return self._file is not None
 
     def print_picture(self, name: str, result: Result, keypoints: bool = False) -> None:
-        """Print the line of a picture and, if wanted, one line per keypoint below it."""
+        """Print the line of a picture and, with `keypoints`, one line per keypoint."""
         if not result.packet:
             self._print_row(name, "no packet")
             return
@@ -57,7 +57,7 @@ class Table:
         """Print the line of a recording.
 
         Args:
-            frames: number of its frames that were read.
+            frames: number of frames read.
             with_packet: number of those frames that show a packet.
             count: None if no frame shows a packet.
         """
@@ -96,7 +96,7 @@ class Table:
 
 
 def camera_text(results: Sequence[Result]) -> str:
-    """Return the medians of the results of one second in words."""
+    """Describe the median count and interval of one second of a camera."""
     found = [result for result in results if result.packet]
     if 2 * len(found) <= len(results):
         return "no packet"
@@ -106,5 +106,5 @@ def camera_text(results: Sequence[Result]) -> str:
 
 
 def interval_text(result: Result) -> str:
-    """Return the 90 % interval in words, or nothing if the network gives none."""
+    """Return the 90 % interval in words, or "" if the network gives none."""
     return "" if math.isnan(result.low) else f"{result.low:.1f} to {result.high:.1f}"

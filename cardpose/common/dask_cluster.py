@@ -1,4 +1,4 @@
-"""Run a function on the workers of a Dask cluster, and report its faults in one line.
+"""Run a function on the workers of a Dask cluster, and report failures in one line.
 
 joblib's Dask backend waits forever when workers die, so this module uses Dask's futures.
 """
@@ -21,10 +21,10 @@ from cardpose.common.dask_scheduler import ANSWER, check_scheduler
 from cardpose.common.errors import InputError, one_line
 from cardpose.common.tls import CertificatePaths
 
-_CHECK = 60  # longest time in which all workers report their code, in seconds
-_PATIENCE = 20  # longest time without any worker, or without any work going on, in seconds
+_CHECK = 60  # longest wait for all workers to report their code, in seconds
+_PATIENCE = 20  # longest time without any worker, in seconds
 _LONGEST = 6 * 3600  # longest time for one recording, in seconds
-# Loggers whose messages repeat at length what the errors of this module say.
+# Loggers that repeat the errors of this module at length.
 _LOGGERS = ("distributed", "distributed.client", "tornado.application", "asyncio")
 
 _Recording = TypeVar("_Recording")
@@ -41,21 +41,21 @@ def map_on_cluster(
 ) -> Iterator[_Output]:
     """Yield `function(recording)` for each recording, in their order, computed by the workers.
 
-    If a worker dies, another one calls the function again, so a second call must do no harm. After
-    an error, calls that have begun go on for a while.
+    If a worker dies, another one repeats the call, so a second call must do no harm. After an
+    error, running calls continue for a while.
 
     Dask exchanges pickles, so the scheduler and its workers can run commands on this computer.
 
     Args:
-        address: of the Dask scheduler, like tcp://10.0.0.5:8786.
-        function: of a module of this package.
+        address: address of the Dask scheduler, like tcp://10.0.0.5:8786.
+        function: function defined in a module of this package.
         folder: absolute path of a folder that all workers share.
-        certificates: encrypt the connection; None leaves it open.
-        accept: raises a ValueError for a result that `function` cannot have returned.
+        certificates: files that encrypt the connection; None leaves it unencrypted.
+        accept: function that raises a ValueError for a result that `function` cannot have returned.
 
     Raises:
         InputError: Dask is not installed; no scheduler answers; there are no workers; they have
-            other code or do not see the folder; four workers die over one recording; workers stop
+            other code or do not see the folder; four workers die on one recording; workers stop
             answering or working; or `function` raises an error.
     """
     distributed = _import_dask()
@@ -100,7 +100,7 @@ def map_on_cluster(
 def worker_state(folder: str | Path) -> tuple[str, bool]:
     """Return a hash of this process's code and OpenCV version, and whether it sees a folder.
 
-    Both must be the same on all workers.
+    The hash must be the same on all workers, and all must see the folder.
     """
     code = hashlib.sha256(cv2.__version__.encode())
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
@@ -137,7 +137,7 @@ def _security(certificates: CertificatePaths | None) -> Any:
 def _call(
     client: Any, method: Callable[..., Any], *args: Any, seconds: int | float, **options: Any
 ):
-    """Call a method of the client; raise a TimeoutError where it would wait forever."""
+    """Call a method of the client; raise a TimeoutError after `seconds`."""
     return client.sync(method, *args, callback_timeout=seconds, **options)
 
 
@@ -203,6 +203,6 @@ def _wait_for_error(client: Any, where: str, future: Any) -> BaseException | Non
 
 
 def _reason(error: BaseException) -> str:
-    """Return the error's message in parentheses, or nothing if it has none."""
+    """Return the error's message in parentheses, or "" if it has none."""
     words = one_line(" ".join(str(error).split()))[:200]
     return f" ({words})" if words else ""

@@ -1,7 +1,7 @@
 """Check that a Dask scheduler answers at an address.
 
-Dask exchanges pickles, and unpickling runs code. So the program at the address is first asked what
-it is. Of its answers nothing is unpickled, and only the first megabyte is read.
+Dask exchanges pickles, and unpickling can run any code. So this module first asks the program at
+the address to identify itself. It unpickles nothing and refuses messages above 1 MiB.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from typing import Any
 from cardpose.common.errors import InputError, one_line, short_repr
 from cardpose.common.tls import CertificatePaths, tls_context
 
-ANSWER = 5  # longest time for an answer of the scheduler, in seconds
+ANSWER = 5  # longest wait for an answer of the scheduler, in seconds
 _LONGEST_ANSWER = 2**20  # bytes; a scheduler's answers have a few hundred
 _UNLIKE_DASK = "no Dask scheduler answers there, but something like it"
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>[a-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})/?"
 )
-_COMPARED_PARTS = {"distributed": 3, "python": 2, "msgpack": 1}  # of version numbers
+_COMPARED_PARTS = {"distributed": 3, "python": 2, "msgpack": 1}  # parts of each version
 
 
 class _NotDask(Exception):
-    """The program that answers is not the wanted scheduler."""
+    """The program at the address is no suitable Dask scheduler."""
 
 
 def check_scheduler(address: str, certificates: CertificatePaths | None = None) -> tuple[str, bool]:
@@ -40,8 +40,7 @@ def check_scheduler(address: str, certificates: CertificatePaths | None = None) 
 
     Raises:
         InputError: a certificate file cannot be used; the address is malformed or has the wrong
-            scheme; nothing answers, something else than a scheduler does, or one of another
-            version.
+            scheme; nothing answers; the program there is no Dask scheduler or has another version.
     """
     where = f"params.yaml: machine.dask: {one_line(address)[:100]}"
     context = tls_context(certificates) if certificates else None
@@ -80,7 +79,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _split_address(address: str, where: str, scheme: str, example: str) -> tuple[str, int]:
-    """Return host (IPv6 in brackets) and port of an address with this scheme, or without one."""
+    """Return host (IPv6 in brackets) and port of an address. Its scheme is optional."""
     parts = _ADDRESS.fullmatch(address)
     if not parts or not 0 < int(parts["port"]) < 2**16:
         raise InputError(f"{where}: no Dask scheduler's address; {example}")
@@ -102,7 +101,7 @@ async def _greet(host: str, port: int, context: ssl.SSLContext | None) -> None:
             raise _NotDask(_UNLIKE_DASK)
         _send(writer, {"op": "versions", "reply": True})
         versions = (await _receive(reader)).get("packages")
-        # `n_workers` keeps a scheduler's answer short. A worker refuses it.
+        # `n_workers` keeps a scheduler's answer short. Workers refuse it: ask them again without.
         _send(writer, {"op": "identity", "n_workers": 0, "reply": True})
         kind = (await _receive(reader)).get("type")
         if kind is None:

@@ -1,6 +1,6 @@
 """Write to devices, pipes, terminals and files that are already open, such as /dev/stdout.
 
-Such outputs must not be replaced by a new file, as other outputs are.
+Unlike other outputs, these must not be replaced by a new file.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from cardpose.common.errors import InputError
 
-_MOST_LINKS = 40  # the operating system follows no more
+_MOST_LINKS = 40  # limit of the operating system
 
 
 def is_special(path: str | Path) -> bool:
     """Return whether `path` exists and must not be replaced.
 
-    That holds for a device, a pipe, a terminal, a socket, and for a file that a process has
-    already open, named like `/dev/stdout` or `/dev/fd/5`.
+    This holds for devices, pipes, terminals and sockets. It also holds for the open file of a
+    process, under a name like `/dev/stdout` or `/dev/fd/5`.
 
     Raises:
         OSError: the path cannot be followed, for example because its links form a circle.
@@ -39,10 +39,10 @@ def is_stdout(path: str | Path) -> bool:
 
 
 def check_special(path: str | Path) -> None:
-    """Refuse a special `path` to which no file may be copied.
+    """Refuse a special `path` that must not be written.
 
     Raises:
-        InputError: it is a socket, or a disk, which would lose all that it holds.
+        InputError: `path` is a socket, or a disk, which would lose its content.
     """
     mode = os.stat(path).st_mode
     if stat.S_ISSOCK(mode) and _own_descriptor(path) is None:
@@ -73,7 +73,7 @@ def device_descriptor(path: Path) -> Iterator[int]:
     """Yield a file descriptor that writes to the special `path` without truncating it."""
     check_special(path)
     own = _own_descriptor(path)
-    # A duplicate of an own descriptor shares its position, so `>> file` keeps what is there.
+    # A duplicated descriptor shares its position, so `>> file` keeps the old content.
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY) if own is None else os.dup(own)
     try:
         yield handle

@@ -1,4 +1,4 @@
-"""Errors that a user can put right, reported in one line."""
+"""Errors that a user can fix, reported in one line."""
 
 import os
 import reprlib
@@ -19,9 +19,9 @@ _SHORT.maxstring = _SHORT.maxother = 80
 
 
 class InputError(Exception):
-    """A fault in a file, row or parameter that the user provided and can put right.
+    """Fault in a file, row or parameter that the user provided and can fix.
 
-    The message is one line. It names the culprit and says what would be right.
+    The message is one line. It names the faulty item and says how to fix it.
     """
 
 
@@ -30,7 +30,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def run_stage(main: Callable[[], object]) -> None:
-    """Call `main` and turn errors that a user can put right into one line on stderr.
+    """Call `main` and report errors that a user can fix in one line on stderr.
 
     The process ends with status 1 after an InputError, a full disk, missing permissions or too
     little memory; with 130 after Ctrl-C; with 143 after SIGTERM. Other errors are raised.
@@ -56,7 +56,7 @@ def _raise_terminated(number: int, frame: FrameType | None) -> None:
 
 
 def user_message(error: BaseException) -> str | None:
-    """Return one line about an error that the user can put right, or None for a bug."""
+    """Return one line about an error that the user can fix, or None for a bug."""
     if isinstance(error, InputError):
         return one_line(error)
     if isinstance(error, OSError):
@@ -65,7 +65,7 @@ def user_message(error: BaseException) -> str | None:
         return one_line(f"{where}: {error.strerror or error}")
     if any(sign in str(error) for sign in _NO_ROOM):
         return _NO_ROOM[0]
-    if isinstance(error, BrokenExecutor):  # the system killed a process for its use of memory
+    if isinstance(error, BrokenExecutor):  # the system killed a process that used too much memory
         return "a worker process was killed: free some memory, or take smaller or fewer videos"
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
         return "out of memory: make batch_size, image_size or model.widths smaller"
@@ -85,7 +85,7 @@ def short_repr(value: object) -> str:
 def silence_opencv() -> None:
     """Stop OpenCV and FFmpeg from printing, here and in worker processes.
 
-    This program reports by itself what is wrong with a file.
+    cardpose itself reports faults of files.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

@@ -1,7 +1,7 @@
 """Write files and folders atomically: an interruption leaves the old or the new content.
 
-That holds for an error, Ctrl-C, kill -9 and a loss of power. A stage with several outputs replaces
-them one after the other. If it is killed in between, some are new and some are old. DVC records a
+An interruption is an error, Ctrl-C, kill -9 or a loss of power. A stage with several outputs
+replaces them one by one. If it is killed in between, some are new and some are old. DVC records a
 stage as done only after all of them, so it runs that stage again.
 """
 
@@ -41,9 +41,9 @@ def atomic_output(path: str | Path, wait: int | float = WAIT) -> Iterator[Path]:
     - A symbolic link stays. The file or folder to which it leads is replaced.
     - Owner, group, mode, ACL and extended attributes stay; the owner and the group only if the
       process may set them. A read-only file is refused.
-    - Other hard links of the file keep the old content. To keep them joined, the file would have
-      to be overwritten in place, and an interruption would leave half of it. For the same reason
-      a file in a read-only folder is refused.
+    - Other hard links of the file keep the old content. Changing them too would need overwriting
+      in place, and an interruption would then leave a partial file. For the same reason a file in
+      a read-only folder is refused.
     - A device, a pipe or a terminal stays. The file is copied to it.
 
     Args:
@@ -65,7 +65,7 @@ def atomic_output(path: str | Path, wait: int | float = WAIT) -> Iterator[Path]:
         # root may write to read-only files
         if real.exists() and not os.access(real, os.W_OK, effective_ids=_EFFECTIVE_IDS):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        folder.mkdir(mode=0o700)  # fails if the name is taken, so no link of others is followed
+        folder.mkdir(mode=0o700)  # fails if the name is taken, so no planted link is followed
         try:
             yield new
             if real.is_dir() and not new.is_dir():
@@ -96,12 +96,12 @@ def atomic_text(path: str | Path, wait: int | float = WAIT) -> Iterator[TextFile
 
 @contextlib.contextmanager
 def scratch_folder(path: str | Path) -> Iterator[Path]:
-    """Yield `path`, where nothing is, and delete what the block created there on exit.
+    """Yield `path` as an empty scratch path and delete it on exit.
 
     Files that a killed process left at `path` are deleted first.
 
     Raises:
-        InputError: another process uses it.
+        InputError: another process uses `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def remove(path: Path) -> None:
 
 
 def _replace(real: Path, new: Path, old: Path) -> None:
-    """Move `new` to `real`; a folder that is there goes to `old`."""
+    """Move `new` to `real`. An existing folder is moved to `old` first."""
     if real.exists():
         _copy_attributes(real, new)
     _write_to_disk(new)
@@ -136,7 +136,7 @@ def _replace(real: Path, new: Path, old: Path) -> None:
 def _copy_attributes(old: Path, new: Path) -> None:
     """Give `new` the owner, group, mode, ACL and extended attributes of `old`."""
     was = old.stat()
-    with contextlib.suppress(OSError):  # users may set a group of their own; root also the owner
+    with contextlib.suppress(OSError):  # users may set one of their groups, and only root the owner
         os.chown(new, -1, was.st_gid)
         os.chown(new, was.st_uid, -1)
     shutil.copystat(old, new)
@@ -146,7 +146,7 @@ def _copy_attributes(old: Path, new: Path) -> None:
 def _write_to_disk(path: Path) -> None:
     """Wait until the content of `path` is on the disk.
 
-    If its name reached the disk first, a loss of power could leave an empty file.
+    If the name reached the disk first, a loss of power could leave an empty file.
     """
     if path.is_dir():
         os.sync()  # flushing thousands of frames one by one takes long
@@ -178,7 +178,7 @@ def _parent_folders(real: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _name_in_errors(path: Path, *hidden: Path) -> Iterator[None]:
-    """Let errors name `path` in place of the hidden names beside it."""
+    """Replace the hidden names by `path` in errors."""
 
     def named(text: object) -> str:
         for name in hidden:

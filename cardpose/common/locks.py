@@ -1,8 +1,8 @@
-"""Let one process at a time write a file or folder, and clear away what killed ones left.
+"""Let one process at a time write a file or folder; remove leftovers of killed processes.
 
-Two hidden names lie beside an output while it is written: `.NAME.<8 hex digits>.part`, the scratch
-folder in which the new content grows, and `.NAME.part.lock`, the lock file. Both are removed in
-the end. A killed process leaves them; the next process that writes NAME removes them.
+While an output is written, two hidden names lie beside it: `.NAME.<8 hex digits>.part`, the scratch
+folder of the new content, and `.NAME.part.lock`, the lock file. Both are removed at the end. If the
+process is killed, the next process that writes NAME removes them.
 """
 
 import contextlib
@@ -18,9 +18,9 @@ from filelock import FileLock, Timeout
 
 from cardpose.common.errors import InputError
 
-WAIT = 10.0  # seconds for which a second writer of the same file waits
-OLD_FOLDER = "old folder"  # name in the scratch folder of the folder that is being replaced
-_LONGEST_NAME = 200  # bytes; hidden names add 14 to it, and file systems allow 255
+WAIT = 10.0  # longest wait for another writer of the same file, in seconds
+OLD_FOLDER = "old folder"  # name of the replaced folder inside the scratch folder
+_LONGEST_NAME = 200  # bytes; hidden names add up to 20, and file systems allow 255
 
 
 @contextlib.contextmanager
@@ -41,7 +41,7 @@ def locked(path: str | Path, wait: int | float = WAIT) -> Iterator[None]:
     file = _hidden_name(real, "part.lock")
     if file.is_symlink() or (file.exists() and not file.is_file()):
         raise InputError(f"{path}: cannot be written while {file} is there; remove that")
-    killed = file.exists()  # a lock file is left by killed processes only
+    killed = file.exists()  # only killed processes leave a lock file
     lock = FileLock(file, mode=0o666, is_singleton=True)  # other users may wait for it
     try:
         lock.acquire(timeout=wait)
@@ -62,7 +62,7 @@ def locked(path: str | Path, wait: int | float = WAIT) -> Iterator[None]:
         clean = not _left_scratch_folders(real)
         raise
     finally:
-        # Remove the file before the lock is released: a waiting process then creates a new one.
+        # Remove the file before releasing the lock, so that a waiting process creates a new one.
         if clean and lock.lock_counter == 1:
             with contextlib.suppress(OSError):
                 file.unlink()
@@ -70,7 +70,7 @@ def locked(path: str | Path, wait: int | float = WAIT) -> Iterator[None]:
 
 
 def follow_links(path: str | Path) -> Path:
-    """Return the path to which links at `path` lead; it has a name and a parent folder."""
+    """Return the path to which a link at `path` leads. The result always has a name."""
     path = Path(path)
     if path.is_symlink() or not path.name:  # "." has no name
         return Path(os.path.realpath(path))
@@ -83,16 +83,16 @@ def new_scratch(real: Path) -> Path:
 
 
 def clear_scratch(folder: Path, real: Path) -> None:
-    """Remove a scratch folder; move an old folder in it back if `real` was not replaced."""
+    """Remove a scratch folder. If `real` was not replaced, first move its old folder back."""
     with contextlib.suppress(OSError):
-        folder.rmdir()  # succeeds if it is empty, as it is after a complete write
+        folder.rmdir()  # succeeds if it is empty, as after writing a file completely
         return
     over = folder.with_name(folder.name.removesuffix(".over") + ".over")
     if folder != over:
         if (folder / OLD_FOLDER).exists() and not real.exists():
             os.replace(folder / OLD_FOLDER, real)
-        # The new name keeps workers from adding files during the removal. It also shows that the
-        # old folder in it may be incomplete if the removal is interrupted.
+        # The new name keeps workers from adding files during the removal. If the removal is
+        # interrupted, the name also shows that the old folder may be incomplete.
         os.replace(folder, over)
     shutil.rmtree(over)
 

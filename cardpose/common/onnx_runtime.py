@@ -10,8 +10,8 @@ def import_onnxruntime(name: str = "onnxruntime") -> ModuleType:
 
     Otherwise ONNX Runtime 1.31 stores a device ID and a database in the user's cache folder and
     sends events to mobile.events.data.microsoft.com, unless a variable of a CI service is set. It
-    reads ORT_DISABLE_TELEMETRY once, during the import. This package overrides the user's value,
-    so that it never switches telemetry on.
+    reads ORT_DISABLE_TELEMETRY once, during the import. This function overrides the user's value,
+    so telemetry is always off.
 
     Args:
         name: "onnxruntime" or the full name of a module inside it.

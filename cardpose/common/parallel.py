@@ -18,7 +18,7 @@ def map_parallel(
     """Yield `function(item)` for each item, in the order of the items.
 
     After an error no further call starts, and the error is raised once the running calls have
-    ended. joblib alone would kill them and warn about resources that they leave behind.
+    ended. joblib itself would kill them and warn about leaked resources.
 
     Args:
         function: must be importable by name from a module.

@@ -1,7 +1,7 @@
 """Read CSV files.
 
-Files that people write are checked value by value, and every fault is reported with file and line.
-Files of earlier stages must have the columns that those stages write.
+Every value in a file that people write is checked. The first fault is reported with file and line.
+In a file of an earlier stage, only the columns are checked.
 """
 
 import csv
@@ -17,7 +17,7 @@ from pandera.errors import SchemaErrors
 from cardpose.common.errors import InputError, join_names, one_line, short_repr
 
 _PIECE = 1024  # rows held as text at a time; one label takes 3 kB as text
-# Columns of earlier stages' files that hold whole numbers.
+# Columns of whole numbers in files of earlier stages.
 _WHOLE = {"cards_counted", "total_cards", "width", "height", "frames", "step"}
 
 
@@ -53,7 +53,7 @@ def read_table(path: str | Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
 
 
 def read_own_table(path: str | Path, columns: Collection[str], sep: str = ",") -> pd.DataFrame:
-    """Read a table that an earlier stage wrote. The name NA of a recording stays text.
+    """Read a table that an earlier stage wrote. A recording named NA keeps its name.
 
     Raises:
         InputError: the file is missing or damaged, or a column is missing.
@@ -63,7 +63,7 @@ def read_own_table(path: str | Path, columns: Collection[str], sep: str = ",") -
         table = pd.read_csv(path, sep=sep, dtype=text, keep_default_na=False)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:  # of pandas' parser, or because it is not UTF-8
+    except ValueError:  # from pandas' parser, or because the file is not UTF-8
         table = None
     if (
         table is None
@@ -75,7 +75,7 @@ def read_own_table(path: str | Path, columns: Collection[str], sep: str = ",") -
 
 
 def name_column() -> pa.Column:
-    """Return a pandera column of unique names. The second of two equal names is at fault."""
+    """Return a pandera column of unique names. The second of two equal names is reported."""
     return pa.Column(str, unique=True, nullable=False, report_duplicates="exclude_first")
 
 
@@ -150,7 +150,7 @@ def _checked(path: str | Path, table: pd.DataFrame, schema: pa.DataFrameSchema) 
     # Spreadsheets and pandas write 1.0 for 1 if another value of the column is empty.
     table[whole] = table[whole].replace(r"^([+-]?\d+)\.0*$", r"\1", regex=True)
     try:
-        # Copied, because parts of pandera's result are views that keep the text in memory.
+        # Copy, because parts of pandera's result are views that keep the text in memory.
         checked = schema.validate(table, lazy=True).copy()
     except SchemaErrors as errors:
         raise InputError(_first_fault(path, errors.failure_cases)) from None
@@ -173,7 +173,7 @@ def _check_header(path: str | Path, header: Sequence[str], wanted: Sequence[str]
 
 
 def _first_fault(path: str | Path, cases: pd.DataFrame) -> str:
-    """Return a line about the first of pandera's failure cases."""
+    """Describe the first of pandera's failure cases in one line."""
     cases = cases.sort_values("index", kind="stable", na_position="last")
     case = cases.iloc[0]
     where = "" if pd.isna(case["index"]) else f"line {int(case['index'])}: "

@@ -44,7 +44,7 @@ def tls_context(certificates: CertificatePaths) -> ssl.SSLContext:
             path = getattr(certificates, name)
             raise InputError(f"{_WHERE}.{name}: {path}: holds no valid certificate") from None
     context = ssl.create_default_context(cafile=certificates.ca)
-    context.check_hostname = False  # as Dask does: one authority signs for the whole cluster
+    context.check_hostname = False  # as in Dask: one authority signs for the whole cluster
     try:
         context.load_cert_chain(certificates.certificate, certificates.key, _refuse_passphrase)
     except _Passphrase:
@@ -59,7 +59,7 @@ def tls_context(certificates: CertificatePaths) -> ssl.SSLContext:
 
 
 def _read_pem(name: str, path: str, mark: str) -> str:
-    """Return the text of the PEM file of a parameter, which must contain `mark`."""
+    """Return the text of a parameter's PEM file; refuse a file without `mark`."""
     file = Path(path)
     try:
         if not file.is_file():

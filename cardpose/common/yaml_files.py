@@ -1,4 +1,4 @@
-"""Read YAML files by the core schema of YAML 1.2, with which DVC writes them."""
+"""Read YAML files by the core schema of YAML 1.2, as DVC writes them."""
 
 import re
 from pathlib import Path
@@ -81,7 +81,7 @@ class _Constructor(SafeConstructor):
 
     def construct_yaml_int(self, node: Node) -> int:
         number = super().construct_yaml_int(node)
-        str(number)  # raises a ValueError; reading a long hexadecimal number does not
+        str(number)  # raises a ValueError if too long; reading a hexadecimal number does not
         return number
 
 
