@@ -1,7 +1,8 @@
-"""Decode all frames of a video, and find out whether it ends or is damaged.
+"""Decode all frames of a video, and detect damage.
 
-The number of frames in a header may be a guess. So errors, damaged frames and missing packets tell
-damage from the end of a video.
+The number of frames in a header may be an estimate, so it cannot show whether a video is complete.
+Decoding errors, damaged frames and missing packets reveal damage instead. In this module, a packet
+is a unit of the video file, not a packet of cards.
 """
 
 import itertools
@@ -17,22 +18,22 @@ from av.video.stream import VideoStream
 
 from cardpose.common.errors import InputError
 
-# Formats without a table of contents: a recording may begin anywhere in a longer stream.
+# Formats without an index. A file may begin anywhere in a longer stream.
 _STREAMS = {"mpegts", "mpeg", "mpegvideo", "h264", "hevc", "vvc", "m4v", "vc1"}
-# Messages of FFmpeg where a Matroska or WebM file is cut off or its contents are lost. It raises no
-# error there.
+# FFmpeg logs these messages for Matroska and WebM files that are cut off or lack data. It raises no
+# error.
 _ENDED = "File ended prematurely"
 _LOST = re.compile(rf"{_ENDED}|invalid as first byte|exceeds max length")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_NEAR = 4  # packets after the one that is marked
+_NEAR = 4  # a key frame has to follow within this many packets after a marked one
 
 
 class Damage(Exception):
-    """A video cannot be decoded any further. The message says why."""
+    """Damage that prevents further decoding of a video. The message describes it."""
 
 
 def promised_frames(container: InputContainer, stream: VideoStream) -> int:
-    """Return the number of frames in the header: in some formats a guess, 0 where there is none."""
+    """Return the number of frames by the header, or 0. In some formats it is an estimate."""
     if "mov" in container.format.name and stream.frames:
         return sum(not entry.is_discard for entry in stream.index_entries)
     if stream.frames:
@@ -42,7 +43,7 @@ def promised_frames(container: InputContainer, stream: VideoStream) -> int:
         seconds = stream.duration * (stream.time_base or 0)
     else:
         seconds = (container.duration or 0) / av.time_base
-        if "matroska" in container.format.name:  # there it is the time of the end
+        if "matroska" in container.format.name:  # its duration is the time of the end
             seconds -= (container.start_time or 0) / av.time_base
     return max(0, round(seconds * (stream.average_rate or 0)))
 
@@ -52,11 +53,12 @@ def decoded_frames(
 ) -> Iterator[av.VideoFrame]:
     """Yield all frames that a player shows.
 
-    Damaged frames at the beginning are left out, up to the next key frame: they depend on frames
-    before the beginning.
+    Skip damaged frames at the beginning, up to the next key frame. They depend on frames before the
+    beginning.
 
     Raises:
-        Damage: after the last frame before it.
+        Damage: the video is damaged. All frames before the damage are yielded first.
+        InputError: the video is encrypted.
     """
     anywhere = container.format.name in _STREAMS
     key, seen, spoilt, steps = None, False, False, _Steps()
@@ -88,7 +90,7 @@ def decoded_frames(
 
 
 class _Steps:
-    """Consecutive times, which tell whether one is missing before another."""
+    """Steps between the times of consecutive frames, to detect missing frames."""
 
     def __init__(self) -> None:
         self._last: int | None = None
@@ -100,14 +102,14 @@ class _Steps:
         self._last = time
 
     def after(self, time: int | None) -> float | None:
-        """Return the distance from the last time to this one, in longest steps so far."""
+        """Return the step from the last time to `time`, divided by the longest step so far."""
         if self._last is None or time is None or not self._longest:
             return None
         return (time - self._last) / self._longest
 
 
 def _is_before(item: av.Packet | av.VideoFrame, key: float | int | None) -> bool:
-    """Return whether a packet or frame is shown before the first key frame, shown at `key`."""
+    """Return whether a packet or frame precedes `key`, the time of the first key frame."""
     return key is None or (item.pts is not None and item.pts < key)
 
 
@@ -118,7 +120,7 @@ def _is_encrypted(packet: av.Packet) -> bool:
 def _decoded(
     stream: VideoStream, packet: av.Packet | None
 ) -> tuple[list[av.VideoFrame], str | None]:
-    """Decode a packet, or with None the rest; return the frames, and the error or None."""
+    """Decode a packet, or the remaining frames for None. Return frames, and an error or None."""
     try:
         return stream.codec_context.decode(packet), None
     except av.error.FFmpegError as error:
@@ -128,13 +130,13 @@ def _decoded(
 def _packets(
     container: InputContainer, stream: VideoStream
 ) -> Iterator[tuple[av.Packet | None, str | None]]:
-    """Yield (packet, None) for each packet of a stream, then (None, the damage at its end).
+    """Yield (packet, None) for each packet of a stream, then (None, damage at the end or None).
 
     Raises:
         Damage: packets are missing or cut off, and later frames depend on them.
     """
     begun = False
-    held: list[av.Packet] = []  # packets after a gap, until the kind of gap is clear
+    held: list[av.Packet] = []  # packets after a gap, until the cause of the gap is clear
     for packet, cut in _demuxed(container, stream):
         if held and packet is not None and packet.is_keyframe:
             yield from ((each, None) for each in held)
@@ -146,8 +148,8 @@ def _packets(
             return
         if packet.is_corrupt and container.format.name not in _STREAMS:
             raise Damage(_ENDED)
-        # A transport stream's packets are numbered, and FFmpeg marks one near a gap. Two videos put
-        # together have a gap, too, and there the second begins with a key frame.
+        # Packets of a transport stream are numbered. FFmpeg marks one near a gap in the numbers.
+        # Two joined videos also have a gap, but the second begins with a key frame.
         if held or (packet.is_corrupt and begun):
             held.append(packet)
         else:
@@ -158,7 +160,7 @@ def _packets(
 def _demuxed(
     container: InputContainer, stream: VideoStream
 ) -> Iterator[tuple[av.Packet | None, str | None]]:
-    """Yield (packet, None) for each packet of a stream, then (None, the damage at its end)."""
+    """Yield (packet, None) for each packet of a stream, then (None, damage at the end or None)."""
     packets = container.demux(stream)
     for count in itertools.count():
         try:
@@ -176,7 +178,7 @@ def _demuxed(
 
 
 def _missing(container: InputContainer, stream: VideoStream, count: int) -> str | None:
-    """Return the damage if a file with a table of contents was cut off after `count` packets."""
+    """Return the damage if the file was cut off after `count` packets, otherwise None."""
     if "mov" in container.format.name and count < len(stream.index_entries):
         return _ENDED
     size, frames = _declared(container), promised_frames(container, stream)
@@ -184,9 +186,10 @@ def _missing(container: InputContainer, stream: VideoStream, count: int) -> str 
 
 
 def _declared(container: InputContainer) -> int:
-    """Return the file's size in bytes by its header; 0 for most formats.
+    """Return the size of the file in bytes by its header, or 0 for formats other than AVI and ASF.
 
-    RIFF has it after its four letters, ASF after the GUID of its file properties.
+    In AVI, the size follows the four letters "RIFF". In ASF, it follows the GUID of the file
+    properties.
     """
     if container.format.name not in ("avi", "asf"):
         return 0

@@ -1,4 +1,4 @@
-"""Draw for people: the packet's corners and edges, text, and sheets of many pictures."""
+"""Draw packets and text into pictures, and arrange pictures in sheets."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 BACK_COLOUR, FACE_COLOUR, EDGE_COLOUR = (80, 220, 80), (0, 190, 255), (255, 255, 255)  # BGR
 _WHITE, _GROUND = (255, 255, 255), 30
 _FONT = cv2.FONT_HERSHEY_DUPLEX
-_SHIFT = 4  # cv2 draws lines and circles at 1/2**_SHIFT pixel
-_SAME, _CROSSED = range(8), [0, 1, 2, 3, 5, 4, 7, 6]  # keypoint of each corner of a box
+_SHIFT = 4  # cv2 draws lines and circles to 1/2**_SHIFT pixel
+_SAME, _CROSSED = range(8), [0, 1, 2, 3, 5, 4, 7, 6]  # keypoint at each corner of a box
 
 
 def draw_packet(
@@ -21,15 +21,16 @@ def draw_packet(
     visible: Bool[np.ndarray, " 8"],
     corners: Sequence[int] | Shaped[np.ndarray, " 8"] | None = None,
 ) -> None:
-    """Draw the visible corners, and the edges between them, into a BGR picture.
+    """Draw the visible corners and the edges between them into a BGR picture.
 
-    Corners of the back are green, of the face yellow.
+    Corners of the back are green. Corners of the face are yellow.
 
     Args:
-        points: pixels of the picture.
-        corners: which keypoint each corner of a fitted box is. Without a box, left keypoints are
-            joined to left ones and right keypoints to right ones, unless those edges cross on the
-            back.
+        points: keypoints in pixels.
+        visible: visibility of the keypoints.
+        corners: index of the keypoint at each corner of a fitted box. By default, edges join left
+            keypoints to left ones and right keypoints to right ones. If these edges cross on the
+            back, left keypoints are joined to right ones.
     """
     points, visible = np.asarray(points), np.asarray(visible)
     unit = max(1, round(picture.shape[1] / 400))
@@ -47,10 +48,10 @@ def draw_packet(
 
 
 def _long_edges_cross(points: Num[np.ndarray, "8 2"], visible: Bool[np.ndarray, " 8"]) -> bool:
-    """Return whether the long edges of the back cross if left is joined to left.
+    """Return whether the long edges of the back cross if left corners are joined to left ones.
 
-    Seen straight from one side, the short edges of the back are far from level in the picture, and
-    the left corner of one may belong to the right corner of the other.
+    In a view straight from one side, the short edges of the back are steep in the picture. The left
+    corner of one edge may then belong to the right corner of the other.
     """
     if not visible[[2, 3, 6, 7]].all():
         return False
@@ -63,8 +64,10 @@ def _long_edges_cross(points: Num[np.ndarray, "8 2"], visible: Bool[np.ndarray, 
 
 
 def draw_count(picture: UInt8[np.ndarray, "h w 3"], large: str, small: str = "") -> None:
-    """Write a line of large text and one of small text into the upper left corner of a picture, on
-    a darkened ground."""
+    """Write a large and a small line of text into the upper left corner of a picture.
+
+    The background of the text is darkened.
+    """
     unit = max(0.5, min(picture.shape[:2]) / 480)
     pad, bottom, right = round(10 * unit), 0, 0
     lines = []
@@ -84,7 +87,7 @@ def draw_count(picture: UInt8[np.ndarray, "h w 3"], large: str, small: str = "")
 def captioned(
     picture: UInt8[np.ndarray, "h w 3"], text: str, width: int = 480
 ) -> UInt8[np.ndarray, "new_h {width} 3"]:
-    """Scale a picture to a width in pixels, and add a line of text below it."""
+    """Scale a picture to `width` pixels and add a line of text below it."""
     height = round(picture.shape[0] * width / picture.shape[1])
     picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     strip = np.full((30, width, 3), _GROUND, np.uint8)
@@ -93,7 +96,7 @@ def captioned(
 
 
 def sheet(cells: Sequence[np.ndarray], columns: int = 3) -> UInt8[np.ndarray, "h w 3"]:
-    """Arrange pictures in rows of `columns`, each in a cell as large as the largest picture."""
+    """Arrange pictures in a grid of `columns` columns. Every cell fits the largest picture."""
     height = max(cell.shape[0] for cell in cells)
     width = max(cell.shape[1] for cell in cells)
     rows = -(-len(cells) // columns)
@@ -114,10 +117,10 @@ def heatmap_rows(
     """Draw the predicted heatmaps in one row and the true ones below, one cell per keypoint.
 
     Args:
-        picture: BGR, the background of every cell.
+        picture: background of every cell, in BGR.
         predicted, true: heatmaps, 0 to 1.
         mask: which keypoints are labelled.
-        width: of a cell in pixels.
+        width: width of a cell in pixels.
     """
     height = round(picture.shape[0] * width / picture.shape[1])
     grey = cv2.cvtColor(cv2.resize(picture, (width, height)), cv2.COLOR_BGR2GRAY)

@@ -1,9 +1,9 @@
-"""Find recordings that show nearly the same pictures: a copy under another name, for instance.
+"""Find recordings with nearly the same pictures, such as renamed copies.
 
-Pictures are compared by a difference hash, after N. Krawetz: whether the picture gets lighter from
-each of a few hundred places to the next, to the right and downwards. Other compression, another
-size or another exposure change few of the bits. Another picture changes many, even if it shows the
-same cloth and packet.
+Pictures are compared by N. Krawetz's difference hash. Each bit says whether the picture gets
+lighter from one of 256 places to the next, to the right or downwards. A change of compression, size
+or exposure changes few bits. A different picture differs in many bits, even if it shows the same
+cloth and packet.
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-_SIDE = 16  # places, in each direction
+_SIDE = 16  # places in each direction
 BITS = 2 * _SIDE**2
-# Different pictures share half of their bits by chance, and more on the same cloth: in hundreds of
-# real frames of 33 recordings, at least a fifth of the bits differed between any two recordings.
-# Compressed anew, at half the size or at another exposure, a picture keeps nine tenths or more.
+# Different pictures share half of their bits by chance, and more if they show the same cloth. In
+# hundreds of real frames, at least 20 % of the bits differed between any two of 33 recordings. At
+# least 90 % of the bits survive another compression, half the size or another exposure.
 NEAR = BITS // 8  # at most this many bits differ between near duplicates
-_SHARE = 0.5  # of a recording's frames that have to be near duplicates of the other's
-_ROWS = 4096  # frames compared at a time
+_SHARE = 0.5  # smallest share of near-duplicate frames in a duplicate recording
+_ROWS = 4096  # frames compared at once
 
 
 def difference_hash(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, " bytes"]:
-    """Return the hash of a BGR picture: BITS bits, packed into bytes."""
+    """Return the hash of a BGR picture as BITS bits, packed into bytes."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     wide = cv2.resize(grey, (_SIDE + 1, _SIDE), interpolation=cv2.INTER_AREA)
     high = cv2.resize(grey, (_SIDE, _SIDE + 1), interpolation=cv2.INTER_AREA)
@@ -34,10 +34,10 @@ def difference_hash(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, " 
 def near_duplicates(
     these: Mapping[str, np.ndarray], those: Mapping[str, np.ndarray]
 ) -> dict[str, str]:
-    """Find recordings in `these` that show nearly the same pictures as one in `those`.
+    """Find recordings in `these` with nearly the same pictures as a recording in `those`.
 
-    At least half of the frames of the shorter recording have to be near duplicates of frames of the
-    longer one. A recording is not compared with one of the same name.
+    At least half of the frames in the shorter recording must be near duplicates of frames in the
+    longer one. Recordings with the same name are not compared.
 
     Args:
         these, those: {recording: hashes of its frames, (n, BITS / 8) uint8}.
@@ -60,7 +60,7 @@ def near_duplicates(
 
 
 def _near_share(a: UInt8[np.ndarray, "n bytes"], b: UInt8[np.ndarray, "m bytes"]) -> float:
-    """Return the share of the shorter recording's frames that are near one of the longer's."""
+    """Return the share of frames in the shorter recording with a near duplicate in the longer."""
     few, many = sorted((a, b), key=len)
     fewest_bits = np.full(len(few), BITS)
     for start in range(0, len(many), _ROWS):

@@ -1,19 +1,19 @@
-"""Fit a picture of any size into another size, and convert coordinates between the two.
+"""Fit pictures into a size without distortion, and convert coordinates.
 
-Four kinds of coordinates occur. x runs right, y runs down, and a pixel's centre lies at +0.5.
+There are four kinds of coordinates. x runs right, y runs down, and a pixel's centre lies at +0.5.
 
 fractions
-    x as a fraction of the picture's width and y of its height, 0 to 1. Annotations use them.
+    Fractions of the picture's width and height, 0 to 1. Annotations use them.
 original
     Pixels of the original picture.
 fitted
-    Pixels of the network's picture: the original scaled to fit, in the middle, with grey margins.
+    Pixels of the network's picture, which is the original scaled to fit, with grey margins.
 unit
-    Pixels of a picture whose longer side has UNIT[0] pixels and whose middle lies at UNIT / 2.
-    Boxes are fitted there, so that one focal length and one tolerance hold for frames of any size.
+    Pixels of a picture with a longer side of UNIT[0] pixels and its middle at UNIT / 2. Boxes are
+    fitted in these coordinates, so that the same focal length and tolerance suit every frame size.
 
-Functions are named FROM_to_TO. Each takes places (..., k, 2) and sizes (..., 2): one size per
-picture, with the k places of that picture.
+Functions are named FROM_to_TO. Each takes points (..., k, 2) and sizes (..., 2), with k points and
+one size per picture.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Num, UInt8
 
-DETAIL = 2  # close-ups are cut from a fitted picture this many times larger than the network's
+DETAIL = 2  # side of the picture that close-ups are cut from, times that of the network's
 GREY = 127  # brightness of the margins
 UNIT = 640, 480  # width and height in pixels
 
-# Width and height in pixels: of each picture, or of one.
+# Width and height in pixels, of each picture or of a single one.
 Sizes = Num[np.ndarray, "*n 2"] | Sequence[Sequence[int]] | Sequence[int]
 
 
@@ -37,18 +37,19 @@ def fit(
     smaller: Callable[[Any, Any], Any] = min,
     larger: Callable[[Any, Any], Any] = max,
 ) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Return how a picture of `size` fits into `target` whole, undistorted and in the middle.
+    """Return the size and margin of a picture scaled to fit into the middle of `target`.
 
-    The sides are integers, or integer tensors where the network is exported.
+    The picture keeps its aspect ratio. Sizes are integers, or integer tensors during export of the
+    network.
 
     Args:
         size, target: (width, height) in pixels.
-        smaller, larger: minimum and maximum of two integers; other functions for tensors.
+        smaller, larger: functions for the minimum and maximum of two integers or tensors.
 
     Returns:
         (resized width, resized height), (left, top) margin in target pixels.
     """
-    # As wide as `target`, or as high, whichever is the smaller; rounded to whole pixels.
+    # Width at the target's height, and height at the target's width, rounded to whole pixels.
     scaled = [
         (2 * side * target[1 - axis] + size[1 - axis]) // (2 * size[1 - axis])
         for axis, side in enumerate(size)
@@ -60,9 +61,9 @@ def fit(
 def resize_to_fit(
     picture: UInt8[np.ndarray, "h w 3"], target: Sequence[int], times: int = 1
 ) -> UInt8[np.ndarray, "fitted_h fitted_w 3"]:
-    """Scale a picture into `target` (width, height) on a grey ground.
+    """Scale a picture to fit into `target` (width, height), with grey margins.
 
-    With `times` 2, the result has twice the width and height of `target`, margins included.
+    The result, margins included, is `times` as wide and high as `target`.
     """
     height, width = picture.shape[:2]
     inner, margin = fit((width, height), target)

@@ -1,4 +1,4 @@
-"""Read pictures of all common formats: upright, with square pixels, in BGR."""
+"""Read pictures of all common formats, upright, with square pixels, in BGR."""
 
 import math
 import tempfile
@@ -16,22 +16,22 @@ from PIL import Image
 
 from cardpose.common.errors import InputError
 
-# In lower case. OpenCV reads all of them.
+# Suffixes in lower case. OpenCV reads all of these formats.
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-MOST_PIXELS = 2**28  # of a picture: more than any camera has, and 800 MB when decoded
-# Brands of the HEIF family. An AVIF file may list several of them beside its own.
+MOST_PIXELS = 2**28  # largest number of pixels of a picture; decoded, it takes 800 MB
+# Brands of HEIF files. An AVIF file may list them in addition to its own.
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
-_SIDE = 2**16  # pixels; the longest side of a JPEG
+_SIDE = 2**16  # pixels; sides must be shorter, as in JPEG
 _ORIENTATION, _RESOLUTIONS = 0x0112, (0x011A, 0x011B)  # tags of EXIF and TIFF
-_SQUARE = 0.01  # pixels whose sides differ by less are square: densities are rounded
-_FLATTEST = 4  # ratio of a pixel's longer side to its shorter one; files with more are wrong
-# Pillow warns of pictures with a third of MOST_PIXELS, and of files that OpenCV may read.
+_SQUARE = 0.01  # tolerance of square pixels, because densities are rounded
+_FLATTEST = 4  # largest plausible ratio of a pixel's longer side to its shorter one
+# Hide Pillow's warnings of large pictures and of files that OpenCV may still read.
 warnings.filterwarnings("ignore", module="PIL")
 
 
 class Turn(NamedTuple):
-    """How to show a stored picture: swap its rows and columns first, then mirror it."""
+    """Steps to turn a stored picture upright: swap rows and columns, then mirror."""
 
     swap: bool = False
     left_right: bool = False
@@ -39,16 +39,16 @@ class Turn(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """The turn and the pixel shape that a picture file asks for.
+    """Turn and pixel shape that a picture file specifies.
 
-    `turn` is None where OpenCV turns the picture. `aspect` is the width / height of a stored pixel.
+    `turn` is None if OpenCV turns the picture. `aspect` is the width / height of a stored pixel.
     """
 
     turn: Turn | None = None
     aspect: float = 1.0
 
 
-# By their EXIF numbers. 1 stands for an upright picture, and so do other numbers.
+# Turns by EXIF orientation. All other values, such as 1, mean an upright picture.
 _EXIF_TURNS: dict[Any, Turn] = {
     2: Turn(False, True, False),
     3: Turn(False, True, True),
@@ -63,12 +63,12 @@ _EXIF_TURNS: dict[Any, Turn] = {
 def read_picture(path: str | PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
     """Read a BGR picture, upright and with square pixels.
 
-    Grey pictures get three channels, 16 bits become 8, transparency is ignored, and an animation
-    gives its first picture.
+    Grey pictures get three channels. 16 bits become 8. Transparency is ignored. Only the first
+    picture of an animation is read.
 
     Raises:
-        InputError: the file is not a readable picture, is cut off, has more than MOST_PIXELS, or
-            asks for a pixel shape or a crop that is not supported.
+        InputError: the file is not a readable picture, is cut off, is too large, or specifies an
+            unsupported pixel shape or a crop.
     """
     return read_marked_picture(path)[0]
 
@@ -76,7 +76,7 @@ def read_picture(path: str | PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
 def read_marked_picture(
     path: str | PathLike[str],
 ) -> tuple[UInt8[np.ndarray, "h w 3"], bool]:
-    """Read a picture as `read_picture` does; return it, and whether its file has square pixels."""
+    """Return the result of `read_picture`, and whether the file has square pixels."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -86,12 +86,12 @@ def read_marked_picture(
     if content[:2] == b"\xff\xd8" and _is_cut_off(content):
         raise InputError(f"{path}: ends early: a part of the picture is missing")
     marks = _marks(path, content)
-    # OpenCV turns only some formats, so it is told to turn none. It ignores the flag for TIFF, see
-    # `_turn`.
+    # OpenCV turns only a few formats, so the flag disables it. OpenCV ignores the flag for TIFF,
+    # see `_turn`.
     flags = cv2.IMREAD_COLOR | (0 if marks.turn is None else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:  # an empty file, or a format that Pillow does not know
+    except cv2.error:  # an empty file, or a format that Pillow cannot read
         picture = None
     if picture is None:
         raise InputError(f"{path}: cannot be read as a picture")
@@ -114,10 +114,10 @@ def squared(
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Stretch a picture whose pixels are `aspect` times as wide as high until they are square.
 
-    One side grows and none shrinks, so no detail is lost.
+    Only one side grows and none shrinks, so no detail is lost.
 
     Raises:
-        InputError: the picture would be too large; `path` begins the message.
+        InputError: the stretched picture would be too large. The message begins with `path`.
     """
     if _is_square(aspect):
         return picture
@@ -128,7 +128,7 @@ def squared(
 
 
 def is_picture(path: str | PathLike[str]) -> bool:
-    """Return whether a file begins like a picture, one that can be read or a HEIC."""
+    """Return whether a file begins like a picture that OpenCV can read or like a HEIC picture."""
     try:
         with open(path, "rb") as file:
             if is_heic(file.read(4096)):
@@ -136,14 +136,14 @@ def is_picture(path: str | PathLike[str]) -> bool:
     except OSError:
         return False
     with tempfile.TemporaryDirectory() as folder:
-        # Names that are not UTF-8 crash OpenCV.
+        # OpenCV crashes on names that are not UTF-8, so give it a link.
         link = Path(folder) / "picture"
         link.symlink_to(Path(path).absolute())
         return cv2.haveImageReader(str(link))
 
 
 def is_heic(content: bytes) -> bool:
-    """Return whether bytes begin like a file of the HEIF family other than AVIF."""
+    """Return whether `content` begins like a HEIF file other than AVIF."""
     if content[4:8] != b"ftyp":
         return False
     end = min(int.from_bytes(content[:4], "big"), len(content))
@@ -165,18 +165,18 @@ def _check_size(path: str | PathLike[str], size: tuple[int, int]) -> None:
 
 
 def _marks(path: str | PathLike[str], content: bytes) -> Marks:
-    """Read from a picture's header the turn and the pixel shape that it asks for.
+    """Read the turn and the pixel shape from a picture's header.
 
     Raises:
-        InputError: the picture is too large to be decoded, is a damaged PNG, or asks for a pixel
-            shape or a crop that is not supported.
+        InputError: the picture is too large, is damaged, or specifies an unsupported pixel shape
+            or a crop.
     """
     try:
         picture = Image.open(BytesIO(content))
     except Image.DecompressionBombError:
         _check_size(path, (_SIDE, _SIDE))
-    except Exception:  # of many kinds; OpenCV may know the format even so
-        if content.startswith(b"\x89PNG"):  # OpenCV would trust its lengths: up to 4 GB
+    except Exception:  # Pillow raises many kinds; OpenCV may still read the format
+        if content.startswith(b"\x89PNG"):  # OpenCV would trust its chunk lengths of up to 4 GB
             raise InputError(f"{path}: cannot be read as a picture: it is damaged") from None
         return Marks()
     _check_size(path, picture.size)
@@ -185,7 +185,7 @@ def _marks(path: str | PathLike[str], content: bytes) -> Marks:
     if picture.format == "AVIF":
         marks = _avif_marks(path, content, marks)
     if picture.format == "TIFF" and _EXIF_TURNS.get((exif or {}).get(_ORIENTATION), Turn()).swap:
-        marks = marks._replace(aspect=1 / marks.aspect)  # OpenCV has swapped the sides
+        marks = marks._replace(aspect=1 / marks.aspect)  # OpenCV swaps the sides
     try:
         picture.verify()
     except Exception:
@@ -194,23 +194,24 @@ def _marks(path: str | PathLike[str], content: bytes) -> Marks:
 
 
 def _exif(picture: Image.Image, content: bytes) -> dict[int, Any] | None:
-    """Read the EXIF data, or all tags of a TIFF; None where they are damaged.
+    """Read the EXIF data, or all tags of a TIFF. Return None if they are damaged.
 
-    Pillow decodes a whole PNG to find them, so this is done only where there are EXIF data.
+    Pillow decodes a whole PNG to find EXIF data, so skip a PNG without any.
     """
     hints = (b"eXIf", b"Raw profile type exif", b"tiff:Orientation")
     if picture.format == "PNG" and not any(hint in content for hint in hints):
         return {}
     try:
         return dict(picture.getexif())
-    except Exception:  # struct.error, SyntaxError, ...: cameras write all kinds of data
+    except Exception:  # invalid data raise struct.error, SyntaxError and others
         return None
 
 
 def _turn(picture: Image.Image, exif: dict[int, Any] | None) -> Turn | None:
-    """Return the turn that remains to be done, or None if OpenCV does it, as it does for any TIFF.
+    """Return the turn of a picture, or None if the turn is left to OpenCV.
 
-    For an AVIF, only the properties irot and imir count. Pillow gives them as EXIF orientation.
+    OpenCV turns every TIFF. An AVIF is turned by its properties irot and imir alone, which Pillow
+    converts to an EXIF orientation.
     """
     if exif is None or picture.format == "TIFF":
         return None
@@ -218,11 +219,14 @@ def _turn(picture: Image.Image, exif: dict[int, Any] | None) -> Turn | None:
 
 
 def _aspect(path: str | PathLike[str], picture: Image.Image, exif: dict[int, Any] | None) -> float:
-    """Return a pixel's width / height by the densities: pixels per inch, or per other length."""
+    """Return the width / height of a pixel, computed from the densities in the file.
+
+    Densities are in pixels per inch or per another length.
+    """
     info = picture.info
     if picture.format in ("JPEG", "MPO"):
-        # In JFIF, densities without a unit are still pixels per length. Only FFmpeg writes a
-        # pixel's width and height instead.
+        # JFIF densities without a unit are still pixels per length. FFmpeg alone writes the pixel's
+        # width and height instead.
         across, down = info.get("jfif_density", (0, 0))
         if info.get("jfif_unit") == 0 and info.get("comment", b"").startswith(b"Lavc"):
             across, down = down, across
@@ -236,7 +240,7 @@ def _aspect(path: str | PathLike[str], picture: Image.Image, exif: dict[int, Any
             return aspect
     aspect = _ratio(*info.get("aspect", (1, 1)))
     if not _is_square(aspect):
-        # PNG stores densities here, but FFmpeg writes a pixel's width and height.
+        # A PNG should hold densities here, but FFmpeg writes the pixel's width and height.
         raise InputError(
             f"{path}: has pixels that are not square, of {aspect:.3g} to 1, and does not say which"
             " side is the longer: save it with square pixels"
@@ -245,7 +249,7 @@ def _aspect(path: str | PathLike[str], picture: Image.Image, exif: dict[int, Any
 
 
 def _ratio(width: Any, height: Any) -> float:
-    """Return width / height, or 1 where a file has no sensible numbers."""
+    """Return width / height, or 1 if the numbers are implausible."""
     try:
         aspect = float(width) / float(height)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -254,7 +258,7 @@ def _ratio(width: Any, height: Any) -> float:
 
 
 def _avif_marks(path: str | PathLike[str], content: bytes, marks: Marks) -> Marks:
-    """Add the properties of an AVIF that Pillow ignores: the pixels' shape; refuse a crop."""
+    """Add the pixel shape of an AVIF, which Pillow ignores. Reject a crop."""
     for kind in (b"meta", b"iprp", b"ipco"):
         content = next((body for name, body in _boxes(content) if name == kind), b"")
         content = content[4:] if kind == b"meta" else content
@@ -268,7 +272,10 @@ def _avif_marks(path: str | PathLike[str], content: bytes, marks: Marks) -> Mark
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (name, body) of the boxes of an ISO base media file."""
+    """Yield (name, body) of each box of an ISO base media file.
+
+    A box here is a block of data, not a model of a packet.
+    """
     at = 0
     while (size := int.from_bytes(content[at : at + 4])) >= 8:
         yield content[at + 4 : at + 8], content[at + 8 : at + size]
@@ -276,13 +283,13 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _is_cut_off(jpeg: bytes) -> bool:
-    """Return whether a JPEG file's end is missing: OpenCV would invent the rest of the picture.
+    """Return whether the end of a JPEG file is missing, which OpenCV would fill in silently.
 
-    Each segment begins with two bytes, the first of which is 0xff, and with its length in two more.
-    The picture itself begins with 0xff 0xda, and the first 0xff 0xd9 after that ends it.
+    Each segment begins with 0xff, a second byte, and two bytes for its length. The picture itself
+    begins with 0xff 0xda and ends with the first 0xff 0xd9 after that.
     """
     at = 2
     while jpeg[at : at + 1] == b"\xff" and jpeg[at : at + 2] != b"\xff\xda":
-        filled = jpeg[at : at + 2] == b"\xff\xff"  # any number of them may precede a segment
+        filled = jpeg[at : at + 2] == b"\xff\xff"  # any number of 0xff may precede a segment
         at += 1 if filled else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
     return b"\xff\xd9" not in jpeg[at:]

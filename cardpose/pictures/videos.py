@@ -1,4 +1,4 @@
-"""Read the frames of videos and cameras: upright, with square pixels, in BGR."""
+"""Read frames of videos and cameras in BGR. Frames of videos are upright, with square pixels."""
 
 import contextlib
 import logging
@@ -24,7 +24,7 @@ from cardpose.common.errors import InputError
 from cardpose.pictures.decoding import Damage, decoded_frames, promised_frames
 from cardpose.pictures.reading import Turn, is_heic, is_picture, squared, turned
 
-# Formats that hold a video themselves. Others, such as playlists, make FFmpeg open other files.
+# Formats that contain the video. Playlists and the like would make FFmpeg open other files.
 _FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,h264,hevc,vvc,m4v,vc1,obu,ivf,flv,live_flv,asf,asf_o,"
     "ogg,mjpeg,mjpeg_2000,dv,mxf,gxf,nut,rm,wtv,ty,pva,nsv,nuv,dhav,mlv,mpjpeg,gif,apng,"
@@ -32,7 +32,8 @@ _FORMATS = (
 )
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 _FLATTEST = 10  # largest ratio of a pixel's longer side to its shorter one
-# PyAV passes FFmpeg's messages to Python. The important ones are read here; the others are dropped.
+# PyAV passes FFmpeg's messages to Python. `av.logging.Capture` reads the useful ones. The rest is
+# dropped.
 logging.getLogger("libav").addHandler(logging.NullHandler())
 logging.getLogger("libav").propagate = False
 av.logging.set_level(av.logging.ERROR)
@@ -42,18 +43,17 @@ av.logging.set_skip_repeated(False)
 def sampled_frames(
     path: str | PathLike[str], step: int
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"] | None]]:
-    """Read every `step`-th frame of a video, from the first.
+    """Read every `step`-th frame of a video, starting with the first.
 
-    Frames are upright and have square pixels. Later frames of another size are scaled to the size
-    of the first.
+    Frames are upright and have square pixels. All frames are scaled to the size of the first.
 
     Yields:
-        (index, picture), the picture in BGR. After the last one, (number of frames, None).
+        (index, picture in BGR) for each sampled frame, then (number of frames, None).
 
     Raises:
-        InputError: the video cannot be opened, is a picture, has no frames, is cut off or damaged,
-            or asks for a turn or a pixel shape that is not supported. The frames before the damage
-            are yielded.
+        InputError: the video cannot be opened, is a picture, is encrypted, has no frames, is cut
+            off or damaged, or specifies an unsupported turn or pixel shape. Frames before the
+            damage are yielded first.
     """
     index, damage = 0, None
     with _opened(path) as (container, stream):
@@ -68,7 +68,7 @@ def sampled_frames(
             damage = found
     if index == 0:
         raise InputError(f"{path}: holds no frame that can be decoded (its codec is {codec})")
-    if index == 1 and is_picture(path):  # FFmpeg calls that a video of one frame
+    if index == 1 and is_picture(path):  # FFmpeg reads a picture as a video of one frame
         raise InputError(f"{path}: is a picture, not a video; name a folder of pictures")
     if damage and index < promised:
         raise InputError(f"{path}: ends early: {index} frames of {promised} can be decoded")
@@ -78,7 +78,10 @@ def sampled_frames(
 
 
 def video_timing(path: str | PathLike[str]) -> tuple[float, int]:
-    """Return a video's frames per second, and its number of frames by its header, or 0."""
+    """Return the frames per second and the number of frames of a video, by its header.
+
+    Unusable values are replaced by 25 frames per second and 0 frames.
+    """
     try:
         with _opened(path) as (container, stream):
             rate = float(stream.average_rate or stream.guessed_rate or 0)
@@ -88,10 +91,10 @@ def video_timing(path: str | PathLike[str]) -> tuple[float, int]:
 
 
 def check_written(path: str | PathLike[str], frames: int, name: str | PathLike[str]) -> None:
-    """Refuse a video with frames missing: OpenCV reports no error when it cannot write them.
+    """Check that a written video has all its frames. OpenCV does not report failed writes.
 
     Raises:
-        InputError: the file at `path` holds fewer than `frames`. The message calls it `name`.
+        InputError: the file at `path` has fewer than `frames` frames. The message calls it `name`.
     """
     if video_timing(path)[1] < frames:
         raise InputError(f"{name}: cannot be written; is the disk full?")
@@ -99,11 +102,11 @@ def check_written(path: str | PathLike[str], frames: int, name: str | PathLike[s
 
 @contextlib.contextmanager
 def _opened(path: str | PathLike[str]) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a video, to be decoded by one thread."""
+    """Open a video for decoding in one thread."""
     readable = os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
     if Path(path).exists() and not readable:
         raise InputError(f"{path}: cannot be read (Permission denied)")
-    # With "file:" in front, FFmpeg takes no name for an address or an option.
+    # The prefix "file:" keeps FFmpeg from reading a name as a URL or an option.
     name = f"file:{Path(path).absolute()}"
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     try:
@@ -133,7 +136,7 @@ def _opened(path: str | PathLike[str]) -> Iterator[tuple[InputContainer, VideoSt
 
 
 def _unknown_codec(name: str, options: dict[str, str]) -> str:
-    """Return the name of a codec that cannot be decoded, as ", NAME,", or "" if it is unknown."""
+    """Return the name of an unsupported codec as ", NAME,", or "" if FFmpeg does not name it."""
     av.logging.set_level(av.logging.WARNING)
     try:
         with av.logging.Capture() as messages, av.open(name, options=options):
@@ -150,13 +153,13 @@ def _begins_like_heic(path: str | PathLike[str]) -> bool:
 
 
 class _FrameConverter:
-    """Converts frames of a video to what a player shows: upright, with square pixels, in BGR."""
+    """Converter of decoded frames to upright BGR pictures with square pixels."""
 
     def __init__(self, path: str | PathLike[str], stream: VideoStream) -> None:
         self._path, self._codec = path, stream.codec_context
         self._aspect = _aspect(path, stream)
         self._reformatter = VideoReformatter()
-        self._first: tuple[Any, Any, Turn, Any] | None = None  # what later frames have to match
+        self._first: tuple[Any, Any, Turn, Any] | None = None  # of the first frame
 
     def __call__(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
         picture, turn = self._bgr(frame), _turn(self._path, frame)
@@ -172,7 +175,7 @@ class _FrameConverter:
         return turned(picture, turn)
 
     def _bgr(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
-        """Convert colours as the stream says; high dynamic range becomes standard."""
+        """Convert a frame to BGR. High dynamic range becomes standard dynamic range."""
         how: dict[str, Any] = {
             "format": "bgr24",
             "interpolation": Interpolation.BICUBIC,
@@ -189,7 +192,7 @@ class _FrameConverter:
 
 
 def _aspect(path: str | PathLike[str], stream: VideoStream) -> float:
-    """Return a stored pixel's width / height."""
+    """Return the width / height of a stored pixel."""
     aspect = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
     if not 1 / _FLATTEST <= aspect <= _FLATTEST:
         raise InputError(f"{path}: says that its pixels are {aspect:.3g} times as wide as high")
@@ -197,15 +200,16 @@ def _aspect(path: str | PathLike[str], stream: VideoStream) -> float:
 
 
 def _turn(path: str | PathLike[str], frame: av.VideoFrame) -> Turn:
-    """Return how to turn a frame, by its display matrix.
+    """Return the turn of a frame, by its display matrix.
 
-    A point (x, y) is shown at (a x + c y, b x + d y), moved back into the picture. FFmpeg moves
-    different scales along x and y into the pixels' aspect ratio.
+    The matrix maps a point (x, y) to (a x + c y, b x + d y), up to a shift. FFmpeg converts
+    different scales along x and y to the pixels' aspect ratio.
 
     Raises:
-        InputError: it is turned by another angle than 90, 180 or 270 degrees, or sheared.
+        InputError: the matrix turns by another angle than 90, 180 or 270 degrees, shears, or has
+            different scales in a quarter turn.
     """
-    # `frame.side_data` and the frame would refer to each other, and neither would be freed.
+    # `frame.side_data` would form a reference cycle with the frame, and neither would be freed.
     side_data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if side_data is None:
         return Turn()
@@ -215,7 +219,7 @@ def _turn(path: str | PathLike[str], frame: av.VideoFrame) -> Turn:
     tolerance = 0.01 * max(abs(a), abs(b), abs(c), abs(d))
     if max(abs(b), abs(c)) <= tolerance < min(abs(a), abs(d)):
         return Turn(False, a < 0, d < 0)
-    # FFmpeg swaps different scales for a picture that lies on its side, so they are refused.
+    # For a quarter turn, FFmpeg swaps the two scales, so reject scales that differ.
     if max(abs(a), abs(d), abs(abs(b) - abs(c))) <= tolerance < min(abs(b), abs(c)):
         return Turn(True, c < 0, b < 0)
     raise InputError(f"{path}: is to be shown askew: turned by no quarter of a circle, or sheared")
@@ -224,18 +228,16 @@ def _turn(path: str | PathLike[str], frame: av.VideoFrame) -> Turn:
 def camera_frames(
     number: int, seconds: float | int | None = None
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:
-    """Yield (index, picture in BGR) from a camera, for a number of seconds or without end.
+    """Yield (index, picture in BGR) from a camera, for `seconds` or without end.
 
     Raises:
-        InputError: there is no such camera, or it stopped.
+        InputError: the camera cannot be opened, or it sends no more pictures.
     """
     capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
             raise InputError(f"camera {number}: cannot be opened")
-        capture.set(
-            cv2.CAP_PROP_BUFFERSIZE, 1
-        )  # always the newest picture, not one that has waited
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # read the newest picture, not a queued one
         index, end = 0, None if seconds is None else time.monotonic() + seconds
         while end is None or time.monotonic() < end:
             seen, picture = capture.read()

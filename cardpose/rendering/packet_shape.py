@@ -1,4 +1,4 @@
-"""The shape of a packet: slipped and bent cards."""
+"""Shape of a packet: slipped and bent cards."""
 
 import numpy as np
 from jaxtyping import Float

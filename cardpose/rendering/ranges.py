@@ -4,7 +4,7 @@ A range is (low, high). The renderer draws from it uniformly unless a comment sa
 probability is a single number, 0 to 1. Colours are in HSV: hue is 0 to 360 degrees everywhere,
 saturation and brightness are 0 to 1. A grey level is 0 to 255.
 
-The videos of a seed depend on the order of the draws. A new order makes a new data set.
+The videos of a seed depend on the order of the draws. Changing the order changes the data set.
 """
 
 Range = tuple[float | int, float | int]

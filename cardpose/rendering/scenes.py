@@ -31,7 +31,7 @@ _HOUSEHOLD = 13  # number of decks, and of tables
 
 @dataclass(frozen=True)
 class Scene:
-    """A packet on a table, with its light and cameras. Colours are BGR, 0 to 255.
+    """Packet on a table, with its light and cameras. Colours are BGR, 0 to 255.
 
     Attributes:
         cards: number of cards in the packet.

@@ -51,7 +51,7 @@ def augment(
 
 
 def _similarity(rng: np.random.Generator, width: int, height: int) -> Float64[np.ndarray, "3 3"]:
-    """Return the matrix of a random rotation and scale round the centre, and a random shift."""
+    """Return the matrix of a random rotation and scale around the centre, and a random shift."""
     angle = np.radians(rng.uniform(-MAX_TURN, MAX_TURN))
     scale = np.exp(rng.uniform(*np.log(SCALE)))
     c, s = scale * np.cos(angle), scale * np.sin(angle)
@@ -87,7 +87,7 @@ def recolour(
 
 
 def _hue_turn(angle: float) -> Float64[np.ndarray, "3 3"]:
-    """Return the rotation of RGB by `angle` radians round the grey axis (Rodrigues' formula)."""
+    """Return the rotation of RGB by `angle` radians around the grey axis (Rodrigues' formula)."""
     axis = np.full(3, 1 / np.sqrt(3))
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     return (

@@ -71,8 +71,8 @@ def frame_loader(
         tensors: frames and labels.
         rows: frames to load.
         batch_size: frames per batch, summed over all processes.
-        shuffled: shuffle the frames. Drop a last batch that is too small for batch norm or that
-            the processes cannot share equally.
+        shuffled: shuffle the frames. Drop a last batch that is too small for batch norm, and
+            frames of the last batch that the processes cannot share equally.
         augmented: augment the pictures.
         seed: seed of the order and of the augmentation.
         workers: number of loader processes.

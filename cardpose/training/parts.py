@@ -1,4 +1,4 @@
-"""The parts of a training: data, epochs and learning rate of each."""
+"""Parts of a training, each with its data, epochs and learning rate."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from cardpose.params import Learning, Pretrain, Train
 
 
 class LearningRate(NamedTuple):
-    """A learning rate, and the name of its parameter in params.yaml."""
+    """Learning rate, and the name of its parameter in params.yaml."""
 
     value: float
     parameter: str

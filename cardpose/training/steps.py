@@ -1,4 +1,4 @@
-"""The steps of a training: teach geometry, fit pictures, refine corners, trace edges.
+"""Steps of a training: teach geometry, fit pictures, refine corners, trace edges.
 
 Each step trains one part of the network and leaves the others unchanged. A step resumes from its
 checkpoint if there is one. A step does nothing if its part has no epochs.
