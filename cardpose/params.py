@@ -54,7 +54,7 @@ Processes = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Section(BaseModel):
-    """A section of params.yaml. All of its parameters are required, unless they have a default."""
+    """Section of params.yaml. Parameters without a default are required."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -238,7 +238,7 @@ def _quoting_advice(problem: ErrorDetails, values: dict[Any, Any], path: str | P
 
 
 def _quote(value: Any, names: Collection[str]) -> str:
-    """Return a name in quotes, given the name or the number that YAML or DVC read.
+    """Return a name in quotes, given the name or the number that YAML or DVC read it as.
 
     DVC reads 2026_01 as 202601. In that case, look up the original name in `names`.
     """

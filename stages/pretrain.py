@@ -22,7 +22,7 @@ PARAMS = ("image_size", "heatmap_stride", "geometry", "model", "pretrain")
 def main() -> None:
     params = load_params()
     number = host_rank(params.train)
-    # 1.2 MB per picture would be too much for a /tmp in memory.
+    # Not in /tmp, which may be in memory: the tensors take 1.2 MB per picture.
     with scratch_folder(f"models/.pretrain.scratch{number}") as folder:
         tensors = folder / "tensors"
         rows = write_rendered(params, folder / "pictures", tensors)

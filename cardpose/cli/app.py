@@ -1,4 +1,4 @@
-"""The command `cardpose app`: count in the browser, or build the page for a web server."""
+"""The command `cardpose app`: count cards in the browser, or build the page for a web server."""
 
 import argparse
 import re

@@ -21,7 +21,7 @@ from cardpose.common.errors import InputError
 from cardpose.geometry.keypoints import KEYPOINTS
 
 _MARK = "cardpose"
-_EXIF_SOFTWARE = 0x0131  # the tag for the program that wrote the picture
+_EXIF_SOFTWARE = 0x0131  # tag for the program that wrote the picture
 _LONGEST_LINE = 100_000  # largest number of bytes to read of a first line
 # Header of the table that `label export` writes.
 _EXPORT_COLUMNS = [
@@ -107,7 +107,7 @@ def is_export(path: str | Path) -> bool:
 
 
 def is_drawing(path: str | Path) -> bool:
-    """Return whether a JPEG, PNG or MP4 file bears the mark of this module."""
+    """Return whether a JPEG, PNG or MP4 file contains the mark of this module."""
     with open(path, "rb") as file:
         head = file.read(200)
         file.seek(max(0, os.path.getsize(path) - len(_MP4_MARK)))

@@ -146,7 +146,7 @@ class PageServer(ThreadingHTTPServer):
                 self._connections[request] = (answering, time.monotonic())
 
     def _drop_one(self) -> None:
-        """End the longest idle connection, or the longest answer if none is idle."""
+        """End the connection idle for longest, or the oldest answer if none is idle."""
         if self._connections:
             request = min(self._connections, key=self._connections.__getitem__)
             del self._connections[request]

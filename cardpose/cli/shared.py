@@ -54,9 +54,9 @@ def output_files(*names: str | Path | None) -> list[Path]:
 
 @contextmanager
 def text_output(name: str | Path, wait: int | float = WAIT) -> Iterator[TextFile]:
-    """Yield a text file for an output: stdout for "-", otherwise as `atomic_text` does."""
+    """Yield a text file for an output: stdout for "-", otherwise that of `atomic_text`."""
     if name == STDOUT:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a reader may wait for each line
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # readers may wait
         yield sys.stdout
     else:
         with atomic_text(name, wait) as file:
@@ -91,7 +91,7 @@ def dataset_parameters() -> tuple[int, float, tuple[float, ...]]:
 
 
 def dataset_folder(name: str) -> Path:
-    """Return the folder of a data set, given its name below data/ or its path.
+    """Return the folder of a data set, given its name in data/ or its path.
 
     Raises:
         InputError: there is no such folder.

@@ -116,7 +116,7 @@ def _check_place(folder: Path, path: str) -> None:
 
 
 def _built_files(folder: Path) -> set[str]:
-    """Return the files that an earlier build wrote into a folder, as its sw.js lists them.
+    """Return the files of an earlier build in a folder, read from its sw.js.
 
     Another program may have written that list. So accept it only if it has the form of a build's
     list, and all its paths stay inside the folder.

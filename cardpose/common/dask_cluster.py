@@ -162,7 +162,7 @@ def _check_workers(client: Any, where: str, folder: str | Path) -> None:
 
 
 def _wait_for_output(client: Any, where: str, future: Any) -> Any:
-    """Return a future's result, or raise an InputError that says why there is none."""
+    """Return a future's result, or raise an InputError with the reason for its failure."""
     from distributed import KilledWorker
 
     error = _wait_for_error(client, where, future)

@@ -77,7 +77,7 @@ def atomic_output(path: str | Path, wait: int | float = WAIT) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_text(path: str | Path, wait: int | float = WAIT) -> Iterator[TextFile]:
-    """Yield a text file for `path`, as `atomic_output` does for a path.
+    """Yield a text file; move it to `path` on success, like `atomic_output`.
 
     A device or a pipe is opened directly, so that its reader gets each line at once.
     """

@@ -27,9 +27,9 @@ _LONGEST_NAME = 200  # bytes; hidden names add up to 20, and file systems allow 
 def locked(path: str | Path, wait: int | float = WAIT) -> Iterator[None]:
     """Let no other process write `path` during the block.
 
-    The block itself may call `atomic_output`. The lock belongs to the file to which `path` leads,
-    so it holds for all links to that file. The system releases it when its process dies. Scratch
-    folders of killed processes are removed first.
+    The block itself may write it with `atomic_output`. The lock belongs to the file to which `path`
+    leads, so it holds for all links to that file. The system releases it when its process dies.
+    Scratch folders of killed processes are removed first.
 
     Args:
         wait: longest time to wait for another process, in seconds.

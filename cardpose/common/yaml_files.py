@@ -1,4 +1,4 @@
-"""Read YAML files by the core schema of YAML 1.2, as DVC writes them."""
+"""Read YAML files by the core schema of YAML 1.2, the one that DVC uses."""
 
 import re
 from pathlib import Path
