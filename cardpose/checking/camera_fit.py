@@ -1,7 +1,7 @@
 """Fit the cameras of frames to labels by plain least squares.
 
-`box_fit.BoxFitter` is not used here: strain and degrees of freedom are only defined without robust
-losses and without priors. The projection and its derivatives are the same, see `projection`.
+`box_fit.BoxFitter` is not used here, because strain and degrees of freedom are defined only without
+robust losses and priors. Both use the projection and the derivatives of `projection`.
 """
 
 from collections.abc import Callable
@@ -12,24 +12,24 @@ from scipy.spatial.transform import Rotation
 
 from cardpose.geometry.projection import Pose
 
-UNKNOWNS = 6  # of a camera: a rotation vector and a place
-_STEPS = 15  # of the fit of a camera
-_DAMPING = 1e-3  # at its first step
-_HELD = 0.02  # share of a label that other labels hold, at least; keeps the strain finite
+UNKNOWNS = 6  # per camera: a rotation vector and a place
+_STEPS = 15  # steps of a camera's fit
+_DAMPING = 1e-3  # damping of the first step
+_HELD = 0.02  # added to the share of a label that others determine; keeps the strain finite
 
 
 def levenberg_marquardt(
     residuals: Callable[[Pose], tuple[np.ndarray, ...]], pose: Pose
 ) -> tuple[Pose, Float64[np.ndarray, " n"]]:
-    """Fit rotation and place of poses by D. Marquardt's method, all frames in one batch.
+    """Fit rotation and place of poses by the Levenberg-Marquardt method, all in one batch.
 
     Args:
-        residuals: return of poses the offsets (n, 8, 2) and their derivatives (n, 8, 2, 6) by a
-            turn about the camera's axes and by the place.
-        pose: to start from.
+        residuals: returns the offsets (n, 8, 2) of poses, and their derivatives (n, 8, 2, 6) by a
+            rotation about the camera's axes and by the place.
+        pose: poses to start from.
 
     Returns:
-        The poses and the sums of the squared offsets.
+        the fitted poses, and the sum of the squared offsets of each.
     """
     n = len(pose.numbers)
     damping = np.full(n, _DAMPING)
@@ -64,12 +64,16 @@ def strain_and_information(
     by_camera: Float64[np.ndarray, "n 8 2 6"],
     by_box: Float64[np.ndarray, "n 8 2 4"],
 ) -> dict[str, np.ndarray]:
-    """Return `strain` (n, 8) and `information` (n, 4, 4) of a `LabelFit`, from the offsets of its
-    corners and their derivatives."""
+    """Compute `strain` (n, 8) and `information` (n, 4, 4) of a `LabelFit`.
+
+    Args:
+        offset: pixels from each label to its corner of the box; 0 where not visible.
+        by_camera, by_box: derivatives of `offset`.
+    """
     n = len(offset)
     jacobian = by_camera.reshape(n, 16, UNKNOWNS)
     inverse = np.linalg.inv(jacobian.transpose(0, 2, 1) @ jacobian + 1e-6 * np.eye(UNKNOWNS))
-    # The hat matrix says how far a fit follows a label; the rest is what other labels hold.
+    # The identity less the hat matrix: how little the fit follows each label.
     rest = np.eye(16) - jacobian @ inverse @ jacobian.transpose(0, 2, 1)
     corners = np.arange(8)
     own = rest.reshape(n, 8, 2, 8, 2)[:, corners, :, corners].transpose(1, 0, 2, 3)

@@ -1,8 +1,8 @@
 """Check a data set for faults before training on it.
 
-Labels are compared with the box that all frames of their recording show, with the rule for names,
-and with the picture. Counts are compared with the thickness of that box, and recordings with each
-other. Nothing is written.
+Labels are compared with the fitted box of their recording, with the naming rule, and with the
+picture. Counts are compared with the thickness of that box. Recordings are compared with each
+other, to find near duplicates. Nothing is written.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ def check(
 
     Args:
         dataset: folder of the data set.
-        step: check every `step`-th frame of videos, as the pipeline does, and labelled ones.
+        step: check every `step`-th frame of videos, as the pipeline does, and all labelled frames.
         focal, card: as in section `geometry` of params.yaml.
         complain: called with the InputError of each recording that cannot be read.
         progress: called with the list of recordings; yields them one by one.

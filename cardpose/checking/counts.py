@@ -9,20 +9,23 @@ from scipy.stats import theilslopes
 
 from cardpose.checking.findings import INFO, Finding
 
-_WRONG_COUNT = 4.0  # standard deviations by which a count has to contradict its box
-# Without enough recordings to measure the thickness of a card, `card` is taken to be right within
-# this share. A deck that differs by more is worth a remark.
+_WRONG_COUNT = 4.0  # standard deviations; a count that differs more from its box is wrong
+# Relative tolerance of `card`, where there are too few recordings to measure how thick a card is.
+# A deck that differs by more gets a remark.
 _CARD_TOLERANCE = 0.1
-_LEAST_RECORDINGS = 6  # to measure the thickness of a card by a line through all packets
+_LEAST_RECORDINGS = 6  # needed to fit a line of thickness against count
 _LEAST_PRECISE = 3  # recordings needed to judge the deck
-_PRECISE = 0.05  # error of a box's thickness, as a share of the packet's, to count as precise
-# Cards by which the thickness of packets of one count differs at least: cards bend, and air lies
-# between them.
+_PRECISE = 0.05  # largest error of a precise thickness, as a share of the packet's
+# Least standard deviation, in cards, of the thickness of packets of one count: cards bend, and air
+# lies between them.
 _LEAST_UNEVENNESS = 0.75
 
 
 class MeasuredPacket(NamedTuple):
-    """Count of a recording, and the thickness of its box with its standard deviation, in mm."""
+    """Count of a recording, and the thickness of its box in mm.
+
+    `error` is the standard deviation of `thickness` in mm.
+    """
 
     recording: str
     cards: int
@@ -62,7 +65,7 @@ def count_findings(measured: Sequence[MeasuredPacket], card: float) -> list[Find
 
 
 def deck_findings(measured: Sequence[MeasuredPacket], card: float) -> list[Finding]:
-    """Remark on cards that are not as thick as `card` says, in mm."""
+    """Remark on cards whose usual thickness differs from `card`, in mm."""
     thickness = [
         packet.thickness / packet.cards
         for packet in measured
@@ -83,8 +86,8 @@ def _cards_in_mm(
     """Fit thickness = per_card * count + offset, robustly, if there are enough recordings.
 
     Returns:
-        per_card and offset in mm, and the usual deviation from that line in cards. With too few
-        recordings, or an implausible line: `card`, 0 and None.
+        per_card and offset in mm, and the usual deviation from that line in cards. `card`, 0 and
+        None if there are too few recordings, or if the line is implausible.
     """
     if len(count) < _LEAST_RECORDINGS or not np.ptp(count):
         return card, 0.0, None
@@ -92,5 +95,5 @@ def _cards_in_mm(
     if not 0.5 < per_card / card < 2:
         return card, 0.0, None
     off = (thickness - offset) / per_card - count
-    deviation = 1.4826 * np.median(abs(off - np.median(off)))  # standard, if normally distributed
+    deviation = 1.4826 * np.median(abs(off - np.median(off)))  # standard deviation, if normal
     return float(per_card), float(offset), float(max(_LEAST_UNEVENNESS, deviation))

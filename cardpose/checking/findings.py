@@ -13,7 +13,7 @@ COLUMNS = ("recording", "frame", "level", "what", "corner", "off", "unit")
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault of a data set, or a remark.
+    """A fault of a data set, or a remark.
 
     `frame` is an index, or None for the recording as a whole. `corner` names keypoints. `off` is
     the size of the fault in `unit`. `level` is WRONG or INFO. Findings of a larger `certainty`

@@ -1,4 +1,4 @@
-"""One labelled frame, as the rules take it."""
+"""A labelled frame with everything that the rules for frames need."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ from cardpose.pictures.letterbox import UNIT, unit_to_fractions
 
 @dataclass(frozen=True)
 class Frame:
-    """One labelled frame, and the box of its recording as it lies in that frame.
+    """A labelled frame, and the box of its recording fitted to it.
 
     `points` are fractions of the picture, `unit_points` the same in unit pixels (0 where not
-    visible). `fit` has one row, or is None if no box fits the recording; `near` are the fits of
-    the frames before and after. `scatter` is the usual error of a label in unit pixels.
+    visible). `fit` has one row. `near` holds the fits of the nearest inliers before and after. Both
+    are None if no box fits the recording. `scatter` is the usual error of a label in unit pixels.
     """
 
     recording: str
@@ -38,7 +38,7 @@ class Frame:
 
     @property
     def is_outlier(self) -> bool:
-        """Whether a label is further from the box than labels scatter."""
+        """Whether a label is more than OUTLIER times `scatter` away from the box."""
         return self.fit is not None and bool(self.fit.worst[0] > OUTLIER * self.scatter)
 
     def in_pixels(self, unit_pixels: float) -> float:
@@ -65,7 +65,7 @@ def frame_of(
     scatter: float,
     row: int,
 ) -> Frame:
-    """Return labelled frame number `row` of a recording.
+    """Return the `Frame` of one row of a recording's labels.
 
     Args:
         scatter: usual error of a label in the data set, in unit pixels.

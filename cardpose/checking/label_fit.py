@@ -1,10 +1,10 @@
-"""Fit a recording's box to its labels, and measure which labels cannot be right.
+"""Fit a recording's box to its labels, and measure how badly each label fits.
 
-All frames of a recording show one box, see `bundle.fit_box`. Once its thickness, lean and twist are
-known, a frame has six unknowns left, the pose of the camera, and up to sixteen coordinates of
-labels. What does not fit stands out, and leaving out one corner after the other tells which.
+All frames of a recording show one box, see `bundle.fit_box`. After its thickness, lean and twist
+are fitted, each frame has six unknowns, the pose of the camera, and up to sixteen coordinates of
+labels. A wrong label leaves large residuals. Leaving out one corner at a time shows which it is.
 
-Places are in pixels of a picture of size UNIT, whatever size the frames have.
+Places are in unit pixels, see `letterbox`.
 """
 
 from collections.abc import Sequence
@@ -33,16 +33,16 @@ from cardpose.geometry.projection import (
 )
 from cardpose.pictures.letterbox import UNIT
 
-_ALONE = 50  # frames of a recording, at most, whose box is fitted to nothing but the frame
-_CORNERS = 5  # visible, at least, in a frame that the recording's box is fitted to
-# All ways to cross left and right of the four short edges; the first crosses none.
+_ALONE = 50  # most frames of a recording that get a box of their own
+_CORNERS = 5  # fewest visible corners in a frame that the recording's box is fitted to
+# All ways to swap left and right at the four short edges; the first swaps none.
 _CROSSINGS = np.array(
     [
         [i ^ 1 if crossed[i // 2] else i for i in range(8)]
         for crossed in product((False, True), repeat=4)
     ]
 )
-_HALF_TURN = np.diag([-1.0, -1.0, 1.0])  # of a packet on the table
+_HALF_TURN = np.diag([-1.0, -1.0, 1.0])  # of a packet on the table, by 180 degrees
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class LabelFit:
     """The box of a recording in n frames.
 
     Attributes:
-        points: its corners in pixels, in the order of the labels.
-        names: for each keypoint of the box, which label it has.
+        points: corners of the box in pixels, in the order of the labels.
+        names: index of the label of each keypoint of the box.
         squares: sum of the squared offsets between labels and box, in square pixels.
-        freedom: degrees of freedom: coordinates of labels less unknowns.
+        freedom: degrees of freedom: number of labelled coordinates less unknowns.
         strain: by how much `squares` would fall if a corner were left out, in the order of the
             labels.
         rotation, place: pose of the camera, see `projection.Pose`.
-        information: what a frame says of thickness, lean and twist, in square pixels per square
-            mm; its camera is eliminated.
+        information: information matrix of thickness, lean and twist, in square pixels per square
+            mm, after eliminating the camera.
     """
 
     points: Float64[np.ndarray, "n 8 2"]
@@ -89,9 +89,9 @@ class FramesAlone(NamedTuple):
     """Boxes fitted to single frames.
 
     Attributes:
-        rows: which frames they are.
-        pose: of the boxes.
-        names: for each keypoint of a box, which label it has.
+        rows: indices of the frames.
+        pose: poses of the boxes.
+        names: index of the label of each keypoint of a box.
     """
 
     rows: Integer[np.ndarray, " k"]
@@ -117,8 +117,10 @@ class LabelFitter:
     def fit_alone(
         self, points: Float64[np.ndarray, "n 8 2"], visible: Bool[np.ndarray, "n 8"]
     ) -> FramesAlone:
-        """Fit a box to the labels of each frame alone; of long recordings, to _ALONE frames, evenly
-        spread."""
+        """Fit a box to the labels of each frame alone.
+
+        Fit only _ALONE frames of a longer recording, evenly spread.
+        """
         rows = np.unique(np.linspace(0, len(points) - 1, _ALONE).round().astype(int))
         with torch.inference_mode():
             labels = (torch.from_numpy(part[rows]) for part in (points, visible))
@@ -132,8 +134,10 @@ class LabelFitter:
         alone: FramesAlone,
         use: Bool[np.ndarray, " n"],
     ) -> Box | None:
-        """Fit the box of a recording to the labels of the frames `use`, which are in the order they
-        were taken; None where they show too little."""
+        """Fit the box of a recording to the labels of the frames in `use`.
+
+        Frames are in the order they were taken. Return None if they show too few corners.
+        """
         good = use[alone.rows] & (visible[alone.rows].sum(axis=1) >= _CORNERS)
         if not good.any():
             return None
@@ -147,10 +151,10 @@ class LabelFitter:
         visible: Bool[np.ndarray, "n 8"],
         alone: FramesAlone,
     ) -> LabelFit:
-        """Fit the camera of each frame, so that the box appears where the labels are.
+        """Fit the camera of each frame, so that the box lies on the labels.
 
-        Each fit starts from what the frame before and the frame after say alone, which may be far
-        off: see `fit_cameras_beside`.
+        Start from the nearest frames in `alone`, before and after. Their poses may be far off;
+        `fit_cameras_beside` tries more starts.
         """
         rows, (rotation, numbers), names = alone
         after = np.minimum(np.searchsorted(rows, np.arange(len(points))), len(rows) - 1)
@@ -174,9 +178,9 @@ class LabelFitter:
 
         Args:
             points, visible: as for `fit_cameras`, of at most _ALONE frames.
-            near: fits of frames that were taken before and after them, to start from as well.
-            crossed: whether to try all namings that cross an edge's left and right. Seen along an
-                edge, its two ends have nearly the same x, and may be called either way.
+            near: fits of frames taken before and after these, as further starts.
+            crossed: whether to start also with left and right swapped at every short edge. In a
+                view along an edge, its two ends have nearly the same x, so either may be left.
         """
         n = len(points)
         crossings = _CROSSINGS if crossed else _CROSSINGS[:1]
@@ -189,7 +193,7 @@ class LabelFitter:
             start = rotation, near.place[k], crossing[names]
             rotations, places, namings = (np.stack([part] * n) for part in start)
             starts.append((rotations, places, namings))
-        # In one batch: many small fits one after the other take far longer.
+        # Fit all starts in one batch, which is far faster than many small fits.
         tries = len(starts)
         many = np.tile(points, (tries, 1, 1)), np.tile(visible, (tries, 1))
         fit = self._fit(box, *many, *(np.concatenate(part) for part in zip(*starts, strict=True)))
@@ -205,10 +209,10 @@ class LabelFitter:
         place: Float64[np.ndarray, "n 3"],
         names: Int64[np.ndarray, "n 8"],
     ) -> LabelFit:
-        """Fit the camera of each frame from one start, by given names of the labels."""
+        """Fit the camera of each frame from one start, with given names of the labels."""
         rows = np.arange(len(points))[:, None]
         labels, seen = points[rows, names], visible[rows, names]
-        # Upper and lower may be called the other way round than where the box's lean was fitted.
+        # Upper and lower may be exchanged here, compared with the frames that gave the lean.
         boxes = box, replace(box, lean=-box.lean)
         fit = _choose_best([self._fit_named(b, labels, seen, rotation, place) for b in boxes])
         order = names.argsort(axis=1)
@@ -252,8 +256,11 @@ class LabelFitter:
 
 
 def thickness_error(fit: LabelFit, spread: float | int) -> float:
-    """Return the standard deviation in mm of the thickness of a recording's box, when its labels
-    have a standard deviation of `spread` pixels."""
+    """Return the standard deviation in mm of the thickness of a recording's box.
+
+    Args:
+        spread: standard deviation of a label's coordinate in pixels.
+    """
     lean, twist = RECORDING_PRIORS.lean, RECORDING_PRIORS.twist
     prior = np.diag([0, 1 / lean**2, 1 / lean**2, 1 / twist**2]) + 1e-9 * np.eye(4)
     information = fit.information[fit.freedom >= 2 * _CORNERS - UNKNOWNS].sum(axis=0)
@@ -266,7 +273,7 @@ def _choose_best(fits: Sequence[LabelFit]) -> LabelFit:
 
 
 def _choose(fits: Sequence[LabelFit], which: Integer[np.ndarray, " n"]) -> LabelFit:
-    """Return for each frame the fit whose index `which` says."""
+    """Return for each frame the fit whose index is in `which`."""
     rows = np.arange(len(which))
     columns = [np.stack([getattr(fit, field.name) for fit in fits]) for field in fields(LabelFit)]
     return LabelFit(*(column[which, rows] for column in columns))

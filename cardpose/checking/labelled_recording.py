@@ -1,4 +1,4 @@
-"""Read the labels and the pictures of recordings, and keep what the rules need."""
+"""Read the labels and pictures of recordings, and measure in them what the rules need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,12 +38,17 @@ class FrameLabels:
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """One recording with the labels of those n frames that it has.
+    """A recording and its n labelled frames.
 
-    `sizes` are the (width, height) of the labelled pictures and `mirror_contrasts` their
-    `mirror.mirror_contrast`. `absent` lists the labelled frames that the recording does not have.
-    `unlabelled` is the number of sampled frames without a label. `distinct_sizes` are the sizes of
-    all pictures, and `hashes` the difference hashes of the m sampled ones.
+    Attributes:
+        name: name of the recording.
+        labels: labels of frames that the recording has.
+        sizes: (width, height) of the labelled pictures.
+        mirror_contrasts: `mirror.mirror_contrast` of the labelled pictures.
+        absent: indices of labelled frames that the recording does not have.
+        unlabelled: number of sampled frames without a label.
+        distinct_sizes: sizes that occur among all pictures read.
+        hashes: difference hashes of the m sampled pictures.
     """
 
     name: str

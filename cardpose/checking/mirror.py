@@ -1,4 +1,4 @@
-"""Measure whether labels are mirrored left to right with respect to their picture."""
+"""Measure whether the labels of a picture are mirrored left to right."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from cardpose.geometry.keypoints import EDGES, FLIP
 from cardpose.pictures.letterbox import UNIT
 
 _LEAST_SHIFT = 8.0  # unit pixels by which mirroring has to move a label to be noticeable
-_WIDTH = UNIT[0] // 2  # the longer side of the picture that is measured, in pixels
-_SIDE = 2.5  # pixels from an edge to the places at both sides between which contrast is measured
-_SAMPLES = 48  # along an edge
+_WIDTH = UNIT[0] // 2  # longer side in pixels to which pictures are resized
+_SIDE = 2.5  # pixels from an edge to the two places that are compared
+_SAMPLES = 48  # places along an edge
 
 
 def mirror_contrast(
@@ -20,7 +20,7 @@ def mirror_contrast(
     points: Float[np.ndarray, "8 2"],
     visible: Bool[np.ndarray, "8"],
 ) -> float:
-    """Return the contrast along the mirrored edges as a multiple of that along the labelled ones.
+    """Return the contrast along mirrored edges divided by that along labelled edges.
 
     Args:
         points: fractions of the picture.
@@ -48,7 +48,7 @@ def _contrast(
     starts: Float[np.ndarray, "ways edges 2"],
     ends: Float[np.ndarray, "ways edges 2"],
 ) -> Float[np.ndarray, " ways"]:
-    """Return the mean difference of brightness between both sides of the edges."""
+    """Return the mean difference in colour between the two sides of the edges."""
     along = ends - starts
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-6)

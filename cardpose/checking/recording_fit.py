@@ -1,4 +1,4 @@
-"""Fit one box to all labels of a recording, without the labels that do not fit it."""
+"""Fit one box to the labels of a recording, leaving out frames with outliers."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ from cardpose.checking.labelled_recording import LabelledRecording
 from cardpose.geometry.bundle import Box
 from cardpose.pictures.letterbox import fractions_to_unit
 
-# A corner is an outlier from this many usual scatters on. Labels scatter, and a packet is not an
-# exact box; of 10,000 labels with normally distributed errors, less than one is an outlier.
+# A corner is an outlier if it is further than this many usual scatters from the box. Of 10,000
+# labels with normally distributed errors, fewer than one is an outlier. The limit is wide, because
+# a packet is not an exact box.
 OUTLIER = 5.0
-_LEAST_SCATTER = 1.0  # unit pixels; people label no more exactly, and computed labels get it too
+_LEAST_SCATTER = 1.0  # unit pixels; people are no more exact, and exact labels get it too
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class RecordingFit:
     """Box of a recording, and that box in each of its frames; both None if no box fits.
 
     `points` are the labels in unit pixels, 0 where not visible. `error` is the standard deviation
-    of the box's thickness in mm, NaN if unknown.
+    of the box's thickness in mm, NaN if no box fits.
     """
 
     points: Float[np.ndarray, "n 8 2"]
@@ -55,18 +56,18 @@ def fit_recording(fitter: LabelFitter, recording: LabelledRecording) -> Recordin
 
 
 def usual_scatter(fits: Sequence[RecordingFit]) -> float:
-    """Return the usual error of a label's coordinate in a data set, in unit pixels."""
+    """Return the median error of a label's coordinate in a data set, in unit pixels."""
     spreads = [each.fit.spread for each in fits if each.fit is not None]
     return max(_LEAST_SCATTER, _median(np.concatenate(spreads)) if spreads else 0.0)
 
 
 def own_scatter(recording: RecordingFit, scatter: float) -> float:
-    """Return the usual error in one recording, at least that of the data set."""
+    """Return the median error in one recording, or that of the data set if it is larger."""
     return scatter if recording.fit is None else max(scatter, _median(recording.fit.spread))
 
 
 def neighbours(fit: LabelFit, row: int, inliers: Bool[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
-    """Return the last inlier before a row and the first after it."""
+    """Return the rows of the last inlier before a row and the first after it."""
     rows = np.flatnonzero(inliers & (fit.freedom > 0))
     return np.concatenate([rows[rows < row][-1:], rows[rows > row][:1]])
 
@@ -79,9 +80,9 @@ def _fit_outliers_again(
     fit: LabelFit,
     limit: float,
 ) -> LabelFit:
-    """Fit frames with a corner off by more than `limit` again, starting from their neighbours.
+    """Refit frames with a corner off by more than `limit`, starting from their neighbours.
 
-    The fit of a frame may have ended in a local minimum.
+    The first fit of such a frame may have ended in a local minimum.
     """
     inliers = ~(fit.worst > limit)
     frames = [fit[row : row + 1] for row in range(len(points))]

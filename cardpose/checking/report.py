@@ -1,4 +1,4 @@
-"""Report findings: as a table of text, and as a sheet of pictures of the worst frames."""
+"""Report findings as a table of text and as a sheet of the worst frames."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +14,8 @@ from cardpose.dataset.recordings import read_recordings, sampled_pictures
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.pictures.drawing import captioned, draw_packet, sheet
 
-MOST_DRAWN = 24  # frames at most
-_BOX = (60, 60, 255)  # BGR, of the box's corners
+MOST_DRAWN = 24  # largest number of frames on a sheet
+_BOX = (60, 60, 255)  # BGR colour of the box's corners
 _FAR = 1e4  # pixels; OpenCV cannot draw at places much farther away
 
 
@@ -42,16 +42,16 @@ def worst_pictures(
 ) -> UInt8[np.ndarray, "h w 3"] | None:
     """Draw the frames of the first findings on one sheet.
 
-    Labels are circles and lines, corners of the box red crosses. A line joins a wrong label and
-    its corner of the box.
+    Draw labels as circles and lines, and corners of the box as red crosses. Join a wrong label to
+    its corner of the box with a line.
 
     Args:
-        most: number of frames at most.
+        most: largest number of frames.
 
     Returns:
         a BGR picture, or None if no finding is about a frame.
     """
-    first: dict[tuple[str, int], Finding] = {}  # of each frame
+    first: dict[tuple[str, int], Finding] = {}  # first finding of each frame
     for one in found:
         if one.frame is not None and one.level == WRONG:
             first.setdefault((one.recording, one.frame), one)
@@ -64,7 +64,7 @@ def worst_pictures(
         wanted = {frame for recording, frame in first if recording == name}
         if name not in recordings:
             continue
-        # The step is larger than any wanted index: no other frames but the first are read.
+        # With a step above every wanted index, only frame 0 comes in addition.
         for index, picture in sampled_pictures(recordings[name], 1 + max(wanted), wanted):
             if index in wanted:
                 row = row_of_frame[frame_name(name, index)]

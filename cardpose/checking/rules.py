@@ -1,4 +1,4 @@
-"""Rules that the labels of a recording have to obey.
+"""Rules for the labels of a recording.
 
 A rule is a function that takes a recording, or one labelled frame of it, and returns a list of
 findings. RECORDING_RULES and FRAME_RULES list all rules.
@@ -20,16 +20,16 @@ from cardpose.common.errors import join_names
 from cardpose.geometry.keypoints import BACK, KEYPOINTS
 from cardpose.pictures.letterbox import UNIT
 
-# Places that differ by less than this many usual scatters may go by either name.
+# Corners whose places differ by less than this many scatters may have either name.
 _TIE = 3.0
-# Ratio of the contrast along mirrored labels to that along the labels, from which on the labels
-# are mirrored. In clean data sets it hardly ever reaches 1.
+# Labels are mirrored if their `mirror_contrast` exceeds this. In clean data sets it rarely
+# reaches 1.
 _MIRRORED = 1.2
-# How many times OUTLIER a corner of the face has to lie inside or outside the outline of the back
-# for its visibility to be wrong. Below, it is a remark: people leave out corners that they can
-# hardly tell from those above, and packets lean.
+# A visibility is wrong if a corner of the face lies inside or outside the outline of the back by
+# more than this many times the limit of an outlier. Smaller distances give a remark, because
+# packets lean and people leave out corners that they can hardly tell from those above.
 _CERTAIN = 3.0
-_LEAST_FREEDOM = 4  # numbers more than unknowns, needed to place a corner without a label
+_LEAST_FREEDOM = 4  # degrees of freedom needed to place an unlabelled corner
 
 
 # Rules for a recording.
@@ -83,7 +83,7 @@ def outside_picture(frame: Frame) -> list[Finding]:
 def misplaced_labels(frame: Frame) -> list[Finding]:
     """Find labels that do not fit the box, and the simplest change that makes them fit.
 
-    Such a change is one corner elsewhere, or two corners swapped.
+    A change moves one corner or swaps two.
     """
     if frame.box is None or frame.fit is None or frame.near is None or not frame.is_outlier:
         return []
@@ -96,7 +96,7 @@ def misplaced_labels(frame: Frame) -> list[Finding]:
         frame.near,
         crossed=False,
     )
-    # Swapping the other two corners of an edge as well fits, too, but breaks the rule for names.
+    # Swapping the other two corners of an edge fits as well, but breaks the naming rule.
     possible = (fits.worst <= OUTLIER * frame.scatter) & _has_short_ends(fits)
     spread = np.where(possible, fits.spread, np.inf)
     best = int(np.argmin(spread))
@@ -138,7 +138,7 @@ def mirrored_picture(frame: Frame) -> list[Finding]:
 
 
 def wrong_visibility(frame: Frame) -> list[Finding]:
-    """Find corners marked visible though the packet hides them, and the reverse.
+    """Find hidden corners marked visible, and visible corners that are not marked.
 
     The packet hides a corner of the face that lies inside the outline of its back.
     """
@@ -168,8 +168,8 @@ RECORDING_RULES: list[Callable[[LabelledRecording], list[Finding]]] = [
     frames_without_label,
     several_sizes,
 ]
-# Rules of a later group apply only to frames in which no earlier group finds anything: misplaced
-# and exchanged labels would break them, too.
+# Rules of a later group apply only where no earlier group finds anything, because misplaced and
+# exchanged labels break them, too.
 FRAME_RULES: list[list[Callable[[Frame], list[Finding]]]] = [
     [outside_picture, misplaced_labels, exchanged_names],
     [mirrored_picture],
@@ -211,7 +211,7 @@ def _changes(
     """Return the simplest changes to labels: (corners concerned, points, visibility) of each."""
     shown = np.flatnonzero(visible).tolist()
     changes: list[tuple[tuple[int, ...], np.ndarray, np.ndarray]] = []
-    if len(shown) > 4:  # three remaining corners would fit any box
+    if len(shown) > 4:  # any box fits three corners
         changes += [((k,), points, visible & (np.arange(8) != k)) for k in shown]
     for a, b in combinations(shown, 2):
         swapped = points.copy()

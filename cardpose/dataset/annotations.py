@@ -44,8 +44,9 @@ def read_annotations(path: str | Path, outside: bool = False) -> Annotations:
         outside: whether visible keypoints may lie outside the picture.
 
     Raises:
-        InputError: the table is faulty (see `read_table`), a frame is badly named or there twice,
-            or a visible keypoint has no coordinates or some outside 0 to 1.
+        InputError: the table is faulty (see `read_table`), a frame is misnamed or listed twice, a
+            keypoint has coordinates but no visibility, or a visible keypoint lacks coordinates or,
+            unless `outside`, lies outside 0 to 1.
     """
     table = read_table(path, _schema())
     lines = table.index.to_numpy()
@@ -130,7 +131,7 @@ def _check_coordinates(
     visible: Bool[np.ndarray, "n 8"],
     outside: bool,
 ) -> None:
-    """Refuse visible keypoints without coordinates or, unless `outside`, not within 0 to 1."""
+    """Refuse visible keypoints that lack coordinates or, unless `outside`, exceed 0 to 1."""
     low, high = (-np.inf, np.inf) if outside else (0, 1)
     with np.errstate(invalid="ignore"):
         wrong = visible[..., None] & ~((points >= low) & (points <= high))

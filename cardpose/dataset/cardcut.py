@@ -1,9 +1,11 @@
-"""Convert the public set of real recordings (github.com/ignaciohrdz/cardcut_cnn, folder data/).
+"""Convert the CardCut data set of real recordings.
+
+Its source is the folder data/ of github.com/ignaciohrdz/cardcut_cnn.
 
 Its `cardpoints.csv` has one row per frame: `imageName` (a file in `images/`), `annotated`,
-`cards_counted`, `total_cards`, and `_visible`, `_x` and `_y` for each keypoint. Its axes are the
-other way round from ours: x is a row, as a fraction of the height, and y a column, as a fraction of
-the width. Its coordinates are pixel index / picture size.
+`cards_counted`, `total_cards`, and `_visible`, `_x` and `_y` for each keypoint. Its axes are
+swapped: x is the row as a fraction of the picture's height, y the column as a fraction of its
+width. A coordinate is the pixel's index divided by the picture's size.
 """
 
 import shutil
@@ -26,7 +28,7 @@ from cardpose.pictures.reading import read_picture
 def convert_cardcut(
     original: str | Path, videos: str | Path, annotations: str | Path, table: str | Path
 ) -> None:
-    """Convert the downloaded set into folders of frames, annotations.csv and videos.csv.
+    """Convert the downloaded data set into folders of frames, annotations.csv and videos.csv.
 
     Args:
         original: the downloaded folder, with `cardpoints.csv` and `images/`.
@@ -70,7 +72,7 @@ def _schema() -> pa.DataFrameSchema:
 
 
 def _check_labels(path: Path, rows: pd.DataFrame, annotated: Bool[np.ndarray, " n"]) -> None:
-    """Refuse a table without labels, and visible keypoints without coordinates."""
+    """Refuse a table without labels, or with visible keypoints that lack coordinates."""
     if not annotated.any():
         raise InputError(f"{path}: annotated: no row has 1 here")
     for keypoint in KEYPOINTS:
@@ -85,7 +87,7 @@ def _check_labels(path: Path, rows: pd.DataFrame, annotated: Bool[np.ndarray, " 
 
 
 def _recordings(path: Path, rows: pd.DataFrame) -> list[str]:
-    """Return the recording of each row, from the names of the pictures."""
+    """Derive the recording of each row from the name of its picture."""
     recordings, seen = [], set()
     for line, name in rows["imageName"].items():
         where = f"{path}: line {line}: imageName"

@@ -28,7 +28,7 @@ from cardpose.pictures.videos import sampled_frames
 
 T = TypeVar("T")
 
-# Quality 98 with full-resolution colour: the difference to the decoded frame is below its noise.
+# Quality 98 with full-resolution colour: the error is smaller than the frame's own noise.
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY,
     98,
@@ -40,8 +40,11 @@ _JPEG = [
 class FoundFrames(NamedTuple):
     """Sampled frames of one recording.
 
-    `kind` is "video" or "folder", `frames` the number of frames that the recording holds, `step`
-    the distance between sampled ones. `pictures` holds (index, file suffix, width, height) of each.
+    Attributes:
+        kind: "video" or "folder".
+        frames: number of frames in the recording.
+        step: number of frames from one sampled frame to the next.
+        pictures: (index, file suffix, width, height) of each sampled frame.
     """
 
     kind: str
@@ -58,29 +61,28 @@ def extract_frames(
     dask: str | None = None,
     dask_tls: CertificatePaths | None = None,
 ) -> None:
-    """Write the sampled frames of all recordings, and two tables of them, into `folder`.
+    """Write the sampled frames of all recordings and two tables into a new `folder`.
 
-    `folder` gets a subfolder of pictures per recording. index.csv has the columns `frame,
-    recording, file, width, height`. recordings.csv has the columns `recording, cards_counted,
-    total_cards, kind, frames, step`: kind is video or folder, frames the number of frames that the
-    recording holds.
+    Each recording gets a subfolder of pictures. index.csv has the columns `frame, recording, file,
+    width, height`. recordings.csv has the columns `recording, cards_counted, total_cards, kind,
+    frames, step`; see `FoundFrames` for the last three.
 
     Args:
-        step: sample frames 0, step, 2 step, ... of a video. Folders of frames are sampled whole.
-        jobs: number of recordings processed at a time; -1 for one per core.
+        step: sample frames 0, step, 2 step, ... of a video, but all pictures of a folder.
+        jobs: number of recordings processed in parallel; -1 for one per core.
         dask: address of a Dask scheduler whose workers do the work; see `map_on_cluster`.
-        dask_tls: certificates that encrypt the connection to it.
+        dask_tls: certificates that encrypt the connection to the scheduler.
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
-    # Start with the longest recording: started last, it would run on alone.
+    # Start with the largest file: started last, it would run alone at the end.
     order = sorted(range(len(recordings)), key=lambda i: -recordings[i].path.stat().st_size)
     queue = [recordings[i] for i in order]
     with contextlib.ExitStack() as stack:
         if dask is None:
             work = map_parallel(partial(_extract, step=step, folder=folder), queue, jobs)
         else:
-            # Workers have working directories of their own.
+            # Dask workers run in other working directories, so make paths absolute.
             queue = [replace(each, path=each.path.absolute()) for each in queue]
             target = stack.enter_context(_used_once(folder.absolute()))
             extract, accept = partial(_extract, step=step, folder=target), partial(_accept, step)
@@ -102,7 +104,7 @@ def extract_frames(
 
 
 def _in_turn(order: Sequence[int], results: Iterable[T]) -> Iterator[T]:
-    """Yield results in the order 0, 1, 2, ...; `order` holds their numbers as they come."""
+    """Yield results sorted by number; `order` lists the numbers in order of arrival."""
     waiting: dict[int, T] = {}
     turn = 0
     for number, result in zip(order, results, strict=True):
@@ -120,8 +122,8 @@ def _text(path: Path) -> TextIO:
 def _used_once(folder: Path) -> Iterator[Path]:
     """Yield a new folder inside `folder`, and move its contents into `folder` at the end.
 
-    After an error or a lost connection, abandoned workers may go on writing. In a folder that is
-    removed, they cannot disturb a later run.
+    After an error or a lost connection, workers may keep writing. Removing the new folder keeps
+    them from disturbing a later run.
     """
     scratch = folder / uuid.uuid4().hex
     scratch.mkdir()
@@ -130,11 +132,11 @@ def _used_once(folder: Path) -> Iterator[Path]:
         for path in sorted(scratch.iterdir()):
             path.rename(folder / path.name)
     finally:
-        # Rename it first, so that no worker adds files while it is removed.
+        # Rename the folder first, so that no worker adds files during its removal.
         shutil.rmtree(scratch.rename(scratch.with_suffix(".over")))
 
 
-# Strict form of `FoundFrames`, for answers of Dask workers: they name the files in index.csv.
+# Strict form of `FoundFrames` for answers of Dask workers, which become file names in index.csv.
 _FOUND = TypeAdapter(
     tuple[
         Literal["folder", "video"],
@@ -157,7 +159,7 @@ def _accept(step: int, recording: Recording, found: object) -> None:
     """Refuse a worker's answer that `_extract` cannot return.
 
     Raises:
-        ValueError: the answer has other types, or other frames than those of the recording.
+        ValueError: the answer has wrong types, or frames that the recording cannot have.
     """
     kind, frames, step_taken, pictures = _FOUND.validate_python(found)
     indices = [index for index, *_ in pictures]
@@ -168,10 +170,10 @@ def _accept(step: int, recording: Recording, found: object) -> None:
 
 
 def _extract(recording: Recording, step: int, folder: Path) -> tuple:
-    """Write the sampled frames of one recording. A second call repeats the first.
+    """Write the sampled frames of one recording. A second call overwrites the first.
 
     Returns:
-        the fields of `FoundFrames`, as a plain tuple, which travels between processes.
+        the fields of `FoundFrames` as a plain tuple, which can be sent between processes.
     """
     cv2.setNumThreads(1)
     target = folder / recording.name
@@ -193,8 +195,8 @@ def _copy_pictures(recording: Recording, target: Path) -> tuple:
     pictures = numbered_pictures(recording.path)
     for index, source in pictures.items():
         picture, square = read_marked_picture(source)
-        # Browsers and labelling tools ignore the shape of pixels, so only square ones stay as
-        # they are.
+        # Browsers and labelling tools assume square pixels. Copy pictures that have these, and
+        # write the others anew.
         suffix = source.suffix.lower() if square else ".jpg"
         file = target / f"{frame_name(recording.name, index)}{suffix}"
         if square:

@@ -40,7 +40,7 @@ def write_labelled(
     labels = read_annotations(path)
     frames, rows, missing = match_labels(extracted, labels.frames, path, labels.mask, unlabelled)
     has_label = rows >= 0
-    # Row -1 is that of another frame, so its mask has to be cleared.
+    # A frame without a label has row -1, which reads the last label: clear its mask.
     mask = labels.mask[rows] & has_label[:, None]
     points, visible = labels.points[rows], labels.visible[rows]
     write_tensors(folder, extracted, frames, points, visible, image_size, stride, sigma, mask)
@@ -60,7 +60,7 @@ def match_labels(
         extracted: folder that `extract_frames` wrote.
         labelled: names of the m frames in annotations.csv.
         path: path of annotations.csv, for messages.
-        mask: which keypoints are labelled. A frame with none counts as unlabelled.
+        mask: which keypoints are labelled; by default all. A frame with none counts as unlabelled.
         unlabelled: whether to include frames without a label.
 
     Returns:
@@ -70,8 +70,8 @@ def match_labels(
         missing: number of extracted frames without a label.
 
     Raises:
-        InputError: a label names a frame that its recording does not have. Labels of frames that
-            a video has but that were not sampled are allowed.
+        InputError: a label names a frame that its recording does not have, or no sampled frame
+            has a label. Labels of frames that a video has but that were not sampled are allowed.
     """
     extracted = Path(extracted)
     index = read_own_table(extracted / "index.csv", INDEX_COLUMNS)
@@ -106,7 +106,7 @@ def _absent_frames(
             continue
         recording, number = split_frame_name(frame, f"{path}: frame")
         video = videos.get(recording)
-        # A frame between two sampled ones exists, and its label is spare.
+        # A frame between two sampled ones exists. Its label is not used.
         if not (video and number < video.frames and number % video.step):
             absent.append(frame)
     return absent

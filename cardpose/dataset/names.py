@@ -10,7 +10,7 @@ from cardpose.common.errors import InputError, short_repr
 
 _INDEX = re.compile("0|[1-9][0-9]{0,14}", re.ASCII)
 _RESERVED = ("index.csv", "recordings.csv")  # `extract_frames` writes these beside the recordings
-# Bytes of a recording's name. File systems allow 255, and "_frame_123456.jpg" is appended.
+# Longest name of a recording in bytes. File systems allow 255, and "_frame_123456.jpg" is appended.
 _MAX_BYTES = 200
 
 
@@ -35,7 +35,7 @@ def split_frame_name(frame: str, where: str = "frame") -> tuple[str, int]:
 
 
 def check_recording_name(name: str, where: str) -> None:
-    """Refuse a recording's name that no folder of frames can have.
+    """Refuse a name that no folder of frames can have.
 
     Args:
         where: start of the error message.

@@ -21,8 +21,8 @@ from cardpose.pictures.videos import sampled_frames
 class Recording:
     """A video, or folder of frames, of one packet.
 
-    `name` is the stem of the file or the name of the folder at `path`. `cards` is the packet's
-    count, `total_cards` that of the whole deck.
+    `name` is the stem of the file or the name of the folder at `path`. `cards` is the
+    number of cards in the packet, `total_cards` the number in the whole deck.
     """
 
     name: str
@@ -39,8 +39,8 @@ def read_recordings(dataset: str | Path) -> list[Recording]:
     """Return the recordings that `<dataset>/videos.csv` lists, in its order.
 
     Raises:
-        InputError: the table is faulty (see `read_table`), a count is above the deck, or a video
-            does not lie in `<dataset>/videos`, is not there, or has the name of another.
+        InputError: the table is faulty (see `read_table`), a count exceeds the deck's, or a
+            recording is missing, lies outside `<dataset>/videos` or shares its name with another.
     """
     path = Path(dataset) / "videos.csv"
     table = read_table(path, _schema())
@@ -64,13 +64,13 @@ def read_recordings(dataset: str | Path) -> list[Recording]:
 
 
 def numbered_pictures(folder: str | Path) -> dict[int, Path]:
-    """Return the pictures in a folder of sampled frames by the number at the end of their names.
+    """Find the pictures in a folder of frames, and the number at the end of each name.
 
     Returns:
         {index: path}, in the order of the indices.
 
     Raises:
-        InputError: there are no pictures, one has no number, or two have the same.
+        InputError: there are no pictures, one has no number, or two have the same number.
     """
     pictures: dict[int, Path] = {}
     for path in sorted(Path(folder).iterdir()):
@@ -93,7 +93,7 @@ def sampled_pictures(
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:
     """Yield (index, BGR picture) of every `step`-th frame of a video and of the `wanted` ones.
 
-    A folder of frames is yielded whole.
+    Yield all pictures of a folder of frames.
     """
     if recording.is_folder:
         for index, path in numbered_pictures(recording.path).items():
@@ -116,7 +116,7 @@ def _schema() -> pa.DataFrameSchema:
 
 
 def _locate(videos: Path, video: str, where: str) -> tuple[str, Path]:
-    """Return the name and the path of a recording, given its entry in videos.csv."""
+    """Return the name and the path of the recording that an entry of videos.csv names."""
     relative, given = PurePosixPath(video), short_repr(video)
     if not video.isprintable():
         raise InputError(f"{where}: video: holds a control character (got {given})")

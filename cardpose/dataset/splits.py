@@ -1,7 +1,8 @@
-"""Split frames into those that train, those that pick the best epoch, and those held out.
+"""Split frames into training, validation and test frames.
 
-Frames of one recording are nearly the same picture. Only a split by recording measures how well
-the network reads a packet that it has never seen, so all frames of a recording get the same role.
+Validation frames pick the best epoch. Test frames are held out from training. Frames of one
+recording are nearly the same picture, so all of them get the same role. Only such a split measures
+how well the network counts a packet that it has never seen.
 """
 
 import numpy as np
@@ -26,15 +27,15 @@ def split_frames(
         recordings: recording of each of n frames.
         cards: count of each frame.
         split: section `split` of params.yaml.
-        seed: picks one of the equally good splits.
+        seed: seed of the random assignment to folds.
 
     Returns:
         "train", "validation" or "test" for each frame. No frame is for validation when
         `split.validation` is 0.
 
     Raises:
-        InputError: `split.test_videos` names a recording that is not there, there are fewer
-            units than folds, or fewer than two frames are left for training.
+        InputError: `split.test_videos` names a recording that is not in `recordings`, there are
+            fewer units than folds, or fewer than two frames are left for training.
     """
     recordings, cards = np.asarray(recordings), np.asarray(cards)
     if split.by == "frame" and not split.test_videos:
@@ -54,7 +55,7 @@ def split_frames(
     role = np.where(test, "test", "train").astype(object)
     role[_validation_units(counts, np.flatnonzero(~test), split.validation)] = "validation"
     role = role[unit_of_frame]
-    if (role == "train").sum() < 2:  # batch normalization needs two
+    if (role == "train").sum() < 2:  # batch normalization needs two frames
         raise InputError(
             "params.yaml: split: leaves no recording to train on, or one of a single frame"
         )
@@ -62,7 +63,7 @@ def split_frames(
 
 
 def _named_units(units: Shaped[np.ndarray, " n"], names: list[str]) -> Bool[np.ndarray, " n"]:
-    """Return which units are named; refuse names of no unit."""
+    """Return whether each unit is named; refuse a name that matches no unit."""
     absent = [name for name in names if name not in units]
     if absent:
         raise InputError(
@@ -81,7 +82,7 @@ def _fold_of_units(
         splitter, strata = KFold(folds, shuffle=True, random_state=seed), None
     else:
         rank = np.argsort(np.argsort(counts, kind="stable"), kind="stable")
-        # A stratum holds `folds` recordings of neighbouring counts; the last also the remainder.
+        # A stratum holds `folds` recordings of similar counts. The last also gets the remainder.
         strata = np.minimum(rank // folds, max(n // folds - 1, 0))
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     fold = np.empty(n, int)
@@ -93,9 +94,9 @@ def _fold_of_units(
 def _validation_units(
     counts: Num[np.ndarray, " n"], rest: Int[np.ndarray, " m"], share: float | int
 ) -> Int[np.ndarray, " k"]:
-    """Return the units for validation: a share of those not held out, `rest`, but not all.
+    """Choose a share of the units that are not held out, `rest`, for validation; never all.
 
-    Sorted by count, `rest` is cut into k equal pieces, and the middle unit of each is taken.
+    Sort `rest` by count, cut it into k equal pieces, and take the middle unit of each.
     """
     if not share or len(rest) < 2:
         return rest[:0]

@@ -1,4 +1,4 @@
-"""Write and read tensors: one memory-mapped file per quantity, of all frames that training reads.
+"""Write and read the tensors of the data set's frames, one memory-mapped file per quantity.
 
 A folder of tensors holds, for n frames:
 
@@ -42,10 +42,10 @@ _FRAMES_IN_MEMORY = 16
 
 @dataclass(frozen=True)
 class Tensors:
-    """Contents of a folder of tensors, memory-mapped. The module's docstring has the units.
+    """Contents of a folder of tensors, memory-mapped. See the module's docstring for units.
 
-    `image_size` is the width and height of the network's picture, `sigma` that of the heatmaps in
-    heatmap pixels, and `deck` the number of cards that a count of 1 stands for.
+    `image_size` is the (width, height) of the network's picture. `stride` and `sigma` are those of
+    `heatmaps.encode`. `deck` is the number of cards for which `cards` is 1.
     """
 
     pictures: UInt8[np.ndarray, "n h w 3"]
@@ -66,7 +66,7 @@ class Tensors:
 
     @cached_property
     def longer(self) -> Num[np.ndarray, " n"]:
-        """Longer side of each frame in pixels of the fitted picture, the unit of focal lengths."""
+        """Longer side of each fitted frame in pixels. Focal lengths are shares of it."""
         sizes = self.frames[["width", "height"]].to_numpy()
         return np.array([max(fit(size, self.image_size)[0]) for size in sizes.tolist()])
 
@@ -104,7 +104,7 @@ def read_tensors(folder: str | Path) -> Tensors:
             arrays[name] = np.load(path, mmap_mode="r")
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        except Exception:  # NumPy raises a dozen kinds of errors for a damaged header
+        except Exception:  # NumPy raises many kinds of errors for a damaged header
             arrays[name] = None
         if arrays[name] is None or len(arrays[name]) != len(frames):
             raise InputError(f"{path}: is damaged: delete {folder}, and `dvc repro` makes it again")
@@ -198,7 +198,7 @@ def _create(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
     """Create a .npy file and map it into memory."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):
-        # Without it, a full disk ends the process when a page is written; here it is an error.
+        # Reserve disk space: a full disk raises an error here, but would kill the process later.
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
