@@ -7,7 +7,7 @@ import numpy as np
 from cardpose.geometry.card import CARD_LENGTH, CARD_WIDTH
 
 DECK = 52  # cards
-_THICKEST = 0.6  # mm per card; thicker cards enlarge the scene, so that cameras stay above the packet
+_THICKEST = 0.6  # mm per card; thicker cards enlarge the scene, to keep cameras above the packet
 
 CardSize = Sequence[float | int]  # width, length and thickness of a card in mm
 

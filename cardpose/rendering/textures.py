@@ -83,8 +83,8 @@ def scatter_shapes(
     """Draw shapes of a few colours and one or two kinds, anywhere on `canvas`.
 
     Args:
-        spread: size in pixels of a single shape. Shapes shrink as their number grows, so that the
-            covered area stays similar.
+        spread: size of a single shape in pixels. Shapes get smaller as their number grows, so
+            that the covered area stays similar.
         number: range of the number of shapes, whose logarithm is uniform.
     """
     h, w = canvas.shape[:2]
@@ -114,7 +114,7 @@ def _draw_shape(
     middle: Float[np.ndarray, "2"],
     reach: float,
 ) -> None:
-    """Draw one of _SHAPES, approximately `reach` pixels in radius."""
+    """Draw one of _SHAPES with a radius of approximately `reach` pixels."""
     if kind == "ring":
         centre, radius = middle.astype(int).tolist(), max(1, int(reach))
         cv2.circle(canvas, centre, radius, colour, max(1, int(reach * 0.2)), cv2.LINE_AA)

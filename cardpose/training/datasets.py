@@ -74,7 +74,7 @@ class AugmentedFrames(Dataset):
             return picture, t.heatmaps[row], visible, mask, t.cards[row]
         if self.augmented:
             rng = np.random.default_rng([self.seed, epoch, row])
-            # NaN marks unlabelled keypoints through moves and renaming.
+            # NaN marks unlabelled keypoints, and survives moves and renaming.
             points = np.where(mask[:, None], points, np.nan)
             picture, points, visible = augment(picture, points, visible, rng)
             mask = np.isfinite(points[:, 0])
