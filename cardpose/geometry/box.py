@@ -1,7 +1,7 @@
-"""A box as PyTorch sees it: its keypoints, their names and its edges in the picture.
+"""Boxes in PyTorch: their keypoints, their names and their edges in the picture.
 
-See `projection` for the equations. Everything is in double precision and without a branch, so that
-an ONNX file can hold it.
+`projection` has the equations. All operations are in double precision. They have no branches, so an
+ONNX file can hold them.
 """
 
 from collections.abc import Sequence
@@ -25,22 +25,22 @@ from cardpose.geometry.projection import (
     project_with_slopes,
 )
 
-# The kinds of edges, see `BoxEdges`.
+# Kinds of edges, in the order of the last axis of `BoxEdges.kinds`.
 EDGE_KINDS = ("back above a visible side", "back above a hidden side", "face", "outline", "corner")
 KINDS = len(EDGE_KINDS)
-_LONG_EDGES = 8  # of EDGES: those of the back and of the face come first, then the upright ones
+_LONG_EDGES = 8  # first in EDGES: edges of the back and the face; the upright ones follow
 
 
 class BoxEdges(NamedTuple):
-    """The twelve edges of boxes in the picture, in the order of `keypoints.EDGES`.
+    """Twelve edges of each box in the picture, in the order of `keypoints.EDGES`.
 
-    An upright edge is rounded. It appears as the outline of the corner, or, where both sides that
-    meet there are visible, as the corner itself.
+    Upright edges are rounded. The picture shows the corner itself if both sides that meet there
+    are visible, and otherwise the outline of the rounding.
 
     Attributes:
-        starts, ends: pixels.
-        kinds: which of EDGE_KINDS an edge is. A hidden edge is none.
-        points: the same ends as points of the box, all starts before all ends.
+        starts, ends: in pixels.
+        kinds: whether each edge is of each kind in EDGE_KINDS. Hidden edges are of no kind.
+        points: starts, then ends, as points of the box.
     """
 
     starts: Float64[Tensor, "n 12 2"]
@@ -50,18 +50,20 @@ class BoxEdges(NamedTuple):
 
 
 class BoxModel(nn.Module):
-    """Boxes of a card's width and length, seen through a usual lens. Nothing here is learnt.
+    """Boxes with the width and length of a card, seen through the usual lens.
+
+    The module has no trainable parameters.
 
     Args:
         image_size: (width, height) of the pictures in pixels.
-        focal: the usual focal length in picture widths.
+        focal: usual focal length in picture widths.
         card: (width, length, thickness) of a card in mm.
-        deck: the largest number of cards in a packet.
+        deck: largest number of cards in a packet.
     """
 
     inset: Float64[Tensor, "8 2"]  # keypoints on a card, in mm
-    outward: Float64[Tensor, "8 2"]  # signs of x and y: which way is out of the card
-    sharp: Float64[Tensor, "8 2"]  # corners of the card if it were not rounded, in mm
+    outward: Float64[Tensor, "8 2"]  # signs of x and y that point out of the card
+    sharp: Float64[Tensor, "8 2"]  # corners of a card without rounding, in mm
     flat: Float64[Tensor, "1 8 3"]
     shifts: Float64[Tensor, "8 3 4"]
     back: Bool[Tensor, "8"]
@@ -69,7 +71,7 @@ class BoxModel(nn.Module):
     unit: Float64[Tensor, "3 3"]
     cross_product: Float64[Tensor, "3 9"]
     half_turn: Int64[Tensor, "8"]
-    edge_ends: Int64[Tensor, "24"]  # keypoints: all starts before all ends
+    edge_ends: Int64[Tensor, "24"]  # indices of keypoints: starts, then ends
 
     def __init__(
         self, image_size: Sequence[int], focal: float | int, card: Sequence[float | int], deck: int
@@ -81,7 +83,7 @@ class BoxModel(nn.Module):
         keypoints = card_keypoints(card)
         inset = card_corners(*card[:2])[CORNER]
         outward = np.sign(inset)
-        self.radius = 0.8 * np.hypot(*inset[0])  # mm, about the keypoints' spread in a picture
+        self.radius = 0.8 * np.hypot(*inset[0])  # mm, typical spread of keypoints in a view
         arrays = {
             "inset": inset,
             "outward": outward,
@@ -100,21 +102,21 @@ class BoxModel(nn.Module):
 
     @property
     def lens(self) -> Lens:
-        """The usual lens."""
+        """Lens with the usual focal length."""
         return Lens(self.focal, self.middle, self.unit, self.cross_product)
 
     def focal_of(self, longer: Num[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """Return the usual focal length in pixels of pictures whose longer sides have so many."""
+        """Return usual focal lengths from the longer sides of pictures, both in pixels."""
         return self.focal / self.size[0] * longer
 
     def at_usual_focal(
         self, points: Float[Tensor, "n k 2"], focal: Float[Tensor, " n"] | None
     ) -> Float[Tensor, "n k 2"]:
-        """Return where points would be in the picture if its focal length were the usual one.
+        """Move points to their places in a picture taken with the usual focal length.
 
         Args:
-            points: pixels.
-            focal: pixels; None where it is the usual one.
+            points: in pixels.
+            focal: focal lengths of the given pictures in pixels; None for the usual one.
         """
         if focal is None:
             return points
@@ -128,8 +130,11 @@ class BoxModel(nn.Module):
     def project_with_slopes(
         self, pose: Pose, points: BoxPoints
     ) -> tuple[Float64[Tensor, "n k 2"], Float64[Tensor, "n k 2 11"]]:
-        """Project points of boxes, and derive by a turn about the camera's axes and the pose's
-        numbers."""
+        """Project points of boxes into the picture, in pixels, and return derivatives as well.
+
+        The derivatives are by a rotation vector about the camera's axes (3) and by the numbers of
+        the pose (8).
+        """
         at, slopes = project_with_slopes(self.lens, pose, points)
         return at, torch.cat([*slopes], dim=3)
 
@@ -138,12 +143,14 @@ class BoxModel(nn.Module):
         return BoxPoints(self.flat, self.shifts)
 
     def keypoints(self, pose: Pose) -> Float64[Tensor, "n 8 2"]:
-        """Return where the keypoints are in the picture, hidden ones included, in pixels."""
+        """Return the places of the keypoints in the picture, in pixels, hidden ones included."""
         return self.project(pose, self.keypoint_places())
 
     def names(self, pose: Pose) -> Int64[Tensor, "n 8"]:
-        """Return the box's keypoints in the order of KEYPOINTS, as `keypoints.name_corners`
-        does."""
+        """Return the indices of the box's keypoints in the order of KEYPOINTS.
+
+        The names follow the rule of `keypoints.name_corners`.
+        """
         at = self.keypoints(pose)
         height = at[..., 1]
         turn = (height[:, 2:4] - height[:, 6:8]).sum(dim=1, keepdim=True) > 0
@@ -154,10 +161,10 @@ class BoxModel(nn.Module):
         return torch.where(crossed, pairs.flip(2), pairs).flatten(1)
 
     def edges(self, pose: Pose) -> BoxEdges:
-        """Return the edges of boxes: where they are in the picture, and which are visible."""
+        """Return the places of edges in the picture, and their kinds."""
         eye = camera_position(pose)[:, None, :2]
         a, b = self.edge_ends[:12], self.edge_ends[12:]
-        # Of each corner, whether the camera sees the side towards x and the side towards y.
+        # For each corner: whether the camera sees the side that faces x, and the one that faces y.
         seen = eye * self.outward > (self.sharp * self.outward)
         upright = self._upright_edges(eye, seen)
         sharp = self.sharp.expand(eye.shape[0], 8, 2)
@@ -172,7 +179,7 @@ class BoxModel(nn.Module):
     def _upright_edges(
         self, eye: Float64[Tensor, "n 1 2"], seen: Bool[Tensor, "n 8 2"]
     ) -> Float64[Tensor, "n 8 2"]:
-        """Return where on a card, in mm, the upright edge at each corner appears to be."""
+        """Return the apparent places of the upright edges, as points on a card, in mm."""
         centre = self.sharp - CORNER_RADIUS * self.outward
         ray = centre - eye
         across = torch.stack([-ray[..., 1], ray[..., 0]], dim=-1)
@@ -185,7 +192,7 @@ class BoxModel(nn.Module):
     def _kinds(self, seen: Bool[Tensor, "n 8 2"]) -> Bool[Tensor, "n 12 5"]:
         a, b = self.edge_ends[:12], self.edge_ends[12:]
         both, one = seen.all(dim=2), seen.any(dim=2)
-        # A side is visible where both its corners say so.
+        # A side is visible if the camera sees it at both of its corners.
         side = (seen[:, a] & seen[:, b] & (self.outward[a] == self.outward[b])).any(dim=2)
         back, long = self.back[a], torch.arange(12, device=a.device) < _LONG_EDGES
         kinds = [

@@ -1,20 +1,20 @@
-"""Fit a box to one picture: to its keypoints, and to the edges traced between them.
+"""Fit a box to one picture: to its keypoints, then also to the edges traced between them.
 
-The method is that of K. Levenberg and D. Marquardt (D. Marquardt, "An Algorithm for Least-Squares
-Estimation of Nonlinear Parameters", 1963). Eleven parameters are updated: a turn about the camera's
-three axes and the eight numbers of a `Pose`. The cost is
+The method is Levenberg-Marquardt (D. Marquardt, "An Algorithm for Least-Squares Estimation of
+Nonlinear Parameters", 1963). It updates eleven parameters: a rotation vector about the camera's
+axes and the eight numbers of a `Pose`. The cost is
 
     sum rho(residual^2) + sum ((numbers - usual) / deviation)^2
 
-with a robust loss rho for keypoints and edges, and one term for each prior of `priors`. Each of a
-fixed number of steps solves
+The first sum is over keypoints and edges; rho is a robust loss. The second sum is over the priors
+in `priors`. Each of STEPS steps solves
 
     (H + damping diag(H)) step = gradient
 
-with the Gauss-Newton approximation H of half the second derivatives; it keeps the step and lowers
-the damping where the cost falls, and raises the damping elsewhere.
+where H is the Gauss-Newton approximation of half the second derivatives. If the cost falls, the fit
+keeps the step and lowers the damping. Otherwise, it drops the step and raises the damping.
 
-Everything is in double precision and without a branch, so that an ONNX file can hold it.
+All operations are in double precision. They have no branches, so an ONNX file can hold them.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,25 +40,25 @@ from cardpose.geometry.projection import (
 )
 from cardpose.geometry.robust_losses import cauchy_loss, huber_loss
 
-KEYPOINT_SCALE = 4.0  # blurs; a keypoint much further off counts next to nothing (`cauchy_loss`)
-EDGE_SCALE = 1.0  # deviations; a point of an edge further off counts less (`huber_loss`)
-STEPS = 4  # of a fit
+KEYPOINT_SCALE = 4.0  # blurs; `cauchy_loss` gives keypoints much further off little weight
+EDGE_SCALE = 1.0  # deviations; `huber_loss` gives points further off less weight
+STEPS = 4  # in each fit
 DAMPING = 1e-2  # at the first step
-RENAMING_FACTOR = 3.0  # by this factor, other names have to fit better than the given ones
-LEAST_TO_RENAME = 5  # visible keypoints; with fewer, a box can be turned to fit nearly any names
-_PARAMETERS = 3 + 8  # of a fit: a turn, and the numbers of a pose
-_HALF_TURN = (3, 2, 1, 0)  # a card's corners when it is turned by 180 degrees
+RENAMING_FACTOR = 3.0  # the cost of other names has to be lower by this factor
+LEAST_TO_RENAME = 5  # visible keypoints; with fewer, a box fits nearly any names
+_PARAMETERS = 3 + 8  # of a fit: rotation vector, numbers of a pose
+_HALF_TURN = (3, 2, 1, 0)  # indices of a card's corners after a turn by 180 degrees
 
 
 class TracedEdges(NamedTuple):
     """Points traced on the twelve edges of boxes.
 
     Attributes:
-        share: how far along an edge its points are, 0 to 1.
-        normal: unit vectors across the edges.
-        place: where the edges are, along `normal`, in pixels.
-        weight: one over the deviation of `place` in pixels; 0 where nothing was traced.
-        points: the ends of the edges, `box.BoxEdges.points`.
+        share: places of the traced points along their edge, 0 to 1.
+        normal: unit normals of the edges.
+        place: coordinates of the traced points along `normal`, in pixels.
+        weight: one over the standard deviation of `place` in pixels; 0 where nothing was traced.
+        points: ends of the edges, as in `box.BoxEdges`.
     """
 
     share: Float64[Tensor, " k"]
@@ -69,20 +69,25 @@ class TracedEdges(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """Usual numbers of a `Pose`, and one over their deviations. The lean's is 0 here: it goes with
-    the thickness, see `BoxFitter.calculate_gradient_and_hessian`."""
+    """Prior on the numbers of a `Pose`.
+
+    Attributes:
+        usual: expected numbers.
+        firmness: one over their standard deviations; 0 for numbers without a prior, and for the
+            lean, whose prior `BoxFitter.calculate_gradient_and_hessian` adds.
+    """
 
     usual: Float64[Tensor, "n 8"]
     firmness: Float64[Tensor, "n 8"]
 
 
 class Residuals(NamedTuple):
-    """Residuals of d numbers each, in deviations, and how they count.
+    """Residuals with d components each, in standard deviations, and their robust loss.
 
     Attributes:
         values: the residuals.
-        slopes: their derivatives by the eleven parameters.
-        scale: length of a residual from which on it counts less.
+        slopes: derivatives of the residuals by the eleven parameters.
+        scale: length beyond which a residual gets less weight.
         loss: `cauchy_loss` or `huber_loss`.
     """
 
@@ -92,29 +97,29 @@ class Residuals(NamedTuple):
     loss: Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-# The state of a fit: rotation, numbers, cost, gradient, hessian, damping. What is fitted to:
-# keypoints, their weights, the `Prior` and the `TracedEdges`, all in one flat sequence.
+# State of a fit: rotation, numbers, cost, gradient, hessian, damping. Its data is one flat list:
+# keypoints, their weights, fields of the `Prior`, fields of the `TracedEdges`.
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 Step = Callable[[State, list[Tensor]], State]
 
 
 def repeat_step(step: Step, times: int, state: State, data: list[Tensor]) -> State:
-    """Apply a step of a fit to its state several times."""
+    """Apply a step of a fit to its state `times` times."""
     for _ in range(times):
         state = step(state, data)
     return state
 
 
 class BoxFitter(nn.Module):
-    """Fit boxes to pictures. Nothing here is learnt.
+    """Fit boxes to pictures. The module has no trainable parameters.
 
     Args:
-        box: the boxes.
-        repeat: apply a step several times, as `repeat_step` does. The export to ONNX passes
-            another one, which writes a loop to the file.
+        box: model of the boxes.
+        repeat: function that applies a step several times. The export to ONNX passes one that
+            writes a loop to the file.
     """
 
-    namings: Int64[Tensor, "w 8"]  # all ways to name keypoints; the first one changes nothing
+    namings: Int64[Tensor, "w 8"]  # all ways to name keypoints; the first keeps the given names
     from_above: Float64[Tensor, "3 3"]
     unit: Float64[Tensor, "11 11"]
     cross_product: Float64[Tensor, "3 9"]
@@ -143,19 +148,19 @@ class BoxFitter(nn.Module):
     ) -> tuple[Pose, Int64[Tensor, "n 8"]]:
         """Fit a box to the keypoints of each picture, and correct their names.
 
-        Seen along its long edges or its short ones, either end of a packet may be the upper one. A
-        network that cannot tell mixes both namings. So all ways to name the corners are tried.
-        Another naming than the given one has to fit clearly better. The given names stay where too
-        few keypoints are visible, unless by them the packet would be seen from below.
+        From some directions, two namings are nearly tied, and the network may mix them. The fit
+        tries all namings. It replaces the given one if another lowers the cost by RENAMING_FACTOR
+        and LEAST_TO_RENAME keypoints are visible. It also replaces a naming that would put the
+        camera below the packet or the packet behind the camera.
 
         Args:
-            points: pixels.
-            seen: whether a keypoint counts, or how much, 0 to 1.
-            thickness: mm, where the number of cards is known.
-            focal: pixels, where it is not the usual focal length.
+            points: in pixels.
+            seen: weight of each keypoint, 0 to 1, or whether to use it.
+            thickness: of the packets in mm; None if their counts are not given.
+            focal: focal lengths in pixels; None for the usual one.
 
         Returns:
-            The poses, and for each keypoint of the box which of the given ones it is.
+            Poses; and for each keypoint of the box, the index of the point that it is.
         """
         n, ways = points.shape[0], self.namings.shape[0]
         target = points.double()[:, self.namings].flatten(0, 1)
@@ -165,7 +170,7 @@ class BoxFitter(nn.Module):
         start = initial_pose(self.box, self.from_above, target, weight, prior.usual)
         pose, cost = self._optimize(start, target, weight, None, prior)
         cost = cost.unflatten(0, (n, ways))
-        # No camera sees a packet from below, and none from behind.
+        # The camera is above the back of the packet, and the packet is in front of the camera.
         height = camera_position(pose)[:, 2] - pose.numbers[:, THICKNESS]
         impossible = ((height < 0) | (pose.numbers[:, 2] < 0)).unflatten(0, (n, ways))
         cost = torch.where(impossible, torch.inf, cost)
@@ -183,7 +188,7 @@ class BoxFitter(nn.Module):
         edges: TracedEdges,
         focal: Float[Tensor, " n"] | None = None,
     ) -> Pose:
-        """Fit boxes that `fit` returned to edges too. Points are in the order that it returned."""
+        """Fit boxes to edges too. `pose` is from `fit`; points are in the order it returned."""
         prior = box_prior(self.box, seen, focal=focal)
         return self._optimize(pose, points.double(), seen, edges, prior)[0]
 
@@ -194,7 +199,7 @@ class BoxFitter(nn.Module):
         seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
         edges: TracedEdges | None,
     ) -> Iterator[Residuals]:
-        """Yield the residuals of the keypoints, and those of the edges if there are any."""
+        """Yield the residuals of the keypoints and, if given, of the edges."""
         weight = seen.double()[..., None] / (PICTURE_PRIORS.blur * self.box.size[0])
         at, by = self.box.project_with_slopes(pose, self.box.keypoint_places())
         yield Residuals((at - points) * weight, by * weight[..., None], KEYPOINT_SCALE, cauchy_loss)
@@ -219,9 +224,10 @@ class BoxFitter(nn.Module):
         edges: TracedEdges | None,
         prior: Prior,
     ) -> tuple[Float64[Tensor, " n"], Float64[Tensor, "n 11"], Float64[Tensor, "n 11 11"]]:
-        """Return the cost, half its gradient, and about half its second derivatives.
+        """Return the cost, half its gradient, and H, which approximates half its Hessian.
 
-        The lean's deviation follows from the current thickness. Both derivatives take it as given.
+        The standard deviation of the lean depends on the current thickness. Both derivatives treat
+        it as a constant.
         """
         unusual = pose.numbers - prior.usual
         thickness = pose.numbers[:, THICKNESS : THICKNESS + 1].clamp(0, self.box.deck_thickness)
@@ -240,7 +246,7 @@ class BoxFitter(nn.Module):
         return cost, gradient, hessian
 
     def update(self, state: State, data: list[Tensor]) -> State:
-        """Take one step of the fit: return the state after it. `data` stays the same."""
+        """Return the state after one more step of the fit to `data`."""
         rotation, numbers, cost, gradient, hessian, damping = state
         points, seen = data[:2]
         prior, edges = Prior(*data[2:4]), None
@@ -271,7 +277,7 @@ class BoxFitter(nn.Module):
         edges: TracedEdges | None,
         prior: Prior,
     ) -> tuple[Pose, Float64[Tensor, " n"]]:
-        """Return the pose after STEPS steps, and its cost."""
+        """Take STEPS steps from `pose`; return the last pose and its cost."""
         data = [points, seen, *prior]
         if edges:
             data += [*edges[:-1], *edges.points]
@@ -287,9 +293,9 @@ def box_prior(
     thickness: Float[Tensor, " n"] | None = None,
     focal: Float[Tensor, " n"] | None = None,
 ) -> Prior:
-    """Return the prior of a fit; the other arguments are those of `BoxFitter.fit`."""
+    """Return the prior of a fit. `seen`, `thickness` and `focal` are as in `BoxFitter.fit`."""
     zero = 0 * seen[:, 0].double()
-    if thickness is None:  # every number of cards is equally likely
+    if thickness is None:  # mean and deviation of a uniform distribution
         middle = zero + box.deck_thickness / 2
         firm = np.sqrt(3) / middle
     else:
@@ -303,8 +309,7 @@ def box_prior(
 
 
 def _all_namings() -> Int64[np.ndarray, "w 8"]:
-    """Return all permutations of a card's corners that no half turn makes equal, applied to the
-    keypoints of back and face alike."""
+    """Return permutations of a card's corners, one of each two that differ by a half turn."""
     orders = [p for p in permutations(range(4)) if p < tuple(p[i] for i in _HALF_TURN)]
     keypoint = {(c, b): i for i, (c, b) in enumerate(zip(CORNER, BACK, strict=True))}
     names = [[keypoint[p[c], b] for c, b in zip(CORNER, BACK, strict=True)] for p in orders]

@@ -1,11 +1,10 @@
-"""A packet as one box seen in many pictures: its thickness from all frames of a recording.
+"""Fit one box to all frames of a recording.
 
-In one picture, a packet whose face lies askew below its back looks like one that is thicker or
-thinner. Thickness, lean and twist are the same in every frame of a recording, so that all frames
-together tell them apart. This is bundle adjustment, after B. Triggs et al., "Bundle Adjustment: A
-Modern Synthesis", 1999.
+In one picture, a packet that leans looks like a thicker or thinner packet. Thickness, lean and
+twist are the same in every frame of a recording, so frames from several sides tell them apart. The
+method is bundle adjustment (B. Triggs et al., "Bundle Adjustment: A Modern Synthesis", 1999).
 
-Nothing here imports torch: recordings are also counted where only ONNX Runtime is installed.
+This module does not import torch, because recordings are also counted with ONNX Runtime alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,25 +31,25 @@ from cardpose.geometry.projection import (
     points_in_box,
 )
 
-_FRAMES = 50  # at most this many of a recording, evenly spread
-_CORNERS = 5  # at least this many visible in a frame
-_THINNEST = 0.3  # mm, that the fit starts from
-_ROUNDS = 80  # of the fit, at most
-# Sizes of typical changes of the parameters: of a picture's pose and of the box, in rad and mm.
+_FRAMES = 50  # most frames of a recording that are used, evenly spread
+_CORNERS = 5  # fewest visible keypoints in a frame that is used
+_THINNEST = 0.3  # mm, least thickness that the fit starts from
+_ROUNDS = 80  # most evaluations of the residuals in a fit, besides those for derivatives
+# Typical changes of the parameters: rotation in radians and place in mm of a frame; box in mm.
 _POSE_SCALES, _BOX_SCALES = [0.1, 0.1, 0.1, 10, 10, 10], [1, 1, 1, 1]
-_BOX = slice(-4, None)  # of all parameters; those before are of the pictures, six each
+_BOX = slice(-4, None)  # the last four parameters; before them, each frame has six
 
 
 @dataclass(frozen=True)
 class Box:
-    """The box of a recording.
+    """Box fitted to a recording.
 
     Attributes:
-        thickness: mm.
-        lean: of the face below the back along the short and the long edge, in mm.
-        twist: height by which the cards' corners rise and fall, in mm.
-        points: where each frame shows the keypoints, in pixels and in the order of the labels or
-            predictions; NaN in frames that were not used.
+        thickness: in mm.
+        lean: shift of the face against the back along the short and the long edge, in mm.
+        twist: height by which corners of a card rise or fall, in mm.
+        points: keypoints of the box in each frame, in pixels, in the order of the given points;
+            NaN in frames that were not used.
     """
 
     thickness: float
@@ -68,18 +67,18 @@ def count_recording(
     image_size: Sequence[int] | Integer[np.ndarray, "2"],
     metadata: Mapping[str, Any],
 ) -> float | None:
-    """Count a recording from all its frames: the mean of two counts that err differently.
+    """Count the cards of a recording: the mean of two counts whose errors differ.
 
-    One is the thickness of the box that fits the keypoints of all frames; it knows how the packet
-    leans. The other is the median of the frames' counts.
+    One count is from the thickness of the box fitted to all frames, which accounts for the lean.
+    The other is the median of the frames' counts.
 
     Args:
-        cards: the count of each frame.
-        points, visible, poses, corners, image_size: as `fit_box` takes them.
-        metadata: of the network: "focal", "card" and "deck".
+        cards: count of each frame.
+        points, visible, poses, corners, image_size: as in `fit_box`.
+        metadata: of the network; uses "focal", "card" and "deck".
 
     Returns:
-        The number of cards, not rounded, or None where no frame shows enough for `fit_box`.
+        Number of cards, not rounded; None if no frame shows enough keypoints for `fit_box`.
     """
     focal, card = metadata["focal"], metadata["card"]
     box = fit_box(points, visible, poses, corners, image_size, focal, card)
@@ -102,19 +101,19 @@ def fit_box(
     """Fit one box to the keypoints of all frames of a recording.
 
     Args:
-        points: pixels, the frames in the order they were taken.
-        visible: whether a keypoint is visible; or its weight, 0 to 1, where 0 says that it is not.
-        poses: rotations (n, 3, 3) and numbers (n, 8) of the box in each frame alone, the `Pose` to
-            start from.
-        corners: for each keypoint of that box, which of the points it is.
+        points: in pixels, with the frames in the order they were taken.
+        visible: whether each keypoint is visible; or its weight, from 0 (hidden) to 1.
+        poses: rotations (n, 3, 3) and numbers (n, 8) of the `Pose` fitted to each frame alone. The
+            fit starts from them.
+        corners: for each keypoint of that box, the index of the point that it is.
         image_size: (width, height) of the frames in pixels.
-        focal: focal length as a share of the frames' longer side.
+        focal: focal length as a fraction of the frames' longer side.
         card: (width, length, thickness) of a card in mm.
-        thickness: of the packet in mm, where its count is known. Then a keypoint far off counts
-            next to nothing: the box is known well enough to tell it.
+        thickness: of the packet in mm; None if its count is not given. A given thickness fixes the
+            box well enough to identify outliers, so the fit gives them little weight.
 
     Returns:
-        The box, or None where no frame shows enough keypoints.
+        Box, or None if no frame shows enough keypoints.
     """
     usable = np.flatnonzero((visible > 0).sum(axis=1) >= _CORNERS)
     if not len(usable):
@@ -135,7 +134,7 @@ def fit_box(
         return np.concatenate([off.reshape(-1), _unusual(x[_BOX], thickness)])
 
     x = _start(alone, rotation, thickness)
-    # The second loss gives keypoints far off no weight, but finds no way from far away.
+    # "cauchy" gives outliers little weight, but converges only from a start near the solution.
     for loss in ("soft_l1",) if thickness is None else ("soft_l1", "cauchy"):
         x = least_squares(
             residuals,
@@ -154,13 +153,13 @@ def fit_box(
 def _align(
     alone: Pose, corners: Integer[np.ndarray, "n 8"]
 ) -> tuple[Integer[np.ndarray, "n 8"], Float64[np.ndarray, "n 3 3"]]:
-    """Name the keypoints so that each name means the same corner in every frame.
+    """Reorder the keypoints so that each index means the same corner in every frame.
 
-    Keypoints are named as the picture shows them: as the camera goes round the packet, upper
-    becomes lower, and for a moment the names of one edge are crossed.
+    Names depend on the picture. As the camera moves round the packet, upper corners become lower
+    ones, and for a moment the names at one edge are swapped.
 
     Returns:
-        For each keypoint of the box, which of the frame's points it is; and the box's rotations.
+        For each keypoint of the box, the index of the frame's point that it is; and rotations.
     """
     orders, rotation = corners.copy(), alone.rotation.copy()
     last = None
@@ -176,8 +175,10 @@ def _align(
 def _start(
     alone: Pose, rotation: Float64[np.ndarray, "n 3 3"], thickness: float | int | None
 ) -> Float64[np.ndarray, " p"]:
-    """Return the parameters that the fit starts from: for each frame a rotation vector and a place
-    in mm; then the numbers BOX of a pose."""
+    """Return the initial parameters of the fit.
+
+    They are a rotation vector and a place in mm for each frame, then the numbers BOX of a pose.
+    """
     if thickness is None:
         thickness = float(np.clip(np.median(alone.numbers[:, THICKNESS]), _THINNEST, None))
     poses = np.column_stack([Rotation.from_matrix(rotation).as_rotvec(), alone.numbers[:, PLACE]])
@@ -187,11 +188,11 @@ def _start(
 def _project(
     x: Float64[np.ndarray, " p"], keypoints: BoxPoints, camera: Float64[np.ndarray, "3 3"]
 ) -> Float64[np.ndarray, "n 8 2"]:
-    """Project keypoints into all frames, in pixels, from the parameters, see `_start`.
+    """Project keypoints into all frames, in pixels. `x` is ordered as in `_start`.
 
-    This is `projection.project` in another order of operations. Its results differ in the last
-    bit, which numerical derivatives amplify: with the other order, counts of recordings would
-    change by 2e-6 cards.
+    This is `projection.project` in another order of operations. The results differ in the last
+    bit, and numerical derivatives amplify the difference. With `projection.project`, counts of
+    recordings would change by 2e-6 cards.
     """
     poses = x[: _BOX.start].reshape(-1, 6)
     (world,) = points_in_box(keypoints, x[None, _BOX])
@@ -203,8 +204,7 @@ def _project(
 def _unusual(
     box: Float64[np.ndarray, "4"], thickness: float | int | None
 ) -> Float64[np.ndarray, " k"]:
-    """Return the residuals of the priors: of lean and twist, and of the thickness if it is known
-    in mm."""
+    """Return the residuals of the priors on lean, twist and, if given in mm, thickness."""
     lean = RECORDING_PRIORS.lean
     unusual = box[1:] / [lean, lean, RECORDING_PRIORS.twist]
     if thickness is None:
@@ -213,8 +213,11 @@ def _unusual(
 
 
 def _sparsity(seen: Bool[np.ndarray, "n 8"], priors: int) -> lil_matrix:
-    """Return which residual depends on which parameter: a frame's on its own pose and on the box,
-    and those of the priors on the box."""
+    """Return the sparsity pattern of the Jacobian: 1 where a residual depends on a parameter.
+
+    Residuals of a frame depend on its pose and on the box. Residuals of the priors depend on the
+    box alone.
+    """
     n, rows = len(seen), 2 * seen.sum(axis=1)
     pattern = lil_matrix((rows.sum() + priors, 6 * n + 4), dtype=np.int8)
     for i, end in enumerate(np.cumsum(rows)):

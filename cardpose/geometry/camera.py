@@ -1,4 +1,4 @@
-"""A pin-hole camera and where it stands."""
+"""Pin-hole camera: its projection and its position."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from jaxtyping import Float, Float64, Num
 def intrinsic_matrix(
     focal: float | int, size: Sequence[float | int] | Num[np.ndarray, "2"]
 ) -> Float64[np.ndarray, "3 3"]:
-    """Return the matrix from a camera's axes to homogeneous picture coordinates.
+    """Return the matrix from camera coordinates to homogeneous picture coordinates.
 
     Args:
         focal: focal length in pixels.
-        size: (width, height) of the picture in pixels; the principal point is in its middle.
+        size: (width, height) of the picture in pixels. The principal point is its middle.
     """
     return np.array([[focal, 0, size[0] / 2], [0, focal, size[1] / 2], [0, 0, 1]])
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pin-hole camera, its principal point in the middle of the picture.
+    """Pin-hole camera with its principal point in the middle of the picture.
 
     Attributes:
         position: world coordinates in mm.
-        rotation: from world axes to the camera's; its rows point right, down and forward.
-        focal: pixels.
+        rotation: matrix from world axes to camera axes. Its rows point right, down and forward.
+        focal: focal length in pixels.
         width, height: of the picture in pixels.
     """
 
@@ -43,12 +43,12 @@ class Camera:
         return intrinsic @ np.column_stack([self.rotation, -self.rotation @ self.position])
 
     def project(self, points: Num[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 2"]:
-        """Project world points, which have to be in front of the camera, into the picture."""
+        """Project world points into the picture. They have to be in front of the camera."""
         homogeneous = points @ self.projection[:, :3].T + self.projection[:, 3]
         return homogeneous[..., :2] / homogeneous[..., 2:]
 
     def plane(self, z: float | int) -> Float64[np.ndarray, "3 3"]:
-        """Return the homography from (x, y) on the horizontal plane at height z to the picture."""
+        """Return the homography from points (x, y) at height z, in mm, to the picture."""
         p = self.projection
         return np.column_stack([p[:, 0], p[:, 1], p[:, 2] * z + p[:, 3]])
 
@@ -64,14 +64,14 @@ def orbit(
     width: int,
     height: int,
 ) -> Camera:
-    """Return a camera at a direction and distance from a target.
+    """Return a camera at a given direction and distance from a target.
 
     Args:
         azimuth: direction from the target to the camera in the table's plane, in radians from x.
         elevation: angle of that direction above the table, in radians.
         distance: mm from the target to the camera.
         target: world coordinates in mm.
-        aim: picture coordinates at which the target appears before the roll, in pixels.
+        aim: place of the target in the picture before the roll, in pixels.
         roll: turn of the picture about its middle, clockwise, in radians.
         focal, width, height: as in `Camera`.
     """

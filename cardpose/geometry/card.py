@@ -1,8 +1,8 @@
-"""The outline of a card, and the keypoints of a packet that a camera shows.
+"""Outline of a card, and keypoints of a packet as a camera sees them.
 
-World coordinates are in mm. The table is z = 0 and z points up; the middle of the packet is above
-the origin, its short edges along x. Picture coordinates are continuous: (0, 0) is the outer corner
-of the top-left pixel and a pixel's centre is at +0.5.
+World coordinates are in mm. The table is at z = 0, and z points up. The middle of the packet is
+above the origin, and its short edges run along x. Picture coordinates are continuous: (0, 0) is the
+outer corner of the top-left pixel, and pixel centres are at +0.5.
 """
 
 import numpy as np
@@ -14,8 +14,8 @@ from cardpose.geometry.keypoints import name_corners
 CARD_WIDTH = 63.0  # mm, poker size
 CARD_LENGTH = 88.0  # mm
 CARD_THICKNESS = 0.30  # mm
-CARD = CARD_WIDTH, CARD_LENGTH, CARD_THICKNESS  # of the usual deck
-FOCAL = 1.06  # focal length of the usual camera, as a share of a picture's longer side
+CARD = CARD_WIDTH, CARD_LENGTH, CARD_THICKNESS  # of the usual deck of cards
+FOCAL = 1.06  # usual focal length, as a fraction of a picture's longer side
 CORNER_RADIUS = 3.0  # mm
 CORNER_INSET = float(CORNER_RADIUS * (1 - np.sqrt(0.5)))  # mm, from a corner to both sides
 
@@ -29,7 +29,7 @@ def card_outline(
     """Return the outline of a card with rounded corners, counter-clockwise, in mm.
 
     Args:
-        inset: distance in mm by which the outline is moved inwards.
+        inset: distance in mm to move the outline inwards.
         arc_points: number of points on each of the four rounded corners.
         width, length: of the card in mm.
     """
@@ -47,7 +47,7 @@ def card_outline(
 def card_corners(
     width: float | int = CARD_WIDTH, length: float | int = CARD_LENGTH
 ) -> Float64[np.ndarray, "4 2"]:
-    """Return the corners of a card in mm: the points furthest out on its rounded outline.
+    """Return the corners of a card in mm: the outermost points of its rounded outline.
 
     Corners 0 and 1 are the ends of one short edge, 2 and 3 those of the other.
     """
@@ -58,19 +58,19 @@ def card_corners(
 def packet_keypoints(
     camera: Camera, face: Float64[np.ndarray, "4 3"], back: Float64[np.ndarray, "4 3"]
 ) -> tuple[Float64[np.ndarray, "8 2"], Bool[np.ndarray, "8"]]:
-    """Return where a camera shows the keypoints of a packet, in pixels, and which are visible.
+    """Return the places of a packet's keypoints in the picture, in pixels, and their visibility.
 
     A keypoint is visible if it lies in the picture and the packet does not hide it. The camera is
-    above the back and sees all corners of the back. It sees a corner of the face if it sees one of
-    the two sides that meet there.
+    above the back and sees all its corners. It sees a corner of the face if it sees at least one
+    of the two sides that meet there.
 
     Args:
-        camera: above the packet.
+        camera: a camera above the packet.
         face, back: world coordinates of the lower and the upper corners, in the order of
             `card_corners`.
 
     Returns:
-        Both in the order of KEYPOINTS.
+        Places and visibility, in the order of KEYPOINTS.
     """
     points = camera.project(np.concatenate([face, back]))
     middle = face[:, :2].mean(axis=0)

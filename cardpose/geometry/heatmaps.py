@@ -1,8 +1,8 @@
-"""Encode keypoints as heatmaps, and decode them.
+"""Encode keypoints as heatmaps, and decode heatmaps to keypoints.
 
 Places are continuous picture coordinates in pixels: (0, 0) is the outer corner of the top-left
-pixel, a pixel's centre is at +0.5. Heatmap pixel j at stride s covers picture pixels j s to
-(j + 1) s; its centre is at (j + 0.5) s.
+pixel, and pixel centres are at +0.5. At stride s, heatmap pixel j covers picture pixels j s to
+(j + 1) s. Its centre is at (j + 0.5) s.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cardpose.geometry.linalg import solve_positive_definite
 
-_WINDOW = 3  # heatmap pixels on each side of the peak that decoding reads
+_WINDOW = 3  # heatmap pixels to read on each side of the peak
 
 
 def encode(
@@ -23,11 +23,11 @@ def encode(
     stride: int,
     sigma: float | int,
 ) -> Float32[Tensor, "*batch height width"]:
-    """Draw one Gaussian of height 1 for each keypoint, centred between pixels where needed.
+    """Draw a Gaussian of height 1 at each visible keypoint, exact to a fraction of a pixel.
 
     Args:
-        points: x and y in picture pixels; NaN is allowed where not visible.
-        visible: the heatmap of an invisible keypoint is zero everywhere.
+        points: x and y in picture pixels. Invisible keypoints may be NaN.
+        visible: which keypoints to draw. The heatmaps of the others are zero.
         size: (height, width) of a heatmap in heatmap pixels.
         stride: picture pixels per heatmap pixel.
         sigma: standard deviation in heatmap pixels.
@@ -45,15 +45,15 @@ def encode(
 def decode(
     heatmaps: Float[Tensor, "*batch height width"], stride: int, sigma: float | int
 ) -> tuple[Float32[Tensor, "*batch 2"], Float32[Tensor, "*batch"]]:
-    """Find the centre of the Gaussian at each heatmap's peak, more exactly than a pixel.
+    """Find the centre of the Gaussian at each heatmap's peak, to a fraction of a pixel.
 
-    Near the peak, log h = c + (x mx + y my) / sigma^2 - (x^2 + y^2) / (2 sigma^2), which is linear
-    in the centre (mx, my). It is fitted by least squares with weights h^2, after H. Guo, "A simple
-    algorithm for fitting a Gaussian function", IEEE Signal Processing Magazine 28(5), 2011. That
-    is exact for a Gaussian, also where the edge of the picture cuts it.
+    Near the peak, log h = c + (x mx + y my) / sigma^2 - (x^2 + y^2) / (2 sigma^2). This is linear
+    in the centre (mx, my). Least squares with weights h^2 solve for it (H. Guo, "A simple algorithm
+    for fitting a Gaussian function", IEEE Signal Processing Magazine 28(5), 2011). The solution is
+    exact for a Gaussian, even if the edge of the picture cuts it.
 
     Args:
-        heatmaps: one for each keypoint.
+        heatmaps: one per keypoint.
         stride, sigma: as in `encode`.
 
     Returns:
@@ -63,7 +63,7 @@ def decode(
     flat = heatmaps.reshape(-1, height * width).float()
     peak, at = flat.max(dim=1)
     row, column = at // width, at % width
-    # The window, as offsets in whole pixels from the peak.
+    # Offsets of the window from the peak, in heatmap pixels.
     steps = torch.arange(-_WINDOW, _WINDOW + 1, device=flat.device)
     y, x = (grid.reshape(1, -1) for grid in torch.meshgrid(steps, steps, indexing="ij"))
     rows, columns = row[:, None] + y, column[:, None] + x
@@ -75,7 +75,7 @@ def decode(
     design = torch.stack([torch.ones_like(x), x, y], dim=-1).double()  # (1, k, 3)
     weighted = design * weights[..., None]
     normal = weighted.transpose(1, 2) @ design
-    # A single bright pixel alone has no unique solution; this makes it the pixel's centre.
+    # Around a single bright pixel, the solution is not unique. This selects the pixel's centre.
     normal = normal + 1e-9 * torch.eye(3, device=flat.device, dtype=torch.float64)
     target = (weighted * logs[..., None]).sum(dim=1)
     offset = solve_positive_definite(normal, target)[:, 1:] * sigma**2

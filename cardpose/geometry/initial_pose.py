@@ -1,4 +1,4 @@
-"""A first pose for the fit of a box, from the keypoints alone."""
+"""Initial pose for the fit of a box, from the keypoints alone."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from cardpose.geometry.projection import THICKNESS, ZOOM, Pose
 
 _TYPICAL_ELEVATION = np.radians(35)  # of the camera above the table
 _FORESHORTENED = np.sin(_TYPICAL_ELEVATION)
-# From a box's axes to those of a camera at that elevation that looks along the long edges.
+# Rotation from a box's axes to a camera at that elevation, looking along the long edges.
 FROM_ABOVE = np.array(
     [
         [1, 0, 0],
@@ -27,15 +27,17 @@ def initial_pose(
     seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
     usual: Float64[Tensor, "n 8"],
 ) -> Pose:
-    """Return a first pose: seen from above, turned as the keypoints' names say, and as far away
-    as their distances say.
+    """Return an initial pose with a typical elevation of the camera.
+
+    The packet's turn on the table follows from the directions between keypoints, its distance from
+    their spread.
 
     Args:
-        box: the box.
+        box: model of the boxes.
         from_above: FROM_ABOVE on the device of the points.
-        points: pixels.
-        seen: how much each keypoint counts.
-        usual: the usual numbers of a pose, see `box_fit.Prior`.
+        points: keypoints in pixels.
+        seen: weight of each keypoint, 0 to 1.
+        usual: expected numbers of the pose, as in `box_fit.Prior`.
     """
     weight = seen.double()[..., None]
     total = weight.sum(dim=1).clamp(min=1)
@@ -45,7 +47,7 @@ def initial_pose(
     focal = box.focal * (1 + usual[:, ZOOM:])
     distance = box.radius * focal / spread.clamp(min=box.size[0] / 100)[:, None]
     place = torch.cat([(middle - box.middle) / focal * distance, distance], dim=1)
-    # Directions of the card's axes in the picture. What points up is foreshortened.
+    # Directions of the card's axes in the picture. The vertical component is foreshortened.
     right = (offset * box.inset[:, :1]).sum(dim=1)
     up = -(offset * box.inset[:, 1:]).sum(dim=1)
     cosine = right[:, 0] + up[:, 1] / _FORESHORTENED

@@ -1,4 +1,4 @@
-"""The eight corners of a packet: their names, their order and the edges between them."""
+"""Names, order and edges of the eight corners of a packet."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -13,14 +13,14 @@ KEYPOINTS = (
     "lower_left_back",
     "lower_right_back",
 )
-# Keypoint i of a picture is keypoint FLIP[i] of the picture flipped left-right.
+# FLIP[i] is the index of keypoint i after the picture is flipped left-right.
 FLIP = tuple(
     KEYPOINTS.index(name.replace("left", "*").replace("right", "left").replace("*", "right"))
     for name in KEYPOINTS
 )
-# Keypoint i of a picture is keypoint TURNED[i] of a packet turned by 180 degrees.
+# TURNED[i] is the index of keypoint i after the packet is turned by 180 degrees.
 TURNED = (5, 4, 7, 6, 1, 0, 3, 2)
-# Which corner of a card each keypoint is, 0 to 3 as in `card.card_corners`; and whether it belongs
+# For each keypoint: its corner of a card, 0 to 3 as in `card.card_corners`; and whether it belongs
 # to the back.
 CORNER = np.array([2 * name.startswith("lower") + ("right" in name) for name in KEYPOINTS])
 BACK = np.array([name.endswith("back") for name in KEYPOINTS])
@@ -36,18 +36,18 @@ N_KEYPOINTS = len(KEYPOINTS)
 def name_corners(
     face: Float[np.ndarray, "4 2"], back: Float[np.ndarray, "4 2"]
 ) -> Int64[np.ndarray, "8"]:
-    """Order a packet's corners as KEYPOINTS, named as the picture shows them.
+    """Return the order of a packet's corners that agrees with KEYPOINTS.
 
-    "Upper" is the short edge of the back whose middle is higher in the picture. "Left" of each pair
-    is the corner with the smaller x. The back of a card looks the same when it is turned by 180
-    degrees, so names follow the picture, not the cards.
+    "Upper" is the short edge of the back whose middle is higher in the picture. "Left" is the
+    corner of each pair with the smaller x. Names follow the picture, not the cards, because the
+    back of a card looks the same after a turn by 180 degrees.
 
     Args:
-        face, back: corners of the lower and the upper card in the picture, x to the right and y
-            down, in the order of `card.card_corners`.
+        face, back: corners of the lowest and the highest card in the picture, in the order of
+            `card.card_corners`. x runs right, y runs down.
 
     Returns:
-        For each keypoint, a row of `np.concatenate([face, back])`.
+        For each keypoint, its row in `np.concatenate([face, back])`.
     """
     ends = ((0, 1), (2, 3))
     heights = [back[list(end), 1].mean() for end in ends]
@@ -62,12 +62,12 @@ def name_corners(
 def rename(
     points: Float[np.ndarray, "8 2"], visible: Bool[np.ndarray, "8"]
 ) -> tuple[Float[np.ndarray, "8 2"], Bool[np.ndarray, "8"]]:
-    """Reorder the keypoints of a picture that was turned, by the rule of `name_corners`.
+    """Rename the keypoints of a rotated picture by the rule of `name_corners`.
 
-    Names stay where too few corners are visible to apply the rule.
+    Names stay if too few corners are visible to apply the rule.
 
     Args:
-        points, visible: in the order of KEYPOINTS before the turn.
+        points, visible: keypoints in the rotated picture, ordered by their names before it.
     """
     # Axes: end (upper, lower), layer (face, back), side (left, right).
     order = np.arange(8).reshape(2, 2, 2)

@@ -1,4 +1,4 @@
-"""Linear algebra in operations that every inference engine has."""
+"""Linear algebra from operations that every inference engine supports."""
 
 import torch
 from jaxtyping import Float
@@ -8,9 +8,9 @@ from torch import Tensor
 def solve_positive_definite(
     matrix: Float[Tensor, "n k k"], right: Float[Tensor, "n k"]
 ) -> Float[Tensor, "n k"]:
-    """Return x with `matrix` x = `right`, by elimination without exchanging rows.
+    """Solve `matrix` x = `right` by Gauss-Jordan elimination without pivoting.
 
-    That is safe for symmetric, positive definite matrices.
+    Symmetric, positive definite matrices need no pivoting.
     """
     k = matrix.shape[-1]
     unit = torch.eye(k, dtype=matrix.dtype, device=matrix.device)
@@ -25,13 +25,13 @@ def solve_positive_definite(
 def rotation_of(
     vector: Float[Tensor, "n 3"], cross_product: Float[Tensor, "3 9"]
 ) -> Float[Tensor, "n 3 3"]:
-    """Return rotations about vectors, by A. Cayley's formula.
+    """Return rotation matrices from vectors, by A. Cayley's formula.
 
-    The matrices are exact rotations. Their angles are 2 atan(length / 2), nearly the vectors'
-    lengths in radians where these are small.
+    The matrices are exact rotations. Their angles are 2 atan(length / 2), in radians. For short
+    vectors, this is close to the length.
 
     Args:
-        vector: axis, and nearly the angle.
+        vector: axes of rotation. Their lengths set the angles.
         cross_product: `projection.CROSS_PRODUCT` as a tensor.
     """
     half = vector / 2

@@ -1,25 +1,27 @@
-"""Prior knowledge of the box: how exactly keypoints are seen, how packets lean, twist and differ.
+"""Priors of the box: error of keypoints, and lean, twist and unevenness of packets.
 
-Every number is one standard deviation of a normal distribution around "straight", "flat" or "as
-thick as its cards". A fit adds one residual per prior: the deviation, divided by this number.
+Every number is the standard deviation of a normal distribution. Its mean is a straight, flat packet
+that is as thick as its cards. A fit adds one residual per prior: the deviation from the mean,
+divided by the standard deviation.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-ZOOM_SPREAD = 0.03  # relative deviation of a phone's focal length from the usual one; estimated
+ZOOM_SPREAD = 0.03  # relative standard deviation of phones' focal lengths; estimated
 
 
 @dataclass(frozen=True)
 class BoxPriors:
-    """Prior knowledge that one kind of fit uses.
+    """Priors for one kind of fit.
 
     Attributes:
-        blur: error of a keypoint as a share of the picture's side that focal lengths refer to.
-        lean, lean_per_mm: lean along each edge, in mm, and what each mm of thickness adds to it.
-        twist: height by which a card's corners rise and fall, in mm. Cards are seldom flat.
-        unevenness, unevenness_per_mm: deviation of a packet's thickness from that of its cards,
-            in mm, and what each mm of thickness adds to it.
+        blur: error of a keypoint, as a fraction of the picture's width or longer side.
+        lean: lean along each edge at zero thickness, in mm.
+        lean_per_mm: increase of the lean per mm of thickness.
+        twist: height by which corners of a card rise or fall, in mm. Cards are seldom flat.
+        unevenness: error of a packet's thickness at zero thickness, in mm.
+        unevenness_per_mm: increase of this error per mm of thickness.
     """
 
     blur: float
@@ -30,17 +32,17 @@ class BoxPriors:
     unevenness_per_mm: float
 
     def lean_of(self, thickness: Any) -> Any:
-        """Return the usual lean in mm of packets of a thickness in mm, a number or an array."""
+        """Return the prior on the lean from a thickness, a number or an array, both in mm."""
         return self.lean + self.lean_per_mm * thickness
 
     def unevenness_of(self, thickness: Any) -> Any:
-        """Return the usual deviation in mm of packets from a nominal thickness in mm."""
+        """Return the prior on the error of a thickness, a number or an array, both in mm."""
         return self.unevenness + self.unevenness_per_mm * thickness
 
 
-# Of one picture's fit (`box_fit.BoxFitter`) and of simulated packets (`training.simulation`). One
-# picture hardly tells lean from thickness, so that the prior has to hold the lean. The blur is the
-# network's error in picture widths, 1.5 pixels of 640.
+# For the fit to one picture (`box_fit.BoxFitter`) and for simulated packets
+# (`training.simulation`). One picture hardly distinguishes lean from thickness, so the prior on the
+# lean is narrow. The blur is the network's error: 1.5 pixels in a picture 640 pixels wide.
 PICTURE_PRIORS = BoxPriors(
     blur=1.5 / 640,
     lean=0.3,
@@ -50,10 +52,10 @@ PICTURE_PRIORS = BoxPriors(
     unevenness_per_mm=0.01,
 )
 
-# Of the fit of all frames of a recording (`bundle.fit_box`) and of its labels
-# (`checking.label_fit`). Frames from several sides tell lean from thickness, so that the prior may
-# be weak. The blur, 2 pixels of 640 along the longer side, covers a packet that is no perfect box.
-# Measured on the 49 recordings of the public set: a lean of 1 to 3 mm, whatever the thickness.
+# For the fit to all frames of a recording (`bundle.fit_box`) and to its labels
+# (`checking.label_fit`). Frames from several sides distinguish lean from thickness, so the prior on
+# the lean is wide. The blur is 2 pixels in a longer side of 640. It covers packets that are not
+# perfect boxes. The 49 recordings of the public set lean by 1 to 3 mm at any thickness.
 RECORDING_PRIORS = BoxPriors(
     blur=1 / 320,
     lean=2.0,

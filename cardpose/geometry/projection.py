@@ -1,23 +1,23 @@
-"""The projection of a box into a picture: one formula for every fit.
+"""Project a box into a picture, with one formula for every fit.
 
-The box is a stack of cards of known width and length. Its own axes, in mm: x runs along the short
-edges, y along the long edges, z from the face up to the back. The origin is the middle of the face,
-before it leans.
+The box is a stack of cards of a given width and length. Its axes are in mm: x runs along the short
+edges, y along the long edges, z from the face up to the back. The origin is the middle of the face
+of a straight box.
 
 A point at (x, y) of a card lies in the box at
 
     X = (x + f lean_x,  y + f lean_y,  b thickness + s twist)
 
-with b = 1, f = 0 on the back, b = 0, f = 1 on the face, and s = 1 or -1 where the card's corner
-rises or falls. A pose, a rotation R and a place t, takes it to the camera's axes (right, down,
-forward), and a pin-hole camera to the picture, in pixels:
+On the back, b = 1 and f = 0. On the face, b = 0 and f = 1. At a corner that rises, s = 1; at one
+that falls, s = -1. A pose with rotation R and place t maps X to the camera's axes (right, down,
+forward). A pin-hole camera maps C to the picture, in pixels:
 
     C = R X + t
     u = middle + focal (1 + zoom) (C_x, C_y) / max(C_z, 1 mm)
 
-The functions use only what NumPy's arrays and PyTorch's tensors have in common, and no branch. So
-the same lines serve least squares in NumPy, batches on a GPU and the exported ONNX file. All
-arguments of a call are arrays of one kind, in double precision.
+The functions have no branches, and use only operations that NumPy and PyTorch share. The same code
+serves least squares in NumPy, batches on a GPU and the exported ONNX file. All arrays of a call are
+of one kind, in double precision.
 """
 
 from collections.abc import Sequence
@@ -29,24 +29,22 @@ from jaxtyping import Float64
 from cardpose.geometry.card import card_corners
 from cardpose.geometry.keypoints import BACK, CORNER
 
-NEAREST = 1.0  # mm, nothing is nearer to the camera
-# Where the numbers of a pose stand, see `Pose`. BOX are those that all pictures of a recording
-# share.
+NEAREST = 1.0  # mm, least depth of a point in front of the camera
+# Indices of the numbers of a `Pose`. All frames of a recording share the numbers BOX.
 PLACE, BOX, THICKNESS, LEAN, TWIST, ZOOM = slice(0, 3), slice(3, 7), 3, slice(4, 6), 6, 7
-TWIST_SIGNS = np.array([-1.0, 1.0, 1.0, -1.0])  # by corners of a card, which rise and which fall
-# With a vector before it the matrix of its vector product, row after row.
+TWIST_SIGNS = np.array([-1.0, 1.0, 1.0, -1.0])  # of the corners of a card: 1 rises, -1 falls
+# `vector @ CROSS_PRODUCT` is the matrix of the cross product with `vector`, row by row.
 CROSS_PRODUCT = np.cross(np.eye(3), np.eye(3)[:, None]).reshape(3, 9)
 
 
 class Pose(NamedTuple):
-    """Boxes, and where they are in front of the camera.
+    """Boxes and their poses in front of the camera.
 
     Attributes:
         rotation: from the box's axes to the camera's (right, down, forward).
-        numbers: the place before the camera in mm (x, y, z), the thickness in mm, the lean of the
-            face below the back along the short and the long edge in mm, the twist in mm, and the
-            relative deviation of the focal length from the usual one. See PLACE, BOX, THICKNESS,
-            LEAN, TWIST, ZOOM.
+        numbers: in mm: place in the camera's axes (x, y, z), thickness, lean along the short and
+            the long edge, twist. Then zoom: relative deviation of the focal length from the usual
+            one. PLACE, THICKNESS, LEAN, TWIST and ZOOM are their indices.
     """
 
     rotation: Float64[Any, "n 3 3"]
@@ -54,7 +52,7 @@ class Pose(NamedTuple):
 
     @property
     def place(self) -> Float64[Any, "n 3"]:
-        """Place of the box's origin before the camera, in mm."""
+        """Place of the box's origin in the camera's axes, in mm."""
         return self.numbers[:, PLACE]
 
     @property
@@ -64,16 +62,16 @@ class Pose(NamedTuple):
 
     @property
     def lean(self) -> Float64[Any, "n 2"]:
-        """Lean of the face below the back along the short and the long edge, in mm."""
+        """Shift of the face against the back along the short and the long edge, in mm."""
         return self.numbers[:, LEAN]
 
 
 class BoxPoints(NamedTuple):
-    """Points of boxes.
+    """Points of boxes. Their places are linear in thickness, lean and twist.
 
     Attributes:
-        flat: places on a straight card at z = 0, in mm; of one box that stands for all, or of each.
-        shifts: what one mm of thickness, lean_x, lean_y and twist adds to a place, by its x, y, z.
+        flat: places in mm at zero thickness, lean and twist; for each box, or once for all boxes.
+        shifts: change of each place (x, y, z) per mm of thickness, lean_x, lean_y and twist.
     """
 
     flat: Float64[Any, "#n k 3"]
@@ -81,12 +79,12 @@ class BoxPoints(NamedTuple):
 
 
 class Lens(NamedTuple):
-    """What the projection needs of a camera, and two constants of the same kind of array.
+    """Camera parameters for the projection, and two constants as arrays of the same kind.
 
     Attributes:
-        focal: the usual focal length in pixels.
-        middle: the principal point in pixels.
-        unit: the unit matrix.
+        focal: usual focal length in pixels.
+        middle: principal point in pixels.
+        unit: identity matrix.
         cross_product: CROSS_PRODUCT.
     """
 
@@ -97,11 +95,11 @@ class Lens(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """Derivatives of projected points (x and y in pixels).
+    """Derivatives of projected points, x and y in pixels.
 
     Attributes:
         turn: by a rotation vector about the camera's axes, in radians.
-        place: by the place before the camera, in mm.
+        place: by the place in the camera's axes, in mm.
         box: by the numbers BOX of the pose, in mm.
         zoom: by the number ZOOM of the pose.
     """
@@ -113,12 +111,12 @@ class Slopes(NamedTuple):
 
 
 def numpy_lens(image_size: Sequence[int], focal: float | int) -> Lens:
-    """Return the lens of pictures of (width, height) pixels and a focal length in pixels."""
+    """Return a lens in NumPy arrays, from (width, height) and focal length in pixels."""
     return Lens(focal, np.array(image_size) / 2, np.eye(3), CROSS_PRODUCT)
 
 
 def card_keypoints(card: Sequence[float | int]) -> BoxPoints:
-    """Return the keypoints of a box of cards of (width, length, ...) in mm, in NumPy's arrays."""
+    """Return the keypoints of a box in NumPy arrays, from (width, length, ...) of a card in mm."""
     flat = np.column_stack([card_corners(*card[:2])[CORNER], np.zeros(8)])
     back, rises = BACK.astype(float), TWIST_SIGNS[CORNER]
     zero, face = np.zeros(8), 1 - back
@@ -128,7 +126,7 @@ def card_keypoints(card: Sequence[float | int]) -> BoxPoints:
 
 
 def points_in_box(points: BoxPoints, box: Float64[Any, "n 4"]) -> Float64[Any, "n k 3"]:
-    """Return where points of boxes are, in the box's axes, from the numbers BOX of their poses."""
+    """Return points in the box's axes, in mm, from the numbers BOX of the poses."""
     return points.flat + (points.shifts @ box[:, None, :, None])[..., 0]
 
 
@@ -140,7 +138,7 @@ def project(lens: Lens, pose: Pose, points: BoxPoints) -> Float64[Any, "n k 2"]:
 def project_with_slopes(
     lens: Lens, pose: Pose, points: BoxPoints
 ) -> tuple[Float64[Any, "n k 2"], Slopes]:
-    """Project points of boxes into the picture, in pixels, and derive by all numbers of a pose."""
+    """Project points of boxes into the picture, in pixels, and return derivatives as well."""
     at, unit = _project(lens, pose, points), lens.unit
     direction = (at.camera[..., :2] * at.nearness)[..., None]
     place = at.scale[..., None] * (unit[:2] - direction * unit[2])
@@ -155,13 +153,20 @@ def project_with_slopes(
 
 
 def camera_position(pose: Pose) -> Float64[Any, "n 3"]:
-    """Return where the camera is, in the box's axes, in mm."""
+    """Return the position of the camera in the box's axes, in mm."""
     return -(pose.rotation * pose.numbers[:, PLACE, None]).sum(1)
 
 
 class _Projected(NamedTuple):
-    """Steps of the projection: places in the camera's axes, in mm, before and after moving them to
-    the box's place; one over their depth; pixels per mm; pixels from the principal point."""
+    """Intermediate results of the projection.
+
+    Attributes:
+        turned: offsets from the box's origin along the camera's axes, in mm.
+        camera: places in the camera's axes, in mm.
+        nearness: one over the depth in mm.
+        scale: pixels per mm.
+        offset: offsets from the principal point, in pixels.
+    """
 
     turned: Any
     camera: Any
