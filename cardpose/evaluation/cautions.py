@@ -1,4 +1,4 @@
-"""Reasons to read the results of an evaluation with caution."""
+"""Warnings about the results of an evaluation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from cardpose.params import Split
 from cardpose.pictures.duplicates import difference_hash, near_duplicates
 from cardpose.pictures.letterbox import fit
 
-_FEW = 5  # held-out recordings, below which one more or less changes everything
+_FEW = 5  # held-out recordings; with fewer, a single one can change the results
 
 
 def cautions(
@@ -20,7 +20,7 @@ def cautions(
     role: Shaped[np.ndarray, " frames"],
     split: Split,
 ) -> list[str]:
-    """Return why the numbers of a report may say less than they seem to, one line per reason.
+    """Return warnings about the numbers of a report, one line per reason.
 
     Args:
         report: as `evaluate.evaluate` returns it.
@@ -66,7 +66,7 @@ def duplicates_of_training(tensors: Tensors, role: Shaped[np.ndarray, " frames"]
     Returns:
         {held-out recording: the most similar recording that was used in training}.
     """
-    hashes: dict[bool, dict[str, list[np.ndarray]]] = {True: {}, False: {}}  # by "is held out"
+    hashes: dict[bool, dict[str, list[np.ndarray]]] = {True: {}, False: {}}  # by whether held out
     frames = tensors.frames
     columns = (frames["recording"], frames["width"], frames["height"], role)
     for row, (recording, *size, part) in enumerate(zip(*columns, strict=True)):

@@ -27,7 +27,7 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class HeldOutFrames:
-    """Predictions of the held-out frames, beside the truth.
+    """Predictions and true counts of the held-out frames.
 
     Attributes:
         frames: one row per frame, with `cards_counted`, `cards_predicted`, the interval's ends
@@ -54,14 +54,13 @@ def evaluate(
 ) -> tuple[dict[str, Any], HeldOutFrames]:
     """Measure a network on the frames whose role is "test".
 
-    Counts are measured on all of these frames, and keypoints and visibility on labelled keypoints
-    alone.
+    Measure counts on all of these frames. Measure keypoints and visibility on labelled keypoints
+    only.
 
     Args:
         network, metadata: as `weights.load_network` returns them.
         role: "train", "validation" or "test" of each frame.
-        count: the way of counting that is reported, one of `model.COUNTS`. The others are measured,
-            too.
+        count: way of counting to report, one of `model.COUNTS`. The report's `ways` compares all.
 
     Returns:
         the report (see README.md, "Read the results"), and the predictions.
@@ -110,7 +109,7 @@ def _measure_ways(
     """Measure each way of counting. The way "both" counts a recording from all its frames at once.
 
     Args:
-        predicted: of all `frames`, its points in original pixels.
+        predicted: predictions of all `frames`, with points in original pixels.
         guess: the constant guess to compare with, in cards.
     """
     cards = dict(zip(COUNTS, predicted.cards.T, strict=True))
@@ -134,20 +133,21 @@ def count_recordings(
     """Count recordings from all their frames, see `bundle.count_recording`.
 
     Args:
-        recordings: the recording of each frame; its frames are in the order they were taken.
+        recordings: recording of each frame. Frames of one recording are in the order they were
+            taken.
         cards: the count of each frame.
         predicted: predictions of the frames, with points in original pixels.
         sizes: width and height of the original pictures.
-        metadata: of the network.
+        metadata: metadata of the network.
 
     Returns:
-        {recording: count}. Recordings are left out whose frames show too little or differ in size.
+        {recording: count}, without recordings whose frames show too little or differ in size.
     """
     counts = {}
     for recording in np.unique(recordings):
         rows = np.flatnonzero(recordings == recording)
         if (sizes[rows] != sizes[rows[0]]).any():
-            continue  # several cameras, or one that was turned
+            continue  # several cameras, or a camera that was turned
         counts[recording] = count_recording(
             cards[rows],
             predicted.points[rows],

@@ -22,8 +22,8 @@ def count_metrics(
         cards: true counts.
         recordings: the recording of each frame.
         guess: the constant guess to compare with, in cards.
-        by_box: {recording: count from all its frames}. Where a recording is missing, the median of
-            its frames' counts stands in.
+        by_box: {recording: count from all its frames}. For a missing recording, use the median of
+            its frames' counts.
 
     Returns:
         mse in cards^2 (the metric M); mae in cards per frame; mae_per_video in cards per recording;
@@ -50,7 +50,7 @@ def count_metrics(
 def interval_metrics(
     low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"], cards: Num[np.ndarray, " n"]
 ) -> dict[str, float | None]:
-    """Measure how often the interval of a count holds the truth, and how wide it is.
+    """Measure how often intervals contain the true count, and how wide they are.
 
     Args:
         low, high: ends of the intervals in cards, NaN where the network has no intervals.
@@ -70,7 +70,7 @@ def keypoint_metrics(
     points: Float[np.ndarray, "n 8 2"],
     visible: Bool[np.ndarray, "n 8"],
 ) -> dict[str, float | None]:
-    """Measure distances between predicted and labelled places, where the label says visible.
+    """Measure distances from predicted to labelled places of visible keypoints.
 
     Args:
         predicted, points: pixels of the original pictures.
@@ -92,7 +92,7 @@ def keypoint_metrics(
 def visibility_metrics(
     predicted: Bool[np.ndarray, "*n"], visible: Bool[np.ndarray, "*n"]
 ) -> dict[str, float | None]:
-    """Measure accuracy and F1 of predicted visibility; None where there is nothing to measure."""
+    """Measure accuracy and F1 of predicted visibility; None without labelled keypoints."""
     if not visible.size:
         return {"accuracy": None, "f1": None}
     true, guess = visible.reshape(-1), predicted.reshape(-1)

@@ -13,10 +13,10 @@ matplotlib.use("Agg")
 
 
 def plot_counts(path: str | PathLike[str], frames: pd.DataFrame) -> None:
-    """Plot predicted against true counts, and the error by count beside it.
+    """Plot predicted against true counts, and errors by true count.
 
     Args:
-        path: PNG file to be written.
+        path: PNG file to write.
         frames: a table with `cards_counted` and `cards_predicted`.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
@@ -41,7 +41,7 @@ def plot_losses(path: str | PathLike[str], log: str | PathLike[str]) -> None:
     """Plot the three losses of training and validation by epoch.
 
     Args:
-        path: PNG file to be written.
+        path: PNG file to write.
         log: folder of DVCLive's plots, which holds `metrics/<split>/<loss>.tsv`.
     """
     curves: dict[str, dict[str, pd.Series]] = {"heatmaps": {}, "cards": {}, "visibility": {}}

@@ -33,9 +33,11 @@ def write_report(
     """Write the table of predictions, plots, and sheets of pictures.
 
     Args:
-        predictions: CSV file to be written, one row per held-out frame, sorted by count.
-        plots: folder to be made, for counts, losses, examples, worst and heatmaps, all PNG.
-        held_out, network, tensors: what `evaluate.evaluate` returned and took.
+        predictions: CSV file to write, with one row per held-out frame, sorted by count.
+        plots: folder to create, for counts.png, losses.png, examples.png, worst.png and
+            heatmaps.png.
+        held_out: as `evaluate.evaluate` returned it.
+        network, tensors: as given to `evaluate.evaluate`.
         extracted: folder of the original frames.
         log: folder of the plots that DVCLive logged during training.
         count: number of pictures on a sheet.
@@ -61,7 +63,7 @@ def write_report(
 
 
 def _evenly(n: int, count: int) -> Int[np.ndarray, " k"]:
-    """Return at most `count` of the integers below `n`, evenly spread."""
+    """Return at most `count` integers from 0 to n - 1, evenly spread."""
     return np.unique(((np.arange(count) + 0.5) * n / count).astype(int))
 
 

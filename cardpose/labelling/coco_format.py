@@ -1,8 +1,8 @@
-"""COCO keypoints, which CVAT and most tools of pose estimation read and write.
+"""Read and write COCO keypoints, a format of CVAT and most pose estimation tools.
 
 **Places** are in continuous pixels of the picture: (0, 0) is the outer corner of the top-left
-pixel, a pixel's centre is at +0.5. COCO's boxes and outlines are so too: in pycocotools, a polygon
-from 0, 0 to w, h covers the whole picture. CVAT writes keypoints in the same coordinates. (The
+pixel, a pixel's centre is at +0.5. COCO's boxes and outlines use the same coordinates: in
+pycocotools, a polygon from 0, 0 to w, h covers the whole picture. So do CVAT's keypoints. (The
 keypoints of COCO's own data set are whole pixels, to which some programs add a half. Places from
 CVAT need no such correction.)
 
@@ -10,11 +10,11 @@ CVAT need no such correction.)
 a guess; v = 0 where it is hidden or unlabelled and has no place. When read, 0 and 1 both mean "not
 visible"; CVAT calls them outside and occluded.
 
-**Labelled or not.** A picture without an annotation has no label. A picture with an annotation is
-labelled in all its keypoints, unless all its v are 0 (its `num_keypoints` is 0): then it is not
-labelled. In a file with such annotations, all others count as labels. Any other file does not tell
-a proposal that a person has approved from one that nobody has checked; see `untouched`.
-Annotations that hold a proposal repeat its keypoints as `proposed`, a field that most tools drop.
+**Labelled or not.** A picture without an annotation has no label. An annotation labels all eight
+keypoints, unless all its v are 0 (its `num_keypoints` is 0): such a picture is not labelled. In a
+file with such annotations, all others count as labels. In any other file, approved and unchecked
+proposals look the same; see `untouched`. An exported proposal repeats its keypoints in the field
+`proposed`, which most tools drop.
 """
 
 from collections import Counter
@@ -38,7 +38,7 @@ CATEGORY = {
     "skeleton": [[a + 1, b + 1] for a, b in EDGES],  # counted from 1
 }
 _NOT_LABELLED = "not labelled: all their v are 0"
-_NEAR = 0.01  # pixels within which a place is the one that was exported
+_NEAR = 0.01  # pixels; places that are closer count as equal
 
 
 def coco_dataset(tasks: Tasks) -> dict[str, list]:
@@ -59,7 +59,7 @@ def coco_dataset(tasks: Tasks) -> dict[str, list]:
 def _annotation(tasks: Tasks, row: int) -> dict[str, Any] | None:
     """Return the annotation of a task, or None where it has neither label nor proposal.
 
-    An annotation whose v are all 0 would call the frame not labelled, so such a frame has none.
+    Return None also where all v would be 0, because that would mark the frame as unlabelled.
     """
     confidence, size = tasks.confidence[row], tasks.sizes[row]
     places = tasks.points[row] * size
@@ -95,8 +95,8 @@ def coco_labels(
     """Read the labels in a data set of COCO's format.
 
     Args:
-        path: what messages call it.
-        frame_of: is called with a picture's name and [width, height]; returns its frame's name.
+        path: name of the file in error messages.
+        frame_of: called with a picture's name and [width, height]; returns its frame's name.
 
     Raises:
         InputError: something is missing, given twice, or not a number.
@@ -147,7 +147,7 @@ def _labels(
 ) -> Labels:
     v = marks[..., 2]
     visible = v == 2
-    # Many tools write 0, 0 where nothing was marked.
+    # Many tools write 0, 0 for an unmarked keypoint.
     placed = visible | ((v > 0) & marks[..., :2].any(axis=2))
     places = np.where(placed[..., None], marks[..., :2], np.nan)
     unconfirmed = np.full(len(frames), _NOT_LABELLED not in left_out)
@@ -157,17 +157,17 @@ def _labels(
 
 
 def _rounding(places: Float[np.ndarray, "n 8 2"]) -> float:
-    """Return the unit in pixels to which a tool has rounded places: 1, 0.1, or 0 for any finer."""
+    """Return the unit in pixels to which a tool has rounded places: 1, 0.1, or 0 if finer."""
     values = places[np.isfinite(places)]
     for unit in (1.0, 0.1):
-        # A single corner may lie on a whole pixel by chance.
+        # Few corners may lie on whole pixels by chance.
         if len(values) >= 8 and np.allclose(values / unit, np.round(values / unit), atol=1e-6):
             return unit
     return 0.0
 
 
 def _is_as_proposed(annotation: dict[str, Any]) -> bool:
-    """Whether the file itself shows that the keypoints are still the proposed ones."""
+    """Return whether the keypoints still equal the field `proposed`."""
     sent = annotation.get("proposed")
     if not isinstance(sent, list) or len(sent) != 24 or not all(map(is_number, sent)):
         return False
@@ -221,7 +221,7 @@ def _size(path: object, image: dict[str, Any]) -> list:
 
 
 def _keypoint_order(path: object, category: dict[str, Any]) -> list[int]:
-    """Return the place of each of KEYPOINTS in a category's list of keypoints."""
+    """Return the index of each of KEYPOINTS in a category's list of keypoints."""
     listed = category.get("keypoints")
     if not isinstance(listed, list) or sorted(map(str, listed)) != sorted(KEYPOINTS):
         raise InputError(

@@ -1,7 +1,7 @@
-"""A CSV table as a labelling tool's file.
+"""Read and write tasks as a CSV table, for tools that edit tables.
 
-It is an annotations.csv with a column `annotated`: 0 in rows that hold proposals, until a person
-who has checked them writes 1.
+The table is an annotations.csv with the column `annotated`. Rows with proposals have 0 there. A
+person who has checked such a row changes it to 1.
 """
 
 import csv
@@ -17,7 +17,7 @@ from cardpose.labelling.tasks import Tasks
 
 
 def write_csv(tasks: Tasks, path: Path) -> None:
-    """Write tasks as a table. Rows of labelled frames hold the label alone, no proposals."""
+    """Write tasks as a table. Rows of labelled frames hold only labels, no proposals."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["frame", "annotated", *LABEL_COLUMNS])
@@ -31,7 +31,7 @@ def csv_labels(path: Path) -> Labels:
     """Read the labels in a table; see `read_annotations`.
 
     Raises:
-        InputError: it cannot be read, or holds the proposals themselves.
+        InputError: the table cannot be read, or is proposals.csv.
     """
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         header = file.readline()

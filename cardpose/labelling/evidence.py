@@ -1,14 +1,15 @@
-"""Weigh what the network sees in a recording against boxes fitted to it.
+"""Combine the network's predictions of a recording with boxes fitted to it.
 
-Each corner has three estimates, and they err differently:
+Each corner has three estimates with different errors:
 
 - the network's own, from close-ups of the frame;
-- where a box has it that is fitted to the corners of all frames of the recording;
-- where a box has it that is fitted to the edges traced in the frame.
+- the corner of a box fitted to the corners of all frames of the recording;
+- the corner of a box fitted to the edges traced in the frame.
 
-The count of the recording is given, so the thickness of both boxes is known to within a few per
-cent. The proposed place is the median of the three estimates. The box tells the corner's name and
-helps to tell whether it is visible. A frame that no box fits keeps the network's own estimates.
+The count of the recording is given. It determines the thickness of both boxes to within a few per
+cent. The proposed place is the median of the three estimates. The box determines the corner's name
+and helps to decide whether it is visible. A frame that no box fits keeps the network's own
+estimates.
 
 Places are in pixels of a picture whose longer side has UNIT[0] pixels and whose middle lies at
 UNIT / 2.
@@ -28,7 +29,7 @@ from cardpose.labelling.views import View
 from cardpose.pictures.letterbox import UNIT, fitted_to_unit
 
 _FRAMES_PER_BOX = 50  # frames of a recording that one box is fitted to
-_ASTRAY = 8.0  # pixels; in a frame whose corners are further off at the median, no box fits
+_ASTRAY = 8.0  # pixels; no box fits a frame whose `box_error` is at least this
 # Scales at which the features of `Evidence` saturate.
 _MOST_LOGIT, _OUTLINE, _BORDER = 6.0, 4.0, 6.0  # the latter two in pixels
 
@@ -37,10 +38,11 @@ class VisibilityModel(NamedTuple):
     """Logistic regression of whether a corner is visible: one coefficient per feature.
 
     Attributes:
-        logit: of what the network says.
-        outside_outline: of how far a face's corner lies outside the outline of the box, -1 to 1.
-        inside_picture: of how far the corner lies inside the picture, -1 to 1.
-        on_back: of whether the corner is one of the back, which the packet never hides.
+        logit: for the network's logit.
+        outside_outline: for the distance of a face's corner outside the outline of the box,
+            scaled to -1 to 1.
+        inside_picture: for the corner's distance inside the picture's border, scaled to -1 to 1.
+        on_back: for corners of the back, which the packet never hides.
         bias: added to the sum.
     """
 
@@ -55,8 +57,8 @@ class PlaceModel(NamedTuple):
     """Logistic regression of whether a visible corner's place is right: within 5 pixels.
 
     Attributes:
-        spread: of the log of 1 + the mean distance in pixels from the estimates to their median.
-        peak: of the height of the heatmap's peak, 0 to 1.
+        spread: for the log of 1 + the mean distance in pixels from the estimates to their median.
+        peak: for the height of the heatmap's peak, 0 to 1.
         bias: added to the sum.
     """
 
@@ -74,10 +76,10 @@ PLACE_MODEL = PlaceModel(spread=-1.258, peak=3.539, bias=0.424)
 
 
 class Evidence(NamedTuple):
-    """Proposed places of the corners of n frames, and what their confidence follows from.
+    """Proposed places of the corners of n frames, and the features that give their confidence.
 
     Attributes:
-        points: proposed places in pixels of UNIT.
+        points: proposed places in unit pixels.
         visibility_features: in the order of `VisibilityModel`.
         place_features: in the order of `PlaceModel`.
         box_error: median distance in pixels from the box to the corners that the network sees;
@@ -109,10 +111,10 @@ def weigh(
     focal: float,
     card: Sequence[float],
 ) -> Evidence:
-    """Combine what the network sees in the frames of a recording with the boxes that fit it.
+    """Combine the network's predictions of a recording with the boxes that fit it.
 
     Args:
-        view: of n frames, in the order they were taken.
+        view: predictions of n frames, in the order they were taken.
         sizes: width and height of their pictures in pixels.
         image_size: (width, height) of the network's picture.
         thickness: of the packet in mm, from its count.
@@ -167,8 +169,8 @@ def _recording_box(
 ) -> Float[np.ndarray, "n 8 2"]:
     """Return the keypoints of the box that fits all frames.
 
-    Where that box says nothing, return those of `corner_box`, which fits the frame alone. A long
-    recording gets several boxes, each fitted to every k-th frame.
+    Where there is no such box, return the keypoints of `corner_box`, which is fitted to the frame
+    alone. A long recording gets several boxes, each fitted to every k-th frame.
     """
     n, box = len(points), corner_box.copy()
     every = -(-n // _FRAMES_PER_BOX)
@@ -185,7 +187,7 @@ def _recording_box(
 
 
 def _picture_order(box: Float[np.ndarray, "8 2"]) -> Int[np.ndarray, "8"]:
-    """Return which keypoint of a box each of KEYPOINTS is, by the rule of `name_corners`."""
+    """Return the index into `box` of each of KEYPOINTS, by the rule of `name_corners`."""
     layers = [np.flatnonzero(layer)[np.argsort(CORNER[layer])] for layer in (~BACK, BACK)]
     return np.concatenate(layers)[name_corners(*(box[layer] for layer in layers))]
 

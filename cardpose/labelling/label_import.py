@@ -1,7 +1,7 @@
 """Read labels from a labelling tool's file.
 
 Formats are Label Studio's JSON (`studio_format`), COCO keypoints (`coco_format`) and CSV
-(`csv_format`). The content of a file tells its format.
+(`csv_format`). The format is detected from the content of the file.
 """
 
 import json
@@ -29,8 +29,8 @@ def read_label_file(path: str | Path, index: FrameIndex) -> Labels:
         index: the data set's frames.
 
     Raises:
-        InputError: the file cannot be read, has another format, holds no label, names a frame
-            that the data set does not have, or has a fault. The message names the frame.
+        InputError: the file cannot be read, has an unsupported format, holds no label, names a
+            frame that the data set does not have, or has a fault. The message names the frame.
     """
     path = Path(path)
     try:
@@ -48,7 +48,7 @@ def read_labels_json(path: str | Path, content: bytes | str, index: FrameIndex) 
     """Read labels from the JSON of Label Studio or COCO, like `read_label_file`.
 
     Args:
-        path: what messages call it.
+        path: name of the file in error messages.
     """
     try:
         found = json.loads(content)
@@ -87,7 +87,7 @@ def _frame_finder(path: object, index: FrameIndex) -> Callable[[str, list | None
             )
         (frame,) = frames
         width, height = index[frame][1]
-        # A smaller copy has nearly the same shape: its sides are rounded to whole pixels.
+        # Allow for a smaller copy, whose sides are rounded to whole pixels.
         if size is not None and not (abs(size[0] * height - size[1] * width) <= width + height):
             raise InputError(
                 f"{path}: {frame}: should be of a picture shaped like {width} x {height}"
@@ -127,10 +127,11 @@ def _no_such_frame(path: object, name: str) -> InputError:
 
 
 def _check(path: object, labels: Labels, index: FrameIndex) -> Labels:
-    """Return the labels in the order of the frames, with all visible corners in their pictures.
+    """Sort labels in the order of the frames, and move visible corners into their pictures.
 
     Raises:
-        InputError: there are none, a frame does not exist, or a corner lies outside its picture.
+        InputError: there are no labels, a frame does not exist, or a corner lies outside its
+            picture.
     """
     strange = [frame for frame in labels.frames if frame not in index]
     if strange:
@@ -146,10 +147,10 @@ def _check(path: object, labels: Labels, index: FrameIndex) -> Labels:
 def _move_inside(
     path: object, labels: Labels, sizes: Int[np.ndarray, "n 2"]
 ) -> Float[np.ndarray, "n 8 2"]:
-    """Return the points, those less than a pixel outside of the picture moved to its edge.
+    """Move visible points that lie less than a pixel outside the picture to its edge.
 
     Raises:
-        InputError: a visible one lies further outside.
+        InputError: a visible point lies further outside.
     """
     points = labels.points
     with np.errstate(invalid="ignore"):

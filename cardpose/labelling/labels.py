@@ -1,4 +1,4 @@
-"""Labels of frames, as they are read from a file or from annotations.csv."""
+"""Labels of frames, read from a labelling tool's file or from annotations.csv."""
 
 from typing import NamedTuple
 
@@ -23,13 +23,13 @@ class Label(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """What a file tells about how its n labels came to be.
+    """Evidence in a file of how its n labels were made.
 
     Attributes:
-        unconfirmed: whether the file leaves open that a person has checked the label.
-        untouched: whether the file shows that the label is still the proposal that was exported.
-        places: fractions, of hidden keypoints too; NaN where the file has none.
-        rounding: the unit to which the tool has rounded places, as fractions; 0 for none.
+        unconfirmed: whether the file does not tell if a person has checked the label.
+        untouched: whether the file shows that the label still equals the exported proposal.
+        places: fractions of the picture, also of hidden keypoints; NaN where the file has none.
+        rounding: unit to which the tool rounded places, as fractions of the picture; 0 for none.
     """
 
     unconfirmed: Bool[np.ndarray, " n"]
@@ -45,8 +45,8 @@ class Labels(NamedTuple):
         frames: their names.
         points, visible, mask: see `Label`.
         origin: how the labels came to be.
-        left_out: {reason: number} of further entries of the file that are no labels.
-        notes: lines for the user about other decisions.
+        left_out: {reason: number of entries} for entries of the file that are not labels.
+        notes: lines for the user on other decisions.
     """
 
     frames: list[str]
@@ -73,10 +73,10 @@ class Labels(NamedTuple):
 
 
 def plain_origin(points: Float[np.ndarray, "n 8 2"], unconfirmed: bool | list[bool]) -> Origin:
-    """Return the `Origin` of labels in a file that holds nothing but their `points`.
+    """Return the `Origin` of labels from a file that stores only their `points`.
 
     Args:
-        unconfirmed: for all labels, or one for each.
+        unconfirmed: one value for all labels, or one per label.
     """
     n = len(points)
     flags = np.broadcast_to(np.asarray(unconfirmed, bool), n).copy()
@@ -84,6 +84,6 @@ def plain_origin(points: Float[np.ndarray, "n 8 2"], unconfirmed: bool | list[bo
 
 
 def no_labels(path: object, left_out: dict[str, int]) -> InputError:
-    """Return the error that a file holds no label, and why its entries are none."""
+    """Return the error for a file without labels, with the reasons from `left_out`."""
     why = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
     return InputError(f"{path}: holds no label" + (f": {why}" if why else ""))

@@ -1,7 +1,7 @@
-"""Merge new labels into annotations.csv. All other rows stay as they are, to the byte.
+"""Merge new labels into annotations.csv. All other rows stay the same, byte for byte.
 
-A label of a keypoint is replaced only on request, and it is kept where the new label leaves the
-keypoint open. A keypoint without a label gets the new one.
+An unlabelled keypoint gets the new label. A labelled keypoint gets it only on request, and keeps
+its old label where the new one is missing.
 """
 
 import csv
@@ -21,24 +21,23 @@ from cardpose.dataset.annotations import LABEL_COLUMNS, label_fields, read_annot
 from cardpose.geometry.keypoints import rename
 from cardpose.labelling.labels import Label, Labels
 
-# Pixels within which two places are the same: formats round, and no person is as exact.
+# Places closer than this many pixels count as equal, because file formats round.
 SAME = 0.01
-_WAIT = 60.0  # seconds for which a second merge waits; each takes a second or two
+_WAIT = 60.0  # seconds that a second merge waits; a merge takes a second or two
 _NO_LABEL = Label(np.full((8, 2), np.nan), np.zeros(8, bool), np.zeros(8, bool))
 
 
 @dataclass
 class Merged:
-    """Frames of an import by what became of them, and what changed in them.
+    """Result of a merge: frames by outcome, and how their labels changed.
 
     Attributes:
-        added: had no label.
-        completed: had a label that left keypoints open, and some of these got a label.
-        changed: had another label, which was replaced.
-        kept: had another label, which was kept.
-        unchanged: had the same label.
-        moved: distances in pixels by which corners of changed frames moved that were visible
-            before and after.
+        added: frames that had no label.
+        completed: frames with labels whose unlabelled keypoints got labels.
+        changed: frames with a different label, which was replaced.
+        kept: frames with a different label, which was kept.
+        unchanged: frames with the same label.
+        moved: pixels by which corners of changed frames moved, if visible before and after.
         appeared: number of corners of changed frames that became visible.
         disappeared: number of corners of changed frames that became hidden.
         misnamed: frames whose labels break the rule of `name_corners`.
@@ -72,17 +71,16 @@ def merge_labels(
 ) -> Merged:
     """Merge labels into the annotations.csv at `path`, which may be missing.
 
-    A second process that merges into the same file waits for its turn, also if it names the file
-    by a link.
+    A second process that merges into the same file waits, even if it opens the file through a link.
 
     Args:
         labels: of n different frames.
         sizes: width and height of their pictures in pixels.
-        overwrite: whether labels replace others; otherwise a row that differs from its label stays
-            as it is.
+        overwrite: whether to replace labels that differ. Otherwise, rows with such labels stay as
+            they are.
 
     Raises:
-        InputError: the file is wrong, or other processes keep writing it.
+        InputError: the file is faulty, or other processes keep writing it.
     """
     path = Path(path)
     with locked(path, _WAIT):  # no other process writes between reading and writing
@@ -98,9 +96,10 @@ def merge_report(labels: Labels, merged: Merged, proposed: int, dataset: str) ->
     """Describe an import in lines for the user.
 
     Args:
-        labels: that were merged, with the result `merged`.
-        proposed: how many of them are exactly as proposed.
-        dataset: its name, as the user gave it.
+        labels: labels that were merged.
+        merged: result of the merge.
+        proposed: number of labels that are exactly as proposed.
+        dataset: name of the data set, as the user gave it.
     """
     parts = [
         (merged.added, "added"),
@@ -139,7 +138,7 @@ def merge_report(labels: Labels, merged: Merged, proposed: int, dataset: str) ->
 def _merge(
     before: dict[str, Label], labels: Labels, sizes: Int[np.ndarray, "n 2"], overwrite: bool
 ) -> tuple[Merged, dict[str, list[str]]]:
-    """Return what becomes of each label, and the new values of the rows that change."""
+    """Return the outcome of each label, and the new values of the rows that change."""
     result, rows = Merged(), {}
     for row, frame in enumerate(labels.frames):
         new, old = labels.label(row), before.get(frame, _NO_LABEL)
@@ -188,7 +187,7 @@ def _follows_naming_rule(points: Float[np.ndarray, "8 2"], visible: Bool[np.ndar
 def _read(path: Path) -> dict[str, Label]:
     if not path.exists():
         return {}
-    # Places outside of the picture are wrong, but only rows that get replaced concern this command.
+    # Allow places outside the picture: a merge keeps the faults of rows that stay.
     frames, *values = read_annotations(path, outside=True)
     return dict(zip(frames, map(Label, *values), strict=True))
 
@@ -200,7 +199,7 @@ def _with_rows(path: Path, rows: dict[str, list[str]]) -> list[str]:
     """Return the lines of the file at `path` with `rows` {frame: values of LABEL_COLUMNS} in it."""
     lines = [",".join(["frame", *LABEL_COLUMNS]) + "\n"]
     if path.exists():
-        # Each row is one line, as `read_annotations` has checked; keep how lines end.
+        # Each row is one line, as `read_annotations` has checked. Keep the line endings.
         text = path.read_bytes().decode()
         lines = [line for line in re.split(r"(?<=\n)|(?<=\r)(?!\n)", text) if line]
     end = lines[0][len(lines[0].rstrip("\r\n")) :] or "\n"

@@ -1,7 +1,7 @@
-"""Draw the frames to be labelled next: at random, spread evenly over the recordings.
+"""Draw the frames to label next at random, spread evenly over the recordings.
 
-Frames of one recording are nearly the same picture, so recordings take turns, those with the
-fewest labels first.
+Frames of one recording are nearly the same picture, so recordings take turns. Those with the fewest
+labels come first.
 """
 
 from collections import Counter
@@ -23,7 +23,10 @@ _SEED = 0
 
 
 class NextFrame(NamedTuple):
-    """A frame to be labelled; `before` is how many of its recording are labelled or come first."""
+    """A frame to label.
+
+    `before` is the number of frames of its recording that are labelled or drawn before it.
+    """
 
     frame: str
     before: int
@@ -34,7 +37,7 @@ def draw_next(dataset: Path, n: int) -> list[NextFrame]:
 
     Raises:
         InputError: there are no frames yet, `videos.csv` or `annotations.csv` cannot be read, or
-            the frames are not of the recordings in `videos.csv`.
+            a frame belongs to no recording in `videos.csv`.
     """
     frames = list(sampled_frames_index(dataset))
     names = {recording.name for recording in read_recordings(dataset)}

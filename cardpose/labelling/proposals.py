@@ -1,9 +1,9 @@
-"""proposals.csv: where the eight corners of frames without a label probably are.
+"""Read and write proposals.csv, the proposed corners of the sampled frames.
 
-It lies in `data/<dataset>/labelling/`, beside the folder `frames` that `extract_frames` wrote. It
-has the columns of annotations.csv, but a place for hidden keypoints too, and one more column per
-keypoint, `<keypoint>_confidence`: the probability that the visibility is right and, for a visible
-keypoint, that the place is right to within 5 pixels of a picture 640 pixels wide.
+The file lies in `data/<dataset>/labelling/`, beside the folder `frames` that `extract_frames`
+wrote. It has the columns of annotations.csv and `<keypoint>_confidence` for each keypoint. Hidden
+keypoints have places, too. Confidence is the probability that the visibility is right and, for a
+visible keypoint, that the place is right to within 5 pixels of a picture 640 pixels wide.
 """
 
 from pathlib import Path
@@ -47,7 +47,7 @@ def read_proposals(path: str | Path) -> Proposals:
     """Read and check proposals.csv.
 
     Raises:
-        InputError: see `read_table`; also a badly named frame.
+        InputError: the table is faulty (see `read_table`), or a frame is misnamed.
     """
     columns = {"frame": name_column()}
     for name in KEYPOINTS:

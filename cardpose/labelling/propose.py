@@ -1,7 +1,7 @@
-"""Propose where the corners are in frames that have no label yet.
+"""Propose the corners of a data set's frames, before anyone labels them.
 
-Three steps per recording: `view_recording` runs the network over its frames, `weigh` compares what
-it sees with boxes fitted to it, and `write_proposals` writes the result.
+For each recording, `view_recording` runs the network on its frames, and `weigh` combines the
+predictions with fitted boxes. `write_proposals` writes the proposals of all recordings.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,9 +26,9 @@ from cardpose.network.weights import load_network
 from cardpose.pictures.letterbox import unit_to_fractions
 from cardpose.pictures.reading import read_picture
 
-CLOSE = 5.0  # pixels of a picture 640 wide; a proposal that near needs no correction
+CLOSE = 5.0  # pixels of a picture 640 wide; a closer proposal needs no correction
 DOUBTFUL = 0.5  # a person should check every corner whose confidence is lower
-_FURTHEST = 1.0  # proposed places lie at most so many pictures outside of the picture
+_FURTHEST = 1.0  # largest distance of a place from the picture, as a share of its size
 
 
 def start_labelling(
@@ -38,13 +38,13 @@ def start_labelling(
     focal: float,
     card: Sequence[float],
 ) -> tuple[Proposals, int]:
-    """Extract a data set's frames and propose where their corners are.
+    """Extract a data set's frames and propose their corners.
 
     Write `frames/` and `proposals.csv` to the data set's folder labelling/.
 
     Args:
-        dataset: its folder.
-        model: file of the network.
+        dataset: folder of the data set.
+        model: file of the network's weights.
         step, focal, card: as in `params.yaml`: `frame_step`, `geometry.focal`, `geometry.card`.
 
     Returns:
@@ -56,7 +56,7 @@ def start_labelling(
     recordings = read_recordings(dataset)
     network, metadata = load_network(model)
     deck = max(recording.total_cards for recording in recordings)
-    # The deck and the camera of this data set, not those of the network's training.
+    # Use the deck, card and camera of this data set instead of those of the training.
     network.fitter = BoxFitter(BoxModel(metadata["image_size"], focal, card, deck))
     folder = labelling_folder(dataset)
     with (
@@ -97,15 +97,15 @@ def propose_recording(
     card: Sequence[float],
     progress: Callable[[int], object],
 ) -> Proposals:
-    """Propose where the corners are in the frames of one recording.
+    """Propose the corners of the frames of one recording.
 
     Args:
-        folder: that `extract_frames` wrote.
+        folder: folder that `extract_frames` wrote.
         rows: the recording's rows of its index.csv.
         image_size: (width, height) of the network's picture.
-        thickness: of the packet in mm.
+        thickness: thickness of the packet in mm.
         focal, card: as in `params.yaml`.
-        progress: is called with the number of frames after each batch.
+        progress: called after each batch with its number of frames.
     """
     sizes = rows[["width", "height"]].to_numpy()
     pictures = (read_picture(folder / file) for file in rows["file"])
@@ -113,7 +113,7 @@ def propose_recording(
     evidence = weigh(view, sizes, image_size, thickness, focal, card)
     visible, confidence = evidence.judge()
     points = unit_to_fractions(evidence.points, sizes)
-    # A visible corner lies in the picture, so a proposal outside is moved to its edge.
+    # Visible corners lie in the picture, so move proposals outside to its edge.
     points = np.where(visible[..., None], points.clip(0, 1), points)
     points = points.clip(-_FURTHEST, 1 + _FURTHEST)
     return Proposals(rows["frame"].tolist(), points, visible, confidence)

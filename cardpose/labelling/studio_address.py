@@ -1,4 +1,4 @@
-"""Addresses of a Label Studio, as users type them."""
+"""Recognize and normalise addresses of Label Studio."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ EXAMPLE = "http://127.0.0.1:8080"
 
 
 def is_address(text: str) -> bool:
-    """Whether a text that a user typed is an address, not the name of a file.
+    """Return whether a text that a user typed is an address, not the name of a file.
 
     A text like localhost:8080 is an address if there is no such file.
     """
@@ -27,10 +27,10 @@ def is_address(text: str) -> bool:
 
 
 def normalised(text: str) -> str:
-    """Return the normal form of an address that a user typed, without a slash at its end.
+    """Return the normal form of an address that a user typed, without a trailing slash.
 
     Raises:
-        InputError: it cannot be the address of a Label Studio.
+        InputError: the text cannot be the address of Label Studio.
     """
 
     def wrong(why: str) -> InputError:

@@ -1,4 +1,4 @@
-"""Send requests to a Label Studio over HTTP.
+"""Send requests to Label Studio over HTTP.
 
 Each answer is limited in time and size, and checked before use. Redirects are not followed, so the
 token goes only to the address that the user named.
@@ -32,9 +32,9 @@ SHORT = Limits(seconds=60, size=16 * 2**20)
 LONG = Limits(seconds=600, size=256 * 2**20)  # for thousands of frames
 _CONNECT = 10  # seconds until the connection is accepted
 _TOTAL = 1200  # seconds for all requests of one client
-_PAGES = 100  # of 100 projects each: Label Studio gives no more at once
+_PAGES = 100  # most pages of projects; Label Studio puts at most 100 on a page
 _PIECE = 2**16  # bytes read at a time
-_ERROR_TEXT = 300  # bytes of an error's text that are read
+_ERROR_TEXT = 300  # bytes read of an error's text
 _FAULTS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -51,7 +51,7 @@ _Id = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class Created(_Answer):
-    """A project that was made."""
+    """Answer to the creation of a project."""
 
     id: _Id
 
@@ -86,12 +86,12 @@ class Task(_Answer):
 
 
 class Client:
-    """Client of the Label Studio at an address.
+    """Client of one Label Studio server.
 
     Args:
         address: in the form that `normalised` returns.
-        token: of its user.
-        token_path: the file that holds the token, for messages.
+        token: API token of the user.
+        token_path: file that holds the token, for error messages.
     """
 
     def __init__(self, address: str, token: str, token_path: Path) -> None:
@@ -105,14 +105,15 @@ class Client:
         """Send a request: POST with `content` as JSON, or GET.
 
         Args:
-            kind: type that the answer must have.
+            kind: type that the answer must have; None for any.
             long: whether the answer may be long, or take long.
 
         Returns:
-            the answer as `kind` and as bytes; (None, bytes) without a kind.
+            the answer as `kind` and as bytes. Without `kind`, (None, bytes).
 
         Raises:
-            InputError: there is no answer, or it has another type. The message names the address.
+            InputError: there is no answer, or it is an error or has the wrong type. The message
+                names the address.
         """
         url, limits = self.address + path, LONG if long else SHORT
         limits = limits._replace(seconds=min(limits.seconds, self._end - time.monotonic()))
@@ -169,7 +170,7 @@ def fetch(
     """Send one request: POST with `data`, or GET.
 
     Returns:
-        the status, the headers, and the body; of an error only the beginning of its body.
+        the status, the headers, and the body. The body of an error is cut off.
 
     Raises:
         InputError: there is no answer, or it exceeds its limits or breaks off.
@@ -185,8 +186,8 @@ def fetch(
         except Exception as error:
             done.put((None, error))
 
-    # A socket's time-out begins anew with each byte, and resolving a host has none. A daemon
-    # thread lets the process end.
+    # Limit the time in another thread: a socket's time-out restarts with each byte, and resolving a
+    # host has none. A daemon thread does not keep the process alive.
     threading.Thread(target=work, daemon=True).start()
     try:
         answer, error = done.get(timeout=limits.seconds)
@@ -201,7 +202,7 @@ def _fetch(
     address: str, path: str, limits: Limits, headers: dict[str, str], data: bytes | None
 ) -> tuple[int, Mapping[str, str], bytes]:
     method = "GET" if data is None else "POST"
-    # Only the adapter: a session would use redirects, cookies, proxies and ~/.netrc.
+    # Use only the adapter: a session would use redirects, cookies, proxies and ~/.netrc.
     adapter = requests.adapters.HTTPAdapter()
     try:
         request = requests.Request(method, address + path, headers, data=data).prepare()
@@ -216,7 +217,7 @@ def _fetch(
 
 
 def _read_body(response: requests.Response, url: str, size: int) -> bytes:
-    """Read the body of an answer, at most `size` bytes; of an error only the beginning."""
+    """Read the body of an answer, at most `size` bytes. Read only the start of an error."""
     succeeded, body = 200 <= response.status_code < 300, bytearray()
     try:
         for piece in response.iter_content(_PIECE if succeeded else _ERROR_TEXT):
@@ -232,7 +233,7 @@ def _read_body(response: requests.Response, url: str, size: int) -> bytes:
 
 
 def _reason(error: BaseException) -> str:
-    """Describe the innermost cause of an error in short: libraries wrap errors into errors."""
+    """Describe the innermost cause of an error, because libraries wrap errors in errors."""
     seen: list[BaseException] = []
     while error not in seen:
         seen.append(error)

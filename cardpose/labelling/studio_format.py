@@ -1,12 +1,12 @@
-"""Label Studio's labelling configuration, tasks and labels.
+"""Convert tasks and labels to and from Label Studio's formats.
 
-Places are in percent of the picture's width and height, and continuous: 0 is its outer edge. A
-percentage is 100 times the fraction that this project uses.
+Label Studio's places are percentages of the picture's width and height, 100 times the fractions in
+annotations.csv. 0 is the outer edge of the picture.
 
 A visible keypoint has a mark, a hidden one has none. Proposals are predictions in Label Studio and
 become labels when they are submitted. If a task has several submitted annotations, the latest
-counts. Skipped tasks and drafts are no labels. An annotation that Label Studio made from a
-prediction, and that nobody has submitted, is a label only if it differs from the proposal.
+counts. Skipped tasks and drafts are not labels. Label Studio can make annotations from predictions.
+Until a person submits such an annotation, it is a label only if it differs from the proposal.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.labelling.labels import Labels, plain_origin
 from cardpose.labelling.tasks import Tasks
 
-# Greens for the back and yellows for the face, as in drawing.py, but one for each corner.
+# Greens for the back and yellows for the face, as in drawing.py; a different one per corner.
 COLOURS = {
     "upper_left_face": "#ffbe00",
     "upper_right_face": "#ff6a00",
@@ -77,7 +77,7 @@ def served_folder(dataset: str | Path) -> str:
 
 
 def studio_tasks(tasks: Tasks, root: str) -> list[dict[str, Any]]:
-    """Convert tasks to Label Studio's.
+    """Convert tasks to Label Studio's JSON.
 
     Args:
         root: folder of the pictures, relative to the folder that Label Studio serves
@@ -124,12 +124,12 @@ def studio_labels(
     """Read the labels in what Label Studio exports as JSON, a list of tasks.
 
     Args:
-        path: what messages call it.
-        frame_of: is called with a picture's name, and its [width, height] or None; returns its
+        path: name of the file in error messages.
+        frame_of: called with a picture's name, and its [width, height] or None; returns its
             frame's name.
 
     Raises:
-        InputError: it is not such a list, or a mark is wrong.
+        InputError: the content is not a list of tasks, or a mark is faulty.
     """
     submitted: dict[str, list[dict]] = {}
     left_out: Counter[str] = Counter()
@@ -187,10 +187,10 @@ def _annotations(where: str, task: dict[str, Any]) -> list[dict]:
 
 
 def _is_submitted(annotation: dict[str, Any]) -> bool:
-    """Whether a person has submitted an annotation.
+    """Return whether a person has submitted an annotation.
 
-    "Create Annotations From Predictions" makes annotations of all tasks at once. When a person
-    submits in the browser, Label Studio notes the time that it took (`lead_time`).
+    Label Studio's "Create Annotations From Predictions" annotates all tasks at once. Label Studio
+    notes how long a person took (`lead_time`) only when that person submits in the browser.
     """
     action = annotation.get("last_action")
     if isinstance(action, str) and action:
@@ -213,7 +213,7 @@ def _marks(
     marks = np.full((8, 2), np.nan)
     for region in result:
         if not isinstance(region, dict) or region.get("type") != "keypointlabels":
-            continue  # for example a choice or a relation that somebody added
+            continue  # for example a choice or a relation
         value = region.get("value")
         value = value if isinstance(value, dict) else {}
         names = value.get("keypointlabels")

@@ -1,8 +1,7 @@
-"""Run Label Studio on this machine, with a data set's frames and proposals in it.
+"""Run Label Studio on this machine, to label the frames of a data set.
 
-It listens on 127.0.0.1 only, serves nothing but the frames of the data set, and sends no reports.
-It stores its users and labels in the data set's folder labelling/label-studio and finds them there
-at the next start.
+Label Studio listens on 127.0.0.1 only, serves nothing but the frames of the data set, and sends no
+reports. It keeps its users and labels in the data set's folder labelling/label-studio.
 """
 
 import json
@@ -36,8 +35,8 @@ HOW = (
 )
 _USER = "labeller@localhost"
 _HOST = "127.0.0.1"
-_PATIENCE = 600  # seconds that its first start may take, as that makes its database
-_HEALTH = studio_client.Limits(seconds=10, size=2**16)  # of the answer to a health check
+_PATIENCE = 600  # seconds that the first start may take, because it creates the database
+_HEALTH = studio_client.Limits(seconds=10, size=2**16)  # for the answer to a health check
 _PAUSE = 0.5  # seconds between two health checks
 _LONGEST_TITLE = 50  # characters of a project's title; Label Studio allows no more
 
@@ -50,17 +49,17 @@ class Access(BaseModel):
 
 
 def serve_studio(dataset: Path, tasks: Tasks, port: int, say: Callable[[str], object]) -> None:
-    """Run Label Studio with the tasks in it until it is interrupted, then save its labels.
+    """Run Label Studio with tasks until it is interrupted, then save its labels.
 
-    The labels go to the file DONE in labelling/.
+    Write the labels to the file DONE in the data set's folder labelling/.
 
     Args:
-        port: 0 for any that is free.
-        say: is called with each line for the person who is going to label.
+        port: port to listen on; 0 for any free port.
+        say: called with each line of the instructions for the person who labels.
 
     Raises:
-        InputError: Label Studio is not installed, or does not start.
-        KeyboardInterrupt: after the labels were saved.
+        InputError: Label Studio is not installed, does not start, or ends by itself.
+        KeyboardInterrupt: the labels are saved.
     """
     program = shutil.which(PROGRAM) or shutil.which("label-studio")
     if program is None:
@@ -85,9 +84,9 @@ def serve_studio(dataset: Path, tasks: Tasks, port: int, say: Callable[[str], ob
 
 
 def fill_studio(dataset: Path, tasks: Tasks, address: str) -> None:
-    """Put tasks into the data set's project in Label Studio; make the project if there is none.
+    """Put tasks into the data set's project in Label Studio. Create the project if there is none.
 
-    Tasks that somebody has begun to label there stay as they are. All others are replaced.
+    Keep tasks that have annotations or drafts. Replace all others.
     """
     client = _client(dataset, address)
     project = _project(dataset, client)
@@ -123,11 +122,11 @@ def fill_studio(dataset: Path, tasks: Tasks, address: str) -> None:
 
 
 def export_studio(dataset: Path, address: str) -> bytes:
-    """Return the JSON that Label Studio at an address exports of the data set's project.
+    """Return Label Studio's JSON export of the data set's project.
 
     Raises:
-        InputError: the address is wrong, the answer is not Label Studio's, or it has no such
-            project.
+        InputError: the address is wrong, the answer is not Label Studio's, or Label Studio has no
+            such project.
     """
     address = normalised(address)
     client = _client(dataset, address)
@@ -140,7 +139,7 @@ def export_studio(dataset: Path, address: str) -> bytes:
 def _export_tasks(
     client: studio_client.Client, project: int
 ) -> tuple[list[studio_client.Task], bytes]:
-    """Return the tasks of a project, checked, and as bytes."""
+    """Return the tasks of a project, checked, and the export as bytes."""
     path = f"/api/projects/{project}/export?exportType=JSON&download_all_tasks=true"
     return client.ask(path, kind=list[studio_client.Task], long=True)
 
@@ -167,10 +166,10 @@ def _access_file(dataset: Path) -> Path:
 
 
 def _access(dataset: Path) -> Access:
-    """Return the credentials of the user; make them at the first call.
+    """Return the credentials of the user. Create them at the first call.
 
     Raises:
-        InputError: the file is damaged. The message reveals nothing that is in it.
+        InputError: the file is damaged. The message does not reveal its contents.
     """
     path = _access_file(dataset)
     if not path.exists():
@@ -196,7 +195,7 @@ def _client(dataset: Path, address: str) -> studio_client.Client:
 
 @contextmanager
 def _stopped() -> Iterator[None]:
-    """Let every signal to end raise KeyboardInterrupt, so that Label Studio is ended too."""
+    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP, so that Label Studio ends too."""
     before = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -212,7 +211,7 @@ def _stopped() -> Iterator[None]:
 def _running(
     program: str, dataset: Path, port: int, access: Access
 ) -> Iterator[tuple[subprocess.Popen, str]]:
-    """Run Label Studio as a process of its own, which Ctrl-C does not reach; yield its address."""
+    """Run Label Studio in a session that Ctrl-C does not reach; yield process and address."""
     port = _free_port(port)
     command = [program, "start", "--no-browser", "--internal-host", _HOST, "--port", str(port)]
     with open(_log(dataset), "w") as log:
@@ -263,7 +262,7 @@ def _environment(dataset: Path, access: Access) -> dict[str, str]:
         "SENTRY_DSN": "",
         "FRONTEND_SENTRY_DSN": "",
     }
-    # Label Studio has a Python of its own.
+    # Label Studio runs in a Python environment of its own.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return kept | settings
 
@@ -279,7 +278,7 @@ def wait_until_healthy(poll: Callable[[], int | None], address: str, dataset: Pa
     """
     end = time.monotonic() + _PATIENCE
     while poll() is None and time.monotonic() < end:
-        with suppress(InputError):  # nobody answers yet
+        with suppress(InputError):  # no answer yet
             status, _, _ = studio_client.fetch(address, "/health", _HEALTH)
             if 200 <= status < 300:
                 return

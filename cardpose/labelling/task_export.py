@@ -12,9 +12,10 @@ CONFIGURATION = "label-studio.xml"
 
 
 def write_tasks(tasks: Tasks, kind: str, path: Path, root: str) -> None:
-    """Write tasks to `path`, in one of FORMATS; Label Studio's configuration lies beside it.
+    """Write tasks to `path`. For Label Studio, write its configuration beside them.
 
     Args:
+        kind: one of FORMATS.
         root: folder of the pictures, relative to the folder that Label Studio serves.
     """
     if kind == "csv":

@@ -1,4 +1,4 @@
-"""Frames to be labelled, with their labels and proposals."""
+"""Frames to label, with their labels and proposals."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,16 +19,17 @@ FrameIndex = dict[str, tuple[str, tuple[int, int]]]
 
 
 class Tasks(NamedTuple):
-    """n frames to be labelled.
+    """Frames to label, n of them.
 
     Attributes:
         frames: their names.
         files: their pictures, relative to labelling/frames.
         sizes: width and height of the pictures in pixels.
-        points: fractions of width and height, as labelled or else as proposed; NaN if neither.
-        visible: as labelled or else as proposed.
+        points: fractions of width and height, from the label or otherwise the proposal; NaN where
+            there is neither.
+        visible: visibility, from the label or otherwise the proposal.
         mask: whether each keypoint is labelled.
-        confidence: of proposals; 1 for labels, NaN where there is neither.
+        confidence: confidence of proposals, 0 to 1; 1 for labels; NaN where there is neither.
     """
 
     frames: list[str]
@@ -46,10 +47,10 @@ class Tasks(NamedTuple):
 
 
 def sampled_frames_index(dataset: str | Path) -> FrameIndex:
-    """Read which frames lie in labelling/frames, in their order.
+    """Read the index of the frames in labelling/frames.
 
     Raises:
-        InputError: there are none.
+        InputError: there is no index.
     """
     path = labelling_folder(dataset) / "frames" / "index.csv"
     if not path.is_file():
@@ -64,7 +65,7 @@ def picture_sizes(frames: list[str], index: FrameIndex) -> Int[np.ndarray, "n 2"
 
 
 def labels_by_frame(dataset: str | Path) -> dict[str, Label]:
-    """Read the labels in annotations.csv, if there is one, of frames that have any."""
+    """Read the labelled frames in annotations.csv. Without that file, there are none."""
     path = Path(dataset) / "annotations.csv"
     if not path.exists():
         return {}
@@ -77,7 +78,7 @@ def proposals_by_frame(dataset: str | Path, optional: bool = False) -> dict[str,
     """Read labelling/proposals.csv.
 
     Raises:
-        InputError: there is none, and it is not `optional`; or it is damaged.
+        InputError: the file is damaged, or it is missing and not `optional`.
     """
     path = labelling_folder(dataset) / "proposals.csv"
     if not path.exists():
@@ -89,17 +90,17 @@ def proposals_by_frame(dataset: str | Path, optional: bool = False) -> dict[str,
 
 
 def choose_tasks(dataset: str | Path, next_only: bool = False, labelled: bool = False) -> Tasks:
-    """Choose the frames to be labelled.
+    """Choose the frames to label.
 
     Args:
-        next_only: take those of labelling/next.csv, in its order.
-        labelled: take those that have a label, instead of those that have none.
+        next_only: take only frames of labelling/next.csv, in its order.
+        labelled: take frames that have a label, instead of frames that have none.
 
     Raises:
-        InputError: a file is missing or wrong, or no frame is left.
+        InputError: a file is missing or faulty, or no frame is left.
     """
     index, labels = sampled_frames_index(dataset), labels_by_frame(dataset)
-    # Of labelled frames, proposals only fill in the keypoints that the label leaves open.
+    # In labelled frames, proposals only fill in the unlabelled keypoints.
     proposals = proposals_by_frame(dataset, optional=labelled)
     path, listed = labelling_folder(dataset) / "frames" / "index.csv", list(index)
     if next_only:
@@ -144,7 +145,7 @@ def _combine(
             points[row, label.mask] = label.points[label.mask]
             visible[row, label.mask] = label.visible[label.mask]
             confidence[row, label.mask] = 1
-    # A proposal may lie a little outside of the picture, where no tool can show a mark.
+    # Move proposals outside the picture to its edge: tools cannot mark places outside.
     points = np.where(visible[..., None], np.clip(points, 0, 1), points)
     files = [index[frame][0] for frame in frames]
     return Tasks(frames, files, picture_sizes(frames, index), points, visible, mask, confidence)

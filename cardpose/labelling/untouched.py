@@ -20,8 +20,8 @@ UNTOUCHED = "exactly as proposed: nobody has corrected them; --accept-proposals 
 def without_untouched(path: object, dataset: str | Path, labels: Labels) -> Labels:
     """Drop untouched proposals, where the file does not tell whether a person has checked them.
 
-    Labels that annotations.csv holds already stay. If those are exactly as proposed too, this
-    file's proposals were accepted before, and all of its labels stay.
+    Keep all labels if annotations.csv already holds one of these untouched proposals: the user has
+    accepted the proposals of this file before.
 
     Raises:
         InputError: no label is left.
@@ -50,11 +50,11 @@ def without_untouched(path: object, dataset: str | Path, labels: Labels) -> Labe
 def as_proposed(
     dataset: str | Path, labels: Labels, before: dict[str, Label] | None = None
 ) -> Bool[np.ndarray, " n"]:
-    """Return which labels equal what was proposed: proposed well, or not checked.
+    """Return whether each label equals its proposal, which was right or was not checked.
 
     Args:
-        before: the labels in annotations.csv. Of these frames, keypoints that the label leaves
-            open were exported as proposed, the others as labelled.
+        before: labels in annotations.csv. Frames in it were exported with their labels, and with
+            proposals of the unlabelled keypoints.
     """
     proposals = proposals_by_frame(dataset, optional=True)
     index, result = sampled_frames_index(dataset), np.zeros(len(labels.frames), bool)
@@ -77,16 +77,16 @@ def as_proposed(
 def _is_unchanged(
     labels: Labels, row: int | np.integer, exported: Label, size: Int[np.ndarray, "2"]
 ) -> bool:
-    """Whether a label is what was exported, up to the tool's rounding.
+    """Return whether a label equals what was exported, up to the tool's rounding.
 
     Args:
-        exported: compared where `labels` has a label and both have places.
+        exported: exported label or proposal. Labelled keypoints are compared if both have places.
         size: width and height of the frame's picture in pixels.
     """
     mask = labels.mask[row]
     if (labels.visible[row] != exported.visible)[mask].any():
         return False
-    # Visible proposals outside of the picture were exported at its edge.
+    # Visible proposals outside the picture were exported at its edge.
     inside = np.clip(exported.points, 0, 1)
     points = np.where(exported.visible[:, None], inside, exported.points)
     moved = (labels.origin.places[row] - points) * size

@@ -1,4 +1,4 @@
-"""What the network sees in the frames of one recording."""
+"""Run the network on the frames of one recording of a given count."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -15,18 +15,18 @@ _BATCH = 8  # pictures in memory at a time
 
 
 class View(NamedTuple):
-    """What the network sees in n frames of a recording; places in pixels of its picture.
+    """Predictions of the network for n frames of a recording, in pixels of its picture.
 
     Attributes:
         points: corners, in the order of the heatmaps.
-        logits: their visibility.
+        logits: logits of their visibility.
         peaks: heights of the heatmaps' peaks.
-        weight: 0 to 1, how much each point counted in the fit of the box.
-        rotation, numbers: see `Pose`; of the box of known thickness that fits the points of each
-            frame alone.
-        names: for each keypoint of that box, which of the points it is.
+        weight: weight of each point in the fit of the box, 0 to 1.
+        rotation, numbers: see `Pose`. The box has the given thickness and is fitted to the points
+            of each frame alone.
+        names: index into `points` of each keypoint of that box.
         corner_box: keypoints of that box.
-        edge_box: keypoints of the box that fits the traced edges too.
+        edge_box: keypoints of the box fitted to the traced edges, too.
     """
 
     points: Float[np.ndarray, "n 8 2"]
@@ -46,13 +46,13 @@ def view_recording(
     thickness: float,
     progress: Callable[[int], object] = lambda n: None,
 ) -> View:
-    """Run a network over the pictures of a recording whose count is known.
+    """Run a network on the pictures of a recording, whose count is given.
 
     Args:
         network: ready to predict.
-        pictures: BGR, in the order they were taken; few of them are in memory at a time.
-        thickness: of the packet in mm.
-        progress: is called with the number of pictures after each batch.
+        pictures: BGR, in the order they were taken; read in batches of _BATCH.
+        thickness: thickness of the packet in mm.
+        progress: called after each batch with its number of pictures.
     """
     views, pictures = [], iter(pictures)
     while batch := list(islice(pictures, _BATCH)):
@@ -77,7 +77,7 @@ def _fit_boxes(
 
 
 def _columns(network: CardPose, boxes: BoxFit) -> tuple[torch.Tensor, ...]:
-    """Return the fields of a `View`, of one batch."""
+    """Return the fields of a `View` for one batch."""
     keypoints = (network.fitter.box.keypoints(pose) for pose in (boxes.corner_pose, boxes.pose))
     return (
         *(boxes.points, boxes.visibility, boxes.peaks, boxes.weight),
