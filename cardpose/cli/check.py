@@ -39,8 +39,8 @@ def run_check(chosen: argparse.Namespace) -> int:
     """Check a data set and print the findings.
 
     Returns:
-        The exit status: 0 if nothing looks wrong, 1 if something does, 2 if a recording cannot be
-        checked.
+        Exit status: 0 if nothing looks wrong, 1 if something looks wrong, 2 if a recording cannot
+        be checked.
     """
     # Imported here because pandas and torch take seconds to import; other commands skip them.
     from cardpose.checking.check import check

@@ -38,7 +38,7 @@ def write_drawing(path: Path, picture: Picture, result: Result) -> None:
 
 @contextmanager
 def drawn_video(path: Path, rate: float) -> Iterator[Callable[[Picture, Result], None]]:
-    """Yield a function that draws a result into a frame and appends the frame to `path`.
+    """Yield a function that draws a result into a frame and adds the frame to a video.
 
     Args:
         rate: frames per second.

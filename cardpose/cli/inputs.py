@@ -27,7 +27,7 @@ class Source:
     """Input of `cardpose predict`.
 
     Attributes:
-        path: a file, or the number of a camera.
+        path: file, or number of a camera.
     """
 
     kind: Kind

@@ -34,12 +34,12 @@ _PNG_START = 33  # bytes of a PNG file's signature and its first chunk, IHDR
 
 
 def check_free(path: str | Path, is_ours: Callable[[str | Path], bool], force: bool) -> None:
-    """Refuse to write over a file of another program.
+    """Refuse to overwrite a file of another program.
 
     Args:
         path: path of the output; it need not exist.
         is_ours: function that tells whether cardpose wrote the file at a path.
-        force: allow it.
+        force: overwrite it all the same.
 
     Raises:
         InputError: `path` is a file of another program, a socket or a disk.
@@ -54,7 +54,7 @@ def check_drawing(path: Path, force: bool, folder: Path | None = None) -> None:
     """Refuse to draw into a file that is not a drawing by cardpose.
 
     Args:
-        force: allow it.
+        force: overwrite it all the same.
         folder: refuse links that lead out of this folder.
 
     Raises:

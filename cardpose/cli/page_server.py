@@ -70,7 +70,7 @@ def host_names(names: Iterable[str]) -> set[str]:
 def _host(authority: str) -> str | None:
     """Return the host of "host:port" in lower case, without a final dot; None if malformed.
 
-    The port is ignored: behind port forwarding it differs from the server's port. The host name
+    The port is ignored: behind port forwarding it can differ from the server's port. The host name
     is enough to detect DNS rebinding.
     """
     match = _AUTHORITY.fullmatch(authority.strip(" \t").lower())

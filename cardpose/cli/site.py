@@ -26,8 +26,8 @@ def read_site(model: str | Path, app: Path = APP) -> dict[str, bytes]:
     """Return all files of the page, {path: content}: its source, the network and ONNX Runtime.
 
     Args:
-        model: an ONNX file that `inference.export` wrote.
-        app: the repository's folder app/, with its node packages installed.
+        model: ONNX file that `inference.export` wrote.
+        app: folder app/ of the repository, with its node packages installed.
 
     Raises:
         InputError: the model is missing or not an ONNX file, or a package is not installed.
@@ -68,8 +68,8 @@ def build_site(folder: str | Path, files: Mapping[str, bytes], force: bool = Fal
         force: also replace files that no earlier build wrote.
 
     Raises:
-        InputError: the folder holds other files, or a link where a file belongs. Nothing has been
-            written then.
+        InputError: the folder holds other files, or a link where a file belongs. No file
+            is written in that case.
     """
     folder = Path(folder)
     if folder.is_symlink() and not folder.exists():

@@ -70,7 +70,7 @@ class Table:
     def print_camera(self, results: Sequence[Result]) -> None:
         """Print the results of a camera's last second.
 
-        On a terminal this overwrites the line before it; elsewhere it prints one line per second.
+        On a terminal, overwrite the previous line; elsewhere, print one line per second.
         """
         if self._is_terminal and self._file is not None:
             self._file.write(f"\r\033[K{camera_text(results)}")

@@ -54,7 +54,7 @@ def map_on_cluster(
         accept: function that raises a ValueError for a result that `function` cannot have returned.
 
     Raises:
-        InputError: Dask is not installed; no scheduler answers; there are no workers; they have
+        InputError: Dask is not installed; no scheduler answers; there are no workers; they run
             other code or do not see the folder; four workers die on one recording; workers stop
             answering or working; or `function` raises an error.
     """

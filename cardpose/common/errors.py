@@ -30,10 +30,10 @@ class Terminated(KeyboardInterrupt):
 
 
 def run_stage(main: Callable[[], object]) -> None:
-    """Call `main` and report errors that a user can fix in one line on stderr.
+    """Call `main`; print one line on stderr for an error that a user can fix.
 
     The process ends with status 1 after an InputError, a full disk, missing permissions or too
-    little memory; with 130 after Ctrl-C; with 143 after SIGTERM. Other errors are raised.
+    little memory; with 130 after Ctrl-C; with 143 after SIGTERM. Other errors are raised again.
     """
     silence_opencv()
     signal.signal(signal.SIGTERM, _raise_terminated)
@@ -85,7 +85,7 @@ def short_repr(value: object) -> str:
 def silence_opencv() -> None:
     """Stop OpenCV and FFmpeg from printing, here and in worker processes.
 
-    cardpose itself reports faults of files.
+    cardpose reports faulty files itself.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

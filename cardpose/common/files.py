@@ -35,7 +35,7 @@ _EFFECTIVE_IDS = os.access in os.supports_effective_ids
 def atomic_output(path: str | Path, wait: int | float = WAIT) -> Iterator[Path]:
     """Yield a scratch path; move the file or folder written there to `path` on success.
 
-    When the block raises, `path` stays as it was. The scratch path does not exist yet, and has the
+    If the block raises an error, `path` stays as it was. The scratch path does not exist yet, and has the
     same name as `path`.
 
     - A symbolic link stays. The file or folder to which it leads is replaced.

@@ -25,7 +25,7 @@ _LONGEST_NAME = 200  # bytes; hidden names add up to 20, and file systems allow 
 
 @contextlib.contextmanager
 def locked(path: str | Path, wait: int | float = WAIT) -> Iterator[None]:
-    """Let no other process write `path` during the block.
+    """Keep other processes from writing `path` during the block.
 
     The block itself may write it with `atomic_output`. The lock belongs to the file to which `path`
     leads, so it holds for all links to that file. The system releases it when its process dies.

@@ -1,7 +1,7 @@
 """Read CSV files.
 
-Every value in a file that people write is checked. The first fault is reported with file and line.
-In a file of an earlier stage, only the columns are checked.
+Check every value in files that people write, and report the first fault with file and line. Check
+only the columns of files that earlier stages wrote.
 """
 
 import csv
@@ -25,12 +25,12 @@ def read_table(path: str | Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """Read a CSV file and check it against a pandera schema; drop other columns.
 
     Returns:
-        A table whose index is the line number of each row in the file.
+        Table whose index is the line number of each row in the file.
 
     Raises:
         InputError: the file is missing, unreadable or empty, a column is missing or repeated, or a
-            value breaks the schema. The message names the line and column of the first fault, the
-            value and what would be right.
+            value breaks the schema. The message names the line, column and value of the first
+            fault, and the rule that it breaks.
     """
     pieces = []
     try:
