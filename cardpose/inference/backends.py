@@ -1,8 +1,8 @@
 """Load a network for PyTorch or ONNX Runtime.
 
-Either loader takes the path of a file and the number of processor cores to use, None to leave that
-to the library. It returns a function that maps RGB pictures of one size to OUTPUTS, and the
-network's metadata.
+Both loaders take the path of a file and the number of processor cores to use; None leaves the
+number to the library. They return a function and the network's metadata. The function maps RGB
+pictures of one size to OUTPUTS.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ OUTPUTS = (
     *("rotation", "box", "corners"),
 )
 _METADATA = {"count", "image_size", "deck", "focal", "card"}  # required in an ONNX file
-_COUNT = "both"  # the way of counting of .safetensors files, which store none
+_COUNT = "both"  # way of counting for .safetensors files, which store none
 
 Run = Callable[[UInt8[np.ndarray, "n height width 3"]], list[np.ndarray]]
 
@@ -58,7 +58,7 @@ def load_onnx(path: Path, threads: int | None) -> tuple[Run, dict[str, Any]]:
         metadata = json.loads(session.get_modelmeta().custom_metadata_map["cardpose"])
         if not metadata.keys() >= _METADATA:
             raise KeyError
-    except Exception:  # ONNX Runtime raises a dozen kinds, with no other common base
+    except Exception:  # ONNX Runtime has many error types without a narrower base
         raise InputError(f"{path}: should be a network that cardpose exported") from None
 
     def run(pictures):

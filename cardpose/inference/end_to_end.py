@@ -1,7 +1,6 @@
-"""From pictures of any size to keypoints, visibility and count, in one module.
+"""Network with its pre- and postprocessing, from pictures of any size to keypoints and count.
 
-It takes pictures as cameras give them. Every operation in it can be written to an ONNX file; see
-`inference.export`.
+`inference.export` writes all of it to an ONNX file.
 """
 
 from collections.abc import Mapping
@@ -16,18 +15,18 @@ from cardpose.network.intervals import count_interval
 from cardpose.network.model import COUNTS, CardPose
 from cardpose.pictures.letterbox import DETAIL, fit
 
-_TELLING = 4  # number of highest peaks whose mean is the confidence
+_TELLING = 4  # the confidence is the mean of this many highest peaks
 
 
 class Outputs(NamedTuple):
-    """What is predicted from n pictures.
+    """Predictions for n pictures.
 
     Attributes:
         keypoints: in pixels of the pictures.
         visibility: probability that a keypoint is visible.
         cards: count in cards, not rounded.
         low, high: ends of its 90 % interval in cards; NaN where the network has no margins.
-        confidence: 0 to 1, under 0.5 where there is no packet.
+        confidence: 0 to 1; below 0.5 if the picture shows no packet.
         rotation, box: the `projection.Pose` of the fitted box.
         corners: for each keypoint of the box, the index of the keypoint that it is.
     """
@@ -44,7 +43,7 @@ class Outputs(NamedTuple):
 
 
 class EndToEnd(nn.Module):
-    """A network that takes pictures of any size and returns pixels of them and cards.
+    """Network that reads pictures of any size and returns values in their pixels and in cards.
 
     Args:
         network, metadata: as `weights.load_network` returns them.
@@ -61,7 +60,7 @@ class EndToEnd(nn.Module):
 
     def forward(self, pictures: UInt8[Tensor, "n height width 3"]) -> Outputs:
         """Find and count the packets in upright RGB pictures."""
-        # As tensors: an exported file would keep the size of the example as a constant.
+        # Tensors, because the export would store integers as constants: the example picture's size.
         size = [torch.full((), pictures.shape[axis]) for axis in (2, 1)]
         inner, margin = fit(size, self.size, at_most, at_least)
         details = resize(pictures, size, inner, margin, self.size, DETAIL)

@@ -1,7 +1,7 @@
 """Export a trained network as one ONNX file, for phones, browsers and other languages.
 
-The file takes pictures of any size and gives keypoints, visibility and count; see `end_to_end`.
-Everything else that its users need is in its metadata.
+The file maps pictures of any size to keypoints, visibility and count; see `end_to_end`. Its
+metadata has everything else that users need.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ def export_onnx(
     count: str,
     metrics: Mapping[str, Any],
 ) -> None:
-    """Write a network, with everything before and after it, as an ONNX file.
+    """Write a network with its pre- and postprocessing as an ONNX file.
 
     Args:
         path: of the file.
@@ -51,7 +51,7 @@ def export_onnx(
     picture = torch.zeros(1, 48, 64, 3, dtype=torch.uint8)
     axes = {"pictures": {0: "n", 1: "height", 2: "width"}}
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # about constants in the graph, which are intended
+        warnings.simplefilter("ignore")  # on constants in the graph, which are intended
         with _loops(network, lambda: end_to_end(picture)):
             torch.onnx.export(
                 end_to_end,
@@ -79,9 +79,9 @@ def export_onnx(
 
 
 def _forget_shapes(graph: onnx.GraphProto, is_loop: bool = False) -> None:
-    """Remove the shapes noted inside a graph.
+    """Remove the intermediate shapes stored in a graph.
 
-    Shapes inside loops are those of the single example picture; engines that rely on them fail on
+    Shapes inside loops are those of the single example picture. Engines that rely on them fail on
     larger batches.
     """
     del graph.value_info[:]
@@ -98,11 +98,11 @@ def _forget_shapes(graph: onnx.GraphProto, is_loop: bool = False) -> None:
 def _loops(network: CardPose, call: Callable[[], Any]) -> Iterator[None]:
     """Export the fits of boxes as loops.
 
-    Unrolled, they take ONNX Runtime ten times as long to load.
+    ONNX Runtime takes ten times as long to load unrolled fits.
 
     Args:
-        network: the fits of its `fitter` become loops.
-        call: runs the network once, with the same fits as the export.
+        network: network whose `fitter` has the fits.
+        call: function that runs the network once, with the same fits as the export.
     """
     fitter, loops = network.fitter, []
 
@@ -123,10 +123,10 @@ def _loops(network: CardPose, call: Callable[[], Any]) -> Iterator[None]:
 
 
 def _loop(step, state, fixed):
-    """Compile a step of a fit, and a loop of it that becomes one ONNX operator."""
+    """Compile a step of a fit. Return a loop of it, which becomes one ONNX operator."""
     traced = torch.jit.trace(lambda *both: step(*both), (state, fixed), check_trace=False)
 
-    @no_type_check  # TorchScript reads the hints itself, and cannot see through a wrapper
+    @no_type_check  # TorchScript needs the bare function and its type hints
     def loop(times: int, state: State, fixed: list[Tensor]):
         for _ in range(times):
             state = traced(state, fixed)

@@ -10,8 +10,8 @@
         print(f"{result.cards:.1f} cards ({result.low:.1f} to {result.high:.1f})")
         print(result.keypoints[result.visible])
 
-ONNX Runtime runs .onnx files, without torch or pandas; torch runs .safetensors files. Neither kind
-of file can hold code.
+ONNX Runtime runs .onnx files, without torch or pandas. PyTorch runs .safetensors files. Neither
+file format can hold code.
 """
 
 from collections.abc import Sequence
@@ -27,25 +27,24 @@ from cardpose.common.errors import InputError, join_names
 from cardpose.geometry.bundle import count_recording
 from cardpose.inference.backends import LOADERS, Run
 
-SURE = 0.5  # least confidence of a packet, least visibility of a visible keypoint
-BATCH_PICTURES = 4  # most pictures of one size in a batch; larger batches are no faster
-BATCH_PIXELS = 2**22  # most pixels in a batch, unless one picture has more
+SURE = 0.5  # threshold for the confidence of a packet and the visibility of a keypoint
+BATCH_PICTURES = 4  # most pictures in a batch; larger batches are no faster
+BATCH_PIXELS = 2**22  # most pixels in a batch of several pictures
 
 Picture = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What one picture shows.
+    """Prediction for one picture.
 
     Attributes:
         cards: count in cards, not rounded.
         low, high: ends of its 90 % interval, in cards; NaN where the network has no margins.
-        keypoints: the eight corners in the order of `keypoints.KEYPOINTS`, hidden ones included.
-            In pixels of the picture, x right and y down; (0, 0) is the outer corner of the
-            top-left pixel.
-        visibility: probability that a keypoint is visible, 0 to 1.
-        confidence: how sure the network is that the picture shows a packet, 0 to 1.
+        keypoints: in the order of `keypoints.KEYPOINTS`, hidden ones included, in pixels of the
+            picture. x runs right, y runs down; (0, 0) is the outer corner of the top-left pixel.
+        visibility: probability that each keypoint is visible, 0 to 1.
+        confidence: the network's confidence that the picture shows a packet, 0 to 1.
         width, height: of the picture, in pixels.
         pose: rotation, numbers and corners of the fitted box, for `Predictor.count_recording`.
     """
@@ -62,20 +61,20 @@ class Result:
 
     @property
     def visible(self) -> Bool[np.ndarray, " 8"]:
-        """Which keypoints are visible."""
+        """Whether each keypoint is visible."""
         return self.visibility > SURE
 
     @property
     def corners(self) -> Shaped[np.ndarray, " 8"]:
-        """For each keypoint of the fitted box, the index of the keypoint that it is.
+        """Index in `keypoints` of each keypoint of the fitted box.
 
-        ONNX Runtime gives C's `long long`, which jaxtyping does not count as int64.
+        The type is not Int64, because jaxtyping rejects the `long long` that ONNX Runtime returns.
         """
         return self.pose[-1]
 
     @property
     def packet(self) -> bool:
-        """Whether the picture shows a packet; the other attributes mean nothing if it does not."""
+        """Whether the picture shows a packet. If not, ignore the other attributes."""
         return self.confidence >= SURE
 
 
@@ -93,10 +92,10 @@ class RecordingCount:
 
 
 class Predictor:
-    """A network ready to predict. Make one with `load`.
+    """Network ready to predict. Create it with `load`.
 
     Attributes:
-        metadata: what the network's file says about it.
+        metadata: metadata from the network's file.
     """
 
     def __init__(self, run: Run, metadata: dict[str, Any]):
@@ -107,8 +106,8 @@ class Predictor:
         """Find and count the packet in one picture.
 
         Args:
-            picture: uint8, upright, of any size; channels in the order blue, green, red, as
-                `cv2.imread` returns them.
+            picture: upright picture of any size, as uint8. Its channels are in the order blue,
+                green, red, as `cv2.imread` returns them.
             rgb: whether the channels are in the order red, green, blue, as Pillow and imageio
                 return them.
 
@@ -120,11 +119,11 @@ class Predictor:
     def predict_batch(
         self, pictures: Sequence[Picture] | UInt8[np.ndarray, "n height width 3"], rgb: bool = False
     ) -> list[Result]:
-        """Find and count the packets in many pictures, faster where several have one size.
+        """Find and count the packets in many pictures, faster if several have the same size.
 
         Args:
-            pictures: as `predict` takes them, or all in one array.
-            rgb: as `predict` takes it.
+            pictures: pictures as in `predict`, or one array of all pictures.
+            rgb: as in `predict`.
 
         Returns:
             results in the order of `pictures`.
@@ -148,14 +147,14 @@ class Predictor:
         return [results[i] for i in range(len(pictures))]
 
     def count_recording(self, results: Sequence[Result]) -> RecordingCount | None:
-        """Count the packet of a recording, more exactly than any single frame does.
+        """Count the cards of a recording from all its frames.
 
         Args:
-            results: of frames of one video, or of photographs by one camera, in the order they
-                were taken. They show one packet that nobody touched meanwhile.
+            results: predictions for frames of one video, or for photographs by one camera, in the
+                order they were taken. All have to show one packet, untouched in between.
 
         Returns:
-            the count, or None where no frame shows a packet.
+            the count, or None if no frame shows a packet.
 
         Raises:
             InputError: the pictures have different sizes.
@@ -186,11 +185,11 @@ class Predictor:
 
 
 def load(path: str | PathLike, threads: int | None = None) -> Predictor:
-    """Load the network in an .onnx or .safetensors file of `dvc repro`.
+    """Load a network from an .onnx or .safetensors file that `dvc repro` wrote.
 
     Args:
         path: of the file.
-        threads: number of processor cores to use; None leaves it to ONNX Runtime or torch.
+        threads: number of processor cores to use; None leaves it to ONNX Runtime or PyTorch.
 
     Raises:
         InputError: the file is missing, or holds no network of this project.
@@ -206,19 +205,19 @@ def load(path: str | PathLike, threads: int | None = None) -> Predictor:
 
 
 def _try_out(path: Path, predictor: Predictor) -> None:
-    """Refuse a network with other inputs or outputs, or with outputs that are not finite."""
+    """Raise an error if a network has other inputs or outputs, or values that are not finite."""
     try:
         result = predictor.predict(np.full((48, 64, 3), 127, np.uint8))
         numbers = np.array([result.cards, result.confidence, *result.keypoints.ravel()])
         works = np.isfinite(numbers).all() and result.keypoints.shape == (8, 2)
-    except Exception:  # ONNX Runtime raises a dozen kinds, with no other common base
+    except Exception:  # ONNX Runtime has many error types without a narrower base
         works = False
     if not works:
         raise InputError(f"{path}: should be a network that cardpose made; this one does not work")
 
 
 def _check(picture: Any) -> None:
-    """Refuse what is not a picture."""
+    """Raise an error if an argument is not a picture."""
     if not isinstance(picture, np.ndarray):
         raise InputError(f"a picture should be a numpy array (got {type(picture).__name__})")
     shape = picture.shape
@@ -230,7 +229,7 @@ def _check(picture: Any) -> None:
 
 
 def _result(row: tuple, width: int, height: int) -> Result:
-    """Make a `Result` from one row of each of `backends.OUTPUTS`."""
+    """Build the `Result` of one picture from its row in each of `backends.OUTPUTS`."""
     keypoints, visibility, cards, low, high, confidence, *pose = row
     return Result(
         cards=float(cards),

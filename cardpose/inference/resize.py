@@ -19,14 +19,14 @@ def resize(
     target: Sequence[int],
     times: int,
 ) -> Float32[Tensor, "n 3 target_height target_width"]:
-    """Fit pictures into `target` as `letterbox.resize_to_fit` does, and round colours.
+    """Fit pictures into `target` like `letterbox.resize_to_fit`, and round colours.
 
     Args:
-        pictures: of one size, of any.
-        size: their (width, height) as tensors.
-        inner, margin: what `letterbox.fit` returns for them, as tensors.
+        pictures: pictures of one size.
+        size: (width, height) of the pictures, as tensors.
+        inner, margin: as `letterbox.fit` returns them, as tensors.
         target: (width, height) in pixels.
-        times: factor by which target, inner and margin are enlarged.
+        times: factor that enlarges target, inner and margin.
 
     Returns:
         pictures of `times` the target's size, 0 to 255.
@@ -35,7 +35,7 @@ def resize(
         _taps(pixels, times * side, times * before, times * outer)
         for pixels, side, before, outer in zip(size, inner, margin, target, strict=True)
     )
-    # Rows first; then, transposed, columns: reading neighbours in memory is fast.
+    # Rows, then columns after a transposition, because neighbours in memory are fast to read.
     resized = down[:, None] @ pictures.flatten(2)[:, rows].float()  # (n, rows, 1, 3 width)
     resized = resized.unflatten(3, (-1, 3)).permute(0, 3, 4, 1, 2).flatten(2)  # (n, width, 3 rows)
     resized = across[:, None] @ resized[:, columns]  # (n, columns, 1, 3 rows)
@@ -46,21 +46,22 @@ def resize(
 def _taps(
     size: Scalar, inner: Scalar, margin: Scalar, outer: int
 ) -> tuple[Int64[Tensor, "outer k"], Float32[Tensor, "outer k"], Bool[Tensor, " outer"]]:
-    """Return which pixels of a row make up each pixel of the resized row, as OpenCV does it.
+    """Return the source pixels of each pixel in a resized row, and their weights.
 
-    A smaller row averages the pixels that each of its pixels covers, weighted by the covered part
-    (INTER_AREA). A larger row interpolates between two pixels (INTER_LINEAR).
+    The weights are those of OpenCV. A pixel of a smaller row averages the source pixels it covers,
+    weighted by the covered part (INTER_AREA). A pixel of a larger row interpolates between two
+    source pixels (INTER_LINEAR).
 
     Args:
-        size: pixels of the row.
-        inner: pixels of the resized row.
-        margin: pixels before the resized row.
-        outer: pixels of the resized row and both its margins.
+        size: number of source pixels.
+        inner: number of pixels in the resized row, without margins.
+        margin: number of pixels in the margin before the resized row.
+        outer: number of pixels in the resized row, with both margins.
 
     Returns:
-        indices of pixels, their weights, and which pixels of the resized row are no margin.
+        indices of source pixels; their weights; and which pixels are not in a margin.
     """
-    k = size // inner + 2 * (size % inner).clamp(max=1)  # most pixels that one pixel covers
+    k = size // inner + 2 * (size % inner).clamp(max=1)  # most source pixels that a pixel covers
     place = torch.arange(outer) - margin
     scale = size.double() / inner
     start = place * scale
@@ -75,10 +76,10 @@ def _taps(
 
 
 def at_most(a: Scalar, b: int) -> Scalar:
-    """Return the smaller of both; `min` would leave no trace in the exported network."""
+    """Return the smaller value. The exported network would not contain a call of `min`."""
     return a.clamp(max=b)
 
 
 def at_least(a: Scalar, b: int) -> Scalar:
-    """Return the larger of both; `max` would leave no trace in the exported network."""
+    """Return the larger value. The exported network would not contain a call of `max`."""
     return a.clamp(min=b)

@@ -1,4 +1,4 @@
-"""Building blocks of the network's parts."""
+"""Building blocks of the network."""
 
 import torch
 from jaxtyping import Float, Num
@@ -9,9 +9,9 @@ from torch.nn import functional as F
 def sample_colours(
     details: Num[Tensor, "n 3 height width"], places: Float[Tensor, "n k rows columns 2"]
 ) -> Float[Tensor, "n k 3 rows columns"]:
-    """Sample the colours of `details` at places in its pixels, bilinear between pixel centres.
+    """Sample the colours of `details` at places in pixels, by bilinear interpolation.
 
-    Places outside of the picture have the colour of its nearest pixel.
+    Places outside the picture get the colour of the nearest pixel.
     """
     n, k, rows, columns, _ = places.shape
     size = torch.tensor([details.shape[3], details.shape[2]], device=details.device)
@@ -39,9 +39,10 @@ def two_convs(inputs: int, outputs: int) -> nn.Sequential:
 def inverted_residual(inputs: int, outputs: int) -> nn.Sequential:
     """Build a level of the inverted encoder, which halves the size.
 
-    A 1 x 1 convolution widens, a 5 x 5 convolution filters channel by channel with stride 2, and a
-    1 x 1 convolution narrows; after M. Sandler et al., "MobileNetV2: Inverted Residuals and Linear
-    Bottlenecks", CVPR 2018, which filters with 3 x 3. Blocks with stride 2 have no shortcut.
+    A 1 x 1 convolution widens, a 5 x 5 convolution filters each channel with stride 2, and a 1 x 1
+    convolution narrows. The block follows M. Sandler et al., "MobileNetV2: Inverted Residuals and
+    Linear Bottlenecks", CVPR 2018, whose filters are 3 x 3. It has no shortcut, because its stride
+    is 2.
     """
     wide = 3 * inputs
     return nn.Sequential(

@@ -1,7 +1,7 @@
-"""Close-ups: small squares round the keypoints, in which the network refines their places.
+"""Close-ups: small squares round the keypoints, used to refine their places.
 
-They are cut from `details`, the pictures at DETAIL times the size of the network's pictures. Points
-are in pixels of the network's pictures, steps within a close-up in detail pixels.
+Close-ups are cut from `details`, which are DETAIL times the size of the network's pictures. Points
+are in pixels of the network's pictures. Steps within a close-up are in detail pixels.
 """
 
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ SIDE = 40  # of a close-up, in detail pixels
 def sample_closeups(
     details: Num[Tensor, "n 3 height width"], points: Float[Tensor, "n 8 2"]
 ) -> Float[Tensor, "n 8 3 side side"]:
-    """Cut upright close-ups round points, bilinear between pixel centres.
+    """Cut upright close-ups round points, by bilinear interpolation.
 
-    Beyond the picture's edge, its outermost pixels repeat. Colours keep their range.
+    The outermost pixels repeat beyond the picture's edge. Colours keep their range.
     """
     steps = torch.arange(SIDE, device=details.device) + 0.5 - SIDE / 2
     down, right = torch.meshgrid(steps, steps, indexing="ij")
@@ -40,7 +40,7 @@ def cut(
     points: Float[np.ndarray, "8 2"],
     turn: Float[np.ndarray, "2 2"],
 ) -> UInt8[np.ndarray, "8 side side 3"]:
-    """Cut turned close-ups of one picture with OpenCV; `sample_closeups` cuts upright ones.
+    """Cut rotated close-ups of one picture with OpenCV; `sample_closeups` cuts upright ones.
 
     Args:
         detail: the picture at DETAIL times the size of the network's picture.
@@ -50,7 +50,7 @@ def cut(
     middle = np.array([SIDE, SIDE]) / 2
     closeups = np.empty((len(points), SIDE, SIDE, 3), np.uint8)
     for closeup, point in zip(closeups, points, strict=True):
-        # OpenCV's origin is the middle of the first pixel, ours is its outer corner.
+        # OpenCV's origin is the centre of the first pixel; ours is its outer corner.
         shift = DETAIL * point - 0.5 - turn @ (middle - 0.5)
         cv2.warpAffine(
             detail,
@@ -64,10 +64,10 @@ def cut(
 
 
 class Closer(nn.Module):
-    """Refines keypoints in close-ups, and counts cards from the refined keypoints.
+    """Part of the network that refines keypoints in close-ups and counts cards from them.
 
-    It is trained with labels and counts together: labels are a pixel or two off, counts are exact.
-    Its `geometry` starts as a copy of the head's and then learns how real packets differ from
+    Training uses labels and counts, because labels are one or two pixels off but counts are exact.
+    `geometry` starts as a copy of the head's. It then learns how real packets differ from
     simulated ones.
 
     Args:
@@ -86,7 +86,7 @@ class Closer(nn.Module):
         self.geometry = GeometryHead(hidden, image_size)
 
     def forward(self, closeups: Num[Tensor, "n 8 3 side side"]) -> Float[Tensor, "n 8 2"]:
-        """Predict where the keypoints are in their close-ups.
+        """Predict the places of keypoints in their close-ups.
 
         Args:
             closeups: RGB, 0 to 255.

@@ -1,4 +1,4 @@
-"""The heads that count cards and predict visibility."""
+"""Heads that count cards and predict visibility."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ from torch.nn import functional as F
 from cardpose.geometry.keypoints import EDGES, FLIP, N_KEYPOINTS
 from cardpose.network.blocks import two_layers
 
-SHAPE = 5 * 8 - 5  # how many numbers `shape_of` returns for each packet
-_UPRIGHTS = EDGES[8:]  # the edges between the face and the back
+SHAPE = 5 * 8 - 5  # length of the vectors that `shape_of` returns
+_UPRIGHTS = EDGES[8:]  # edges between the face and the back
 
 
 class Head(nn.Module):
-    """Counts cards and predicts visibility, from a picture's features and its keypoints.
+    """Head that counts cards and predicts visibility, from a picture's features and keypoints.
 
     `picture` counts from the features, `geometry` from the keypoints alone. `geometry` is trained
-    on simulated packets (`training.parts.learn_geometry`) and stays fixed when pictures are
-    trained on.
+    on simulated packets (`training.steps.learn_geometry`). It stays fixed while the network trains
+    on pictures.
 
     Args:
         features: number of features of a picture.
@@ -43,8 +43,8 @@ class Head(nn.Module):
             features: of the picture.
 
         Returns:
-            counts as a share of the deck, in the first two of the ways in `model.COUNTS`, and
-            visibility as logits.
+            counts as fractions of the deck, in the first two ways of `model.COUNTS`; visibility as
+            logits.
         """
         visibility = self.visible(features)
         by_keypoints = self.geometry(points, visibility.detach() > 0).clamp(-0.1, 1.1)
@@ -52,9 +52,10 @@ class Head(nn.Module):
 
 
 class GeometryHead(nn.Module):
-    """Counts cards from keypoints: three fully connected layers.
+    """Head that counts cards from keypoints, with three fully connected layers.
 
-    A packet's mirror image holds as many cards, so the count is the mean over both images.
+    A packet and its mirror image hold the same number of cards. The head counts both and returns
+    the mean.
 
     Args:
         hidden: width of the layers.
@@ -75,7 +76,7 @@ class GeometryHead(nn.Module):
     def forward(
         self, points: Float[Tensor, "n 8 2"], visible: Bool[Tensor, "n 8"]
     ) -> Float[Tensor, " n"]:
-        """Count cards, as a share of the deck, from the visible ones of the keypoints."""
+        """Count cards from the visible keypoints, as a fraction of the deck."""
         mirrored = points[:, FLIP] * points.new_tensor([-1, 1]) + points.new_tensor(
             [self.image_size[0], 0]
         )
@@ -87,20 +88,20 @@ class GeometryHead(nn.Module):
 def shape_of(
     points: Float[Tensor, "n 8 2"], visible: Bool[Tensor, "n 8"], image_size: Sequence[int]
 ) -> Float[Tensor, "n 35"]:
-    """Describe a packet's shape by SHAPE numbers of order 1, whatever its place and scale.
+    """Describe a packet's keypoints by SHAPE numbers of order 1.
 
     Invisible keypoints have no influence.
 
     Args:
         points: keypoints in pixels.
-        visible: which of them to use.
+        visible: which keypoints to use.
         image_size: (width, height) of the picture in pixels.
 
     Returns:
-        in this order: the four upright edges as vectors, times ten, since a single card changes
-        them little; the keypoints relative to their middle; which keypoints are visible; spread
-        and middle of the keypoints as shares of the picture. Vectors are in units of the spread,
-        which is the root mean square distance from the middle.
+        in this order: four upright edges as vectors; keypoints relative to their middle; visibility
+        of the keypoints; spread and middle of the keypoints relative to the picture. The spread is
+        the root mean square distance from the middle. Vectors are in units of the spread. Upright
+        edges are multiplied by ten, because a single card changes them little.
     """
     size = torch.tensor(image_size, dtype=points.dtype, device=points.device)
     mask = visible.to(points.dtype)[..., None]
@@ -128,7 +129,7 @@ def at_corners(
 ) -> Float[Tensor, "n k*channels"]:
     """Average the features round the peak of each heatmap.
 
-    Pixels weigh by how far the heatmap exceeds 0.3 of its peak there.
+    The weight of a pixel is the height of the heatmap above 0.3 of its peak.
     """
     weights = F.relu(heatmaps - 0.3 * heatmaps.amax(dim=(2, 3), keepdim=True)).flatten(2)
     weights = weights / weights.sum(dim=2, keepdim=True).clamp(min=1e-4)

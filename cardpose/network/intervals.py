@@ -1,4 +1,4 @@
-"""90 % intervals of counts: their margin from validation recordings, and their ends."""
+"""Compute 90 % intervals of counts, from the errors on validation recordings."""
 
 from collections.abc import Hashable, Iterable
 from typing import TypeVar
@@ -18,15 +18,15 @@ def interval_margin(
 ) -> float:
     """Return half the width of a 90 % interval, in cards.
 
-    Frames of one recording have nearly the same error. The number of independent errors is the
-    number of recordings, which may be as low as three: hence Student's t distribution.
+    Frames of one recording have nearly the same error, so the number of independent errors is the
+    number of recordings. It can be as low as three. Student's t distribution allows for that.
 
     Args:
         predicted: counts of frames that the network was not trained on.
         cards: their true counts.
         recordings: the recording of each frame.
     """
-    import pandas as pd  # here, because predictions need `count_interval`, but no pandas
+    import pandas as pd  # not at the top: `count_interval` has to work without pandas
 
     squares = pd.Series((predicted - cards) ** 2).groupby(np.asarray(recordings)).mean()
     return float(stats.t.ppf(0.95, len(squares)) * np.sqrt(squares.mean()))

@@ -1,21 +1,20 @@
-"""The network: a small UNet for heatmaps, a head that counts, and a refinement in a larger picture.
+"""Network with a small UNet for heatmaps, a head that counts, and refinement in a larger picture.
 
-1. The UNet draws one heatmap for each keypoint. Its encoder halves the size level by level
-   (`stem`, `down`), its decoder doubles it level by level (`narrow`, `up`), and a last convolution
-   draws (`heatmaps`).
+1. The UNet draws one heatmap per keypoint. Its encoder halves the size at each level (`stem`,
+   `down`). Its decoder doubles the size at each level (`narrow`, `up`). Its last convolution
+   draws the heatmaps (`heatmaps`).
 2. The head (`head`) counts cards and predicts visibility. Its features are the encoder's deepest
-   ones, averaged over the picture; the decoder's last ones at the heatmaps' peaks; and the heights
-   of the peaks. The heatmaps reach it detached from the graph. Hence the losses of count and
-   visibility reach the encoder and, through the features at the peaks, the decoder, but never the
-   last convolution.
+   features, averaged over the picture; the decoder's last features at the heatmaps' peaks; and
+   the heights of the peaks. The heatmaps are detached from the graph. The losses of count and
+   visibility therefore train the encoder and, through the features at the peaks, the decoder.
+   They never train the last convolution.
 3. Close-ups round the keypoints, cut from a larger picture, refine the keypoints (`closer`).
-4. A box of a card's width and length is fitted to the keypoints (`fitter`). Strips along its edges
-   are cut from the larger picture, the edges are traced in them (`tracer`), and the box is fitted
-   again, to keypoints and edges.
+4. The fitter fits a box with the width and length of a card to the keypoints (`fitter`). The tracer
+   finds the box's edges in strips cut from the larger picture (`tracer`). The fitter then fits the
+   box again, to keypoints and edges.
 
-Cards are counted in three ways, which can be compared: from the picture's features (`picture`),
-from the heatmaps' keypoints alone (`keypoints`), and from the box and the refined keypoints
-(`both`).
+The network counts cards in three ways: from the picture's features (`picture`), from the heatmaps'
+keypoints alone (`keypoints`), and from the box and the refined keypoints (`both`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,19 +38,19 @@ from cardpose.network.strips import Tracer, trace_strips
 from cardpose.pictures.letterbox import DETAIL
 
 COUNTS = ("picture", "keypoints", "both")  # the ways of counting
-CLEAR = 0.8  # height from which a heatmap's peak gives its keypoint full weight
+CLEAR = 0.8  # height of a heatmap's peak that gives its keypoint full weight
 _FAINTEST = 0.05  # weight of a keypoint without a peak, relative to a clear one
-_BOX_PARTS = 4  # weight of the box's count in `both`, relative to that of the refined keypoints
+_BOX_PARTS = 4  # weight of the box's count in `both`; the refined keypoints' count has weight 1
 
 
 class WholePicture(NamedTuple):
-    """What the network reads from n whole pictures, before close-ups and strips.
+    """Outputs of the network for n whole pictures, before close-ups and strips.
 
     Attributes:
-        heatmaps: attached to the graph; points and peaks come from a detached copy.
+        heatmaps: attached to the graph; points and peaks are decoded from a detached copy.
         points: keypoints in pixels of the network's picture.
         peaks: heights of the heatmaps' peaks, about 1 where a keypoint is found.
-        cards: counts as a share of the deck, in the first two of the ways in COUNTS.
+        cards: counts as fractions of the deck, in the first two ways of COUNTS.
         visibility: as logits.
     """
 
@@ -63,10 +62,10 @@ class WholePicture(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What the network predicts from n pictures.
+    """Predictions for n pictures.
 
     Attributes:
-        cards: counts as a share of the deck, one column for each way in COUNTS.
+        cards: counts as fractions of the deck, one column for each way in COUNTS.
         points: keypoints in pixels of the network's picture.
         visibility: as logits.
         peaks: heights of the heatmaps' peaks, in the order of the heatmaps.
@@ -91,7 +90,7 @@ class BoxFit(NamedTuple):
         points: refined keypoints in pixels of the network's picture.
         visibility: as logits.
         peaks: heights of the heatmaps' peaks.
-        cards: counts as a share of the deck, in the first two of the ways in COUNTS.
+        cards: counts as fractions of the deck, in the first two ways of COUNTS.
         weight: of each point in the fit, 0 to 1.
         names: for each keypoint of the box, the index of the point that it is.
         corner_pose: of the box fitted to the keypoints.
@@ -109,7 +108,7 @@ class BoxFit(NamedTuple):
 
 
 class CardPose(nn.Module):
-    """The whole network; the module's docstring describes its parts.
+    """Whole network; the module's docstring describes its parts.
 
     Args:
         widths: channels at 1/2, 1/4, 1/8, ... of the picture's size.
@@ -117,12 +116,12 @@ class CardPose(nn.Module):
         sigma: of the heatmaps to train on, in heatmap pixels.
         hidden: width of the fully connected layers.
         image_size: (width, height) of the network's picture in pixels.
-        encoder: "plain", or "inverted" for MobileNetV2's blocks. No pretrained "inverted" network
-            comes with the repository, so training one starts from nothing; its accuracy has not
+        encoder: "plain", or "inverted" for MobileNetV2's blocks. The repository has no pretrained
+            "inverted" network, so training one starts from random weights. Its accuracy has not
             been measured.
-        focal: usual focal length, as a share of a picture's longer side.
+        focal: usual focal length, as a fraction of a picture's longer side.
         card: (width, length, thickness) of a card in mm.
-        deck: number of cards of a whole deck; counts are shares of it.
+        deck: number of cards in a whole deck. Counts are fractions of it.
     """
 
     def __init__(
@@ -140,7 +139,7 @@ class CardPose(nn.Module):
         super().__init__()
         self.stride, self.sigma, self.image_size = stride, sigma, image_size
         level = {"plain": two_convs, "inverted": inverted_residual}[encoder]
-        finest = {2: 0, 4: 1, 8: 2}[stride]  # the level at which heatmaps are drawn
+        finest = {2: 0, 4: 1, 8: 2}[stride]  # level that draws the heatmaps
         self.stem = conv(3, widths[0], stride=2)
         self.down = nn.ModuleList(level(a, b) for a, b in pairwise(widths))
         steps = [(deep, skip) for skip, deep in pairwise(widths[finest:])][::-1]
@@ -196,8 +195,8 @@ class CardPose(nn.Module):
 
         Args:
             pictures, details, focal: as in `predict`.
-            thickness: of the packets in mm, where their count is given. It constrains the box that
-                is fitted to the keypoints, not the box that is fitted to the edges too.
+            thickness: of the packets in mm; None if their counts are not given. It constrains the
+                fit to the keypoints, not the fit to keypoints and edges.
         """
         whole = self.read_whole_pictures(pictures, focal)
         details = details.float()
@@ -216,14 +215,14 @@ class CardPose(nn.Module):
     def forward(
         self, pictures: Num[Tensor, "n 3 height width"]
     ) -> tuple[Float[Tensor, "n 8 rows columns"], Float[Tensor, "n 2"], Float[Tensor, "n 8"]]:
-        """Read whole pictures: everything that is trained on whole pictures.
+        """Compute the outputs that are trained on whole pictures.
 
         Args:
             pictures: RGB, 0 to 255; of `image_size`, or scaled down.
 
         Returns:
-            heatmaps at 1 / stride of the pictures' size; counts as a share of the deck, in the
-            first two of the ways in COUNTS; visibility as logits.
+            heatmaps at 1 / stride of the pictures' size; counts as fractions of the deck, in the
+            first two ways of COUNTS; visibility as logits.
         """
         whole = self.read_whole_pictures(pictures)
         return whole.heatmaps, whole.cards, whole.visibility
@@ -231,10 +230,10 @@ class CardPose(nn.Module):
     def read_whole_pictures(
         self, pictures: Num[Tensor, "n 3 height width"], focal: Float[Tensor, " n"] | None = None
     ) -> WholePicture:
-        """Draw heatmaps, decode the keypoints, count from picture and keypoints.
+        """Draw heatmaps, decode keypoints, count cards and predict visibility.
 
         Args:
-            pictures: as `forward` takes them.
+            pictures: as in `forward`.
             focal: focal lengths in pixels of pictures of `image_size`; None for the usual one.
         """
         x = self.stem(pictures.float() / 127.5 - 1)
@@ -248,7 +247,7 @@ class CardPose(nn.Module):
             x = F.interpolate(narrow(x), size=skip.shape[2:], mode="nearest")
             x = level(x + skip)
         heatmaps = self.heatmaps(x)
-        # In full precision: half a card is less than bfloat16 resolves in a packet's shape.
+        # Full precision: bfloat16 cannot resolve half a card in a packet's shape.
         with torch.autocast(pictures.device.type, enabled=False):
             detached = heatmaps.detach().float()
             points, peaks = decode(detached, self.stride, self.sigma)
@@ -261,10 +260,10 @@ class CardPose(nn.Module):
 def keypoint_weights(
     visibility: Float[Tensor, "n 8"], peaks: Float[Tensor, "n 8"]
 ) -> Float[Tensor, "n 8"]:
-    """Return how much each keypoint counts when a box is fitted, 0 to 1.
+    """Return the weight of each keypoint in the fit of a box, 0 to 1.
 
-    Hidden keypoints do not count. One with a low peak counts little: it may be in the place of
-    another, or its peak may be shared by two names.
+    Hidden keypoints have weight 0. Low peaks reduce the weight, because such a keypoint may be in
+    the place of another one, or two names may share its peak.
 
     Args:
         visibility: as logits.
@@ -282,8 +281,8 @@ def network_shape(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def _final_order(box: BoxModel, pose: Pose, names: Int[Tensor, "n 8"]) -> Int[Tensor, "n 8"]:
     """Return the order in which the box's keypoints follow the naming rule.
 
-    Only packets that the fit has renamed are reordered: where two names are nearly tied, the
-    heatmaps' names may break the rule, and are kept.
+    Only packets that the fit renamed are reordered. The others keep the heatmaps' names, which may
+    break the rule if two names are nearly tied.
     """
     kept = torch.arange(N_KEYPOINTS, device=names.device)
     renamed = (names != kept).any(dim=1, keepdim=True)

@@ -15,7 +15,7 @@ from cardpose.network.model import CardPose
 
 @runtime_checkable
 class FrameArrays(Protocol):
-    """The part of `dataset.tensors.Tensors` that predictions need."""
+    """Fields of `dataset.tensors.Tensors` that predictions need."""
 
     @property
     def pictures(self) -> UInt8[np.ndarray, "n height width 3"]:
@@ -23,7 +23,7 @@ class FrameArrays(Protocol):
 
     @property
     def details(self) -> UInt8[np.ndarray, "n 2*height 2*width 3"]:
-        """The same at twice the size."""
+        """Same pictures at twice the size."""
 
     @property
     def longer(self) -> Integer[np.ndarray, " n"]:
@@ -31,7 +31,7 @@ class FrameArrays(Protocol):
 
 
 class PictureDetailPairs(Dataset):
-    """Frames as {"pictures", "details", "longer"}, see `pair_loader`."""
+    """Data set of frames. `pair_loader` describes its items."""
 
     def __init__(self, tensors: FrameArrays, rows: Integer[np.ndarray, " n"]):
         self.tensors, self.rows = tensors, rows
@@ -58,7 +58,7 @@ def pair_loader(
 
 
 class FramePredictions(NamedTuple):
-    """What a network predicts from n frames, as arrays.
+    """Predictions for n frames, as arrays.
 
     Attributes:
         cards: counts in cards, not rounded, one column for each way in `model.COUNTS`.
@@ -83,10 +83,10 @@ def predict_frames(
     """Run a network over the batches of a `pair_loader`.
 
     Args:
-        network: a network ready to predict; it is moved to `device`.
+        network: network in evaluation mode; it is moved to `device`.
         loader: the batches.
-        metadata: of the network; "deck" turns its counts into cards.
-        device: where to compute.
+        metadata: of the network; uses "deck" to convert counts to cards.
+        device: device to compute on.
     """
     columns, network = [], network.to(device)
     with torch.inference_mode():

@@ -1,8 +1,8 @@
-"""Strips: straightened surroundings of a packet's edges, in which the network traces the edges.
+"""Strips: straightened surroundings of a packet's edges, used to trace the edges.
 
-A strip follows an edge from one end to the other and reaches REACH detail pixels to either side of
-where the edge is expected. Strips are cut from `details`, the pictures at DETAIL times the size of
-the network's pictures; points are in pixels of the network's pictures.
+A strip follows an edge and reaches REACH detail pixels to either side of the edge's expected place.
+Strips are cut from `details`, which are DETAIL times the size of the network's pictures. Points are
+in pixels of the network's pictures.
 """
 
 import numpy as np
@@ -16,26 +16,26 @@ from cardpose.geometry.projection import Pose
 from cardpose.network.blocks import conv, sample_colours
 from cardpose.pictures.letterbox import DETAIL
 
-LENGTH = 48  # of a strip in its own pixels, whatever the length of the edge
+LENGTH = 48  # pixels along a strip, for edges of any length
 REACH = 12  # detail pixels to either side of the edge
 POINTS = 12  # points traced on each edge
-SHORTEST = (10.0, 2.0)  # network pixels: shorter flat edges and upright edges are not traced
-_ENDS = 0.04  # share of an edge left out at either end, where a card's corner is round
-_BLUR = 0.05  # detail pixels, added to the error that the tracer expects
+SHORTEST = (10.0, 2.0)  # least length of traced edges, network pixels: flat, upright
+_ENDS = 0.04  # fraction of an edge skipped at each end, where a card's corner is round
+_BLUR = 0.05  # detail pixels, added to the tracer's expected error
 
 
 def shares(count: int) -> Float64[np.ndarray, " count"]:
-    """Return where the middles of `count` equal parts of a strip are along the edge, 0 to 1."""
+    """Return the middles of `count` equal parts of a strip, as places on the edge, 0 to 1."""
     return _ENDS + (1 - 2 * _ENDS) * (np.arange(count) + 0.5) / count
 
 
-ALONG, TRACED = shares(LENGTH), shares(POINTS)  # of a strip's columns, and of the traced points
+ALONG, TRACED = shares(LENGTH), shares(POINTS)  # places of columns and traced points
 
 
 def normals(
     starts: Float[Tensor, "n 12 2"], ends: Float[Tensor, "n 12 2"]
 ) -> Float[Tensor, "n 12 2"]:
-    """Return the unit normals of a packet's edges that point away from the packet's middle.
+    """Return the unit normals of a packet's edges, pointing away from its middle.
 
     Edges are in the order of `keypoints.EDGES`.
     """
@@ -55,16 +55,16 @@ def sample_strips(
     ends: Float[Tensor, "n 12 2"],
     normal: Float[Tensor, "n 12 2"],
 ) -> Float[Tensor, "n 12 3 across along"]:
-    """Cut strips along edges, bilinear between pixel centres.
+    """Cut strips along edges, by bilinear interpolation.
 
     Args:
-        details: the pictures at DETAIL times the size of the network's pictures.
+        details: pictures at DETAIL times the size of the network's pictures.
         starts, ends: of the edges, in pixels of the network's pictures.
         normal: of the edges, as `normals` returns them.
 
     Returns:
-        strips of 2 REACH + 1 rows, from the packet outward, and LENGTH columns along the
-        edge. Colours keep their range.
+        strips of 2 REACH + 1 rows, from the packet outward, and LENGTH columns along the edge.
+        Colours keep their range.
     """
     return sample_colours(details, strip_places(starts.float(), ends.float(), normal.float()))
 
@@ -97,9 +97,9 @@ def side_heights(keypoints: Float[Tensor, "n 8 2"]) -> Float[Tensor, " n"]:
 
 
 class Tracer(nn.Module):
-    """Finds a packet's edges in the strips along them.
+    """Part of the network that finds a packet's edges in strips.
 
-    It is fully convolutional, so that an edge looks the same wherever it lies in its strip.
+    It is fully convolutional, so it treats all places in a strip alike.
 
     Args:
         width: channels of each convolution.
@@ -116,7 +116,7 @@ class Tracer(nn.Module):
             conv(width, width),
         )
         self.found = nn.Conv2d(width, 2, 1)
-        self.register_buffer("taught", torch.zeros(()))  # 1 once trained; until then, weights are 0
+        self.register_buffer("taught", torch.zeros(()))  # 1 after training; 0 sets weights to 0
 
     def forward(
         self,
@@ -124,17 +124,17 @@ class Tracer(nn.Module):
         kinds: Bool[Tensor, "n k kinds"],
         heights: Float[Tensor, " n"],
     ) -> tuple[Float[Tensor, "n k points"], Float[Tensor, "n k points"]]:
-        """Find edges, and how far off they usually are.
+        """Predict the places of edges in their strips, and the errors of these places.
 
         Args:
             strips: RGB, 0 to 255, as `sample_strips` cuts them.
             kinds: of the edges, see `box.BoxEdges`.
-            heights: of the packets' sides in detail pixels, as `side_heights` returns them: they
-                tell how far the edges of the back and the face are apart.
+            heights: of the packets' sides in detail pixels, as `side_heights` returns them. They
+                are the distances between the edges of the back and the face.
 
         Returns:
             distances from the strip's middle line at POINTS points, in detail pixels, positive
-            away from the packet; and the logarithm of each distance's usual error.
+            away from the packet; and the logarithm of each distance's expected error.
         """
         height = (heights / 10).clamp(0, 3)[:, None, None].expand(-1, kinds.shape[1], 1)
         context = torch.cat([kinds.float(), height], dim=2)[..., None, None]
@@ -153,10 +153,10 @@ class Tracer(nn.Module):
 def trace_strips(
     tracer: Tracer, box: BoxModel, details: Num[Tensor, "n 3 height width"], pose: Pose
 ) -> TracedEdges:
-    """Trace a packet's edges near where a pose has them.
+    """Trace a packet's edges near their places in a pose.
 
-    The weight is 0 where an edge is hidden, too short or outside of the picture, and everywhere as
-    long as the tracer is untrained.
+    Weights are 0 for hidden edges, for edges that are too short, and for points outside the
+    picture. All weights are 0 if the tracer is untrained.
     """
     starts, ends, kinds, edge_points = box.edges(pose)
     normal = normals(starts, ends)

@@ -27,13 +27,13 @@ from cardpose.params import (
     Weight,
 )
 
-_KEY = "cardpose"  # of the JSON text in a file's metadata
+_KEY = "cardpose"  # key of our JSON text in the safetensors metadata
 
 
 class Metadata(Section):
-    """What is stored with the weights, to use them.
+    """Metadata stored with the weights of a network.
 
-    `margins` has the `interval_margin` of each way of counting, or is None where no recording
+    `margins` has the `interval_margin` of each way of counting. It is None if no recording
     validated the network.
     """
 
@@ -60,12 +60,12 @@ def save_network(
         metadata: the fields of `Metadata`.
 
     Raises:
-        InputError: some weights are not finite.
+        InputError: a weight is not finite.
     """
     _check_weights(path, weights)
     weights = {name: tensor.contiguous() for name, tensor in weights.items()}
     content = save(weights, metadata={_KEY: json.dumps(metadata)})
-    Path(path).write_bytes(content)  # unlike safetensors, it raises an OSError on a full disk
+    Path(path).write_bytes(content)  # raises OSError on a full disk, unlike safetensors
 
 
 def _check_weights(path: str | PathLike, weights: Mapping[str, Tensor]) -> None:
@@ -80,17 +80,17 @@ def _check_weights(path: str | PathLike, weights: Mapping[str, Tensor]) -> None:
 def check_network(
     path: str | PathLike, metadata: Mapping[str, Any], tensors: Any, model: Section | None = None
 ) -> None:
-    """Refuse a network that was made for other tensors.
+    """Raise an error if a network was made for other tensors.
 
     Args:
         path: of the network, for the error message.
         metadata: of the network.
         tensors: a `dataset.tensors.Tensors`.
-        model: `model` of params.yaml, for a network to start training from. Such a network has to
-            be built as `model` demands, but may have been trained with another sigma.
+        model: section `model` of params.yaml, if training starts from the network. The network
+            then has to match `model`, but may have another sigma.
 
     Raises:
-        InputError: they differ; its message names the first difference.
+        InputError: a setting differs. The message names the first one.
     """
     wanted = {"image_size": list(tensors.image_size), "stride": tensors.stride}
     wanted |= model.model_dump() if model else {"sigma": tensors.sigma}
@@ -103,13 +103,13 @@ def check_network(
 
 
 def load_network(path: str | PathLike) -> tuple[CardPose, dict[str, Any]]:
-    """Load a network, ready to predict, and its metadata from a file of `save_network`.
+    """Load a network in evaluation mode, and its metadata, from a file of `save_network`.
 
     Raises:
-        InputError: the file is missing or no network of this project.
+        InputError: the file cannot be read, or holds no network of this project.
     """
     try:
-        with open(path, "rb"):  # its errors say why a file cannot be read; safetensors' do not
+        with open(path, "rb"):  # says why a file cannot be read, unlike safetensors
             pass
         with safe_open(path, framework="pt") as file:
             metadata = Metadata.model_validate_json(file.metadata()[_KEY]).model_dump()
