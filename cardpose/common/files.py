@@ -35,8 +35,8 @@ _EFFECTIVE_IDS = os.access in os.supports_effective_ids
 def atomic_output(path: str | Path, wait: int | float = WAIT) -> Iterator[Path]:
     """Yield a scratch path; move the file or folder written there to `path` on success.
 
-    If the block raises an error, `path` stays as it was. The scratch path does not exist yet, and has the
-    same name as `path`.
+    If the block raises an error, `path` stays as it was. The scratch path does not exist yet. It
+    has the same name as `path`.
 
     - A symbolic link stays. The file or folder to which it leads is replaced.
     - Owner, group, mode, ACL and extended attributes stay; the owner and the group only if the
