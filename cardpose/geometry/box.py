@@ -34,8 +34,8 @@ _LONG_EDGES = 8  # first in EDGES: edges of the back and the face; the upright o
 class BoxEdges(NamedTuple):
     """Twelve edges of each box in the picture, in the order of `keypoints.EDGES`.
 
-    Upright edges are rounded. The picture shows the corner itself if both sides that meet there
-    are visible, and otherwise the outline of the rounding.
+    Upright edges are rounded. If both sides that meet there are visible, the edge appears as the
+    corner itself. If one side is visible, it appears as the outline of the rounding.
 
     Attributes:
         starts, ends: in pixels.

@@ -149,9 +149,9 @@ class BoxFitter(nn.Module):
         """Fit a box to the keypoints of each picture, and correct their names.
 
         From some directions, two namings are nearly tied, and the network may mix them. The fit
-        tries all namings. It replaces the given one if another lowers the cost by RENAMING_FACTOR
-        and LEAST_TO_RENAME keypoints are visible. It also replaces a naming that would put the
-        camera below the packet or the packet behind the camera.
+        tries all namings. It replaces the given one if another lowers the cost by the factor
+        RENAMING_FACTOR and at least LEAST_TO_RENAME keypoints are visible. It also replaces a
+        naming that would put the camera below the packet or the packet behind the camera.
 
         Args:
             points: in pixels.

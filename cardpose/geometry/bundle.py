@@ -159,7 +159,8 @@ def _align(
     ones, and for a moment the names at one edge are swapped.
 
     Returns:
-        For each keypoint of the box, the index of the frame's point that it is; and rotations.
+        For each keypoint of the box, the index of the frame's point that it is. Then the
+        rotations of the box.
     """
     orders, rotation = corners.copy(), alone.rotation.copy()
     last = None

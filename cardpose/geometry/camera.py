@@ -72,7 +72,7 @@ def orbit(
         distance: mm from the target to the camera.
         target: world coordinates in mm.
         aim: place of the target in the picture before the roll, in pixels.
-        roll: turn of the picture about its middle, clockwise, in radians.
+        roll: rotation of the picture about its middle, clockwise, in radians.
         focal, width, height: as in `Camera`.
     """
     outward = np.array(

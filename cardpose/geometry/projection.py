@@ -44,7 +44,7 @@ class Pose(NamedTuple):
         rotation: from the box's axes to the camera's (right, down, forward).
         numbers: in mm: place in the camera's axes (x, y, z), thickness, lean along the short and
             the long edge, twist. Then zoom: relative deviation of the focal length from the usual
-            one. PLACE, THICKNESS, LEAN, TWIST and ZOOM are their indices.
+            one. PLACE, BOX, THICKNESS, LEAN, TWIST and ZOOM are their indices.
     """
 
     rotation: Float64[Any, "n 3 3"]

@@ -1,6 +1,6 @@
 """Network with its pre- and postprocessing, from pictures of any size to keypoints and count.
 
-`inference.export` writes all of it to an ONNX file.
+`inference.export` writes the module to an ONNX file, so all its operations exist there.
 """
 
 from collections.abc import Mapping

@@ -129,7 +129,7 @@ def at_corners(
 ) -> Float[Tensor, "n k*channels"]:
     """Average the features round the peak of each heatmap.
 
-    The weight of a pixel is the height of the heatmap above 0.3 of its peak.
+    The weight of a pixel is its value in the heatmap minus 0.3 of the peak, or 0 if negative.
     """
     weights = F.relu(heatmaps - 0.3 * heatmaps.amax(dim=(2, 3), keepdim=True)).flatten(2)
     weights = weights / weights.sum(dim=2, keepdim=True).clamp(min=1e-4)

@@ -49,7 +49,7 @@ class WholePicture(NamedTuple):
     Attributes:
         heatmaps: attached to the graph; points and peaks are decoded from a detached copy.
         points: keypoints in pixels of the network's picture.
-        peaks: heights of the heatmaps' peaks, about 1 where a keypoint is found.
+        peaks: heights of the heatmaps' peaks, close to 1 if a keypoint is found.
         cards: counts as fractions of the deck, in the first two ways of COUNTS.
         visibility: as logits.
     """

@@ -130,7 +130,7 @@ class Tracer(nn.Module):
             strips: RGB, 0 to 255, as `sample_strips` cuts them.
             kinds: of the edges, see `box.BoxEdges`.
             heights: of the packets' sides in detail pixels, as `side_heights` returns them. They
-                are the distances between the edges of the back and the face.
+                tell the distance between the edges of the back and the face.
 
         Returns:
             distances from the strip's middle line at POINTS points, in detail pixels, positive
