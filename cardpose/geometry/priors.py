@@ -1,8 +1,8 @@
 """Priors of the box: error of keypoints, and lean, twist and unevenness of packets.
 
 Every number is the standard deviation of a normal distribution. The mean is a straight, flat packet
-as thick as its cards. A fit adds one residual per prior: the deviation from the mean,
-divided by the standard deviation.
+as thick as its cards. A fit adds one residual per prior: the deviation from the mean, divided by
+the standard deviation.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Network with its pre- and postprocessing, from pictures of any size to keypoints and count.
 
-`inference.export` writes the module to an ONNX file, so all its operations exist there.
+It uses only operations that ONNX can represent, because `inference.export` writes it to a file.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Outputs(NamedTuple):
         keypoints: in pixels of the pictures.
         visibility: probability that a keypoint is visible.
         cards: count in cards, not rounded.
-        low, high: ends of its 90 % interval in cards; NaN where the network has no margins.
+        low, high: ends of the count's 90 % interval; NaN if the network has no margins.
         confidence: 0 to 1; below 0.5 if the picture shows no packet.
         rotation, box: the `projection.Pose` of the fitted box.
         corners: for each keypoint of the box, the index of the keypoint that it is.

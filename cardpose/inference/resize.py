@@ -59,7 +59,7 @@ def _taps(
         outer: number of pixels in the resized row, with both margins.
 
     Returns:
-        indices of source pixels; their weights; and which pixels are not in a margin.
+        indices of source pixels; their weights; and whether each pixel is outside the margins.
     """
     k = size // inner + 2 * (size % inner).clamp(max=1)  # most source pixels that a pixel covers
     place = torch.arange(outer) - margin

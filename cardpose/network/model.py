@@ -262,8 +262,8 @@ def keypoint_weights(
 ) -> Float[Tensor, "n 8"]:
     """Return the weight of each keypoint in the fit of a box, 0 to 1.
 
-    Hidden keypoints have weight 0. Low peaks reduce the weight, because such a keypoint may be in
-    the place of another one, or two names may share its peak.
+    Hidden keypoints have weight 0. Keypoints with low peaks have low weights, because they may be
+    in the place of another keypoint, or two names may share the peak.
 
     Args:
         visibility: as logits.
