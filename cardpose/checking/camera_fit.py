@@ -73,7 +73,7 @@ def strain_and_information(
     n = len(offset)
     jacobian = by_camera.reshape(n, 16, UNKNOWNS)
     inverse = np.linalg.inv(jacobian.transpose(0, 2, 1) @ jacobian + 1e-6 * np.eye(UNKNOWNS))
-    # The identity less the hat matrix: how little the fit follows each label.
+    # Share of each label that the fit does not follow: the identity less the hat matrix.
     rest = np.eye(16) - jacobian @ inverse @ jacobian.transpose(0, 2, 1)
     corners = np.arange(8)
     own = rest.reshape(n, 8, 2, 8, 2)[:, corners, :, corners].transpose(1, 0, 2, 3)

@@ -9,11 +9,11 @@ from scipy.stats import theilslopes
 
 from cardpose.checking.findings import INFO, Finding
 
-_WRONG_COUNT = 4.0  # standard deviations; a count that differs more from its box is wrong
+_WRONG_COUNT = 4.0  # standard deviations by which a wrong count differs from its box
 # Relative tolerance of `card`, where there are too few recordings to measure how thick a card is.
 # A deck that differs by more gets a remark.
 _CARD_TOLERANCE = 0.1
-_LEAST_RECORDINGS = 6  # needed to fit a line of thickness against count
+_LEAST_RECORDINGS = 6  # recordings needed to fit a line of thickness against count
 _LEAST_PRECISE = 3  # recordings needed to judge the deck
 _PRECISE = 0.05  # largest error of a precise thickness, as a share of the packet's
 # Least standard deviation, in cards, of the thickness of packets of one count: cards bend, and air
@@ -95,5 +95,5 @@ def _cards_in_mm(
     if not 0.5 < per_card / card < 2:
         return card, 0.0, None
     off = (thickness - offset) / per_card - count
-    deviation = 1.4826 * np.median(abs(off - np.median(off)))  # standard deviation, if normal
+    deviation = 1.4826 * np.median(abs(off - np.median(off)))  # standard, if normally distributed
     return float(per_card), float(offset), float(max(_LEAST_UNEVENNESS, deviation))

@@ -42,7 +42,7 @@ _CROSSINGS = np.array(
         for crossed in product((False, True), repeat=4)
     ]
 )
-_HALF_TURN = np.diag([-1.0, -1.0, 1.0])  # of a packet on the table, by 180 degrees
+_HALF_TURN = np.diag([-1.0, -1.0, 1.0])  # turns a packet on the table by 180 degrees
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ class LabelFit:
         names: index of the label of each keypoint of the box.
         squares: sum of the squared offsets between labels and box, in square pixels.
         freedom: degrees of freedom: number of labelled coordinates less unknowns.
-        strain: by how much `squares` would fall if a corner were left out, in the order of the
-            labels.
+        strain: decrease of `squares` if a corner is left out, in the order of the labels.
         rotation, place: pose of the camera, see `projection.Pose`.
         information: information matrix of thickness, lean and twist, in square pixels per square
             mm, after eliminating the camera.

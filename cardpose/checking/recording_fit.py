@@ -16,12 +16,12 @@ from cardpose.pictures.letterbox import fractions_to_unit
 # labels with normally distributed errors, fewer than one is an outlier. The limit is wide, because
 # a packet is not an exact box.
 OUTLIER = 5.0
-_LEAST_SCATTER = 1.0  # unit pixels; people are no more exact, and exact labels get it too
+_LEAST_SCATTER = 1.0  # unit pixels; least scatter of people's labels, assumed of all labels
 
 
 @dataclass(frozen=True)
 class RecordingFit:
-    """Box of a recording, and that box in each of its frames; both None if no box fits.
+    """Box of a recording, and its fit in each frame. Both are None if no box fits.
 
     `points` are the labels in unit pixels, 0 where not visible. `error` is the standard deviation
     of the box's thickness in mm, NaN if no box fits.
@@ -56,7 +56,7 @@ def fit_recording(fitter: LabelFitter, recording: LabelledRecording) -> Recordin
 
 
 def usual_scatter(fits: Sequence[RecordingFit]) -> float:
-    """Return the median error of a label's coordinate in a data set, in unit pixels."""
+    """Return the median error of a label's coordinate, at least _LEAST_SCATTER unit pixels."""
     spreads = [each.fit.spread for each in fits if each.fit is not None]
     return max(_LEAST_SCATTER, _median(np.concatenate(spreads)) if spreads else 0.0)
 

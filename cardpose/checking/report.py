@@ -64,7 +64,7 @@ def worst_pictures(
         wanted = {frame for recording, frame in first if recording == name}
         if name not in recordings:
             continue
-        # With a step above every wanted index, only frame 0 comes in addition.
+        # Choose a step above every wanted index, which adds no frame but frame 0.
         for index, picture in sampled_pictures(recordings[name], 1 + max(wanted), wanted):
             if index in wanted:
                 row = row_of_frame[frame_name(name, index)]

@@ -131,7 +131,7 @@ def _check_coordinates(
     visible: Bool[np.ndarray, "n 8"],
     outside: bool,
 ) -> None:
-    """Refuse visible keypoints that lack coordinates or, unless `outside`, exceed 0 to 1."""
+    """Refuse visible keypoints that lack coordinates or, unless `outside`, lie outside 0 to 1."""
     low, high = (-np.inf, np.inf) if outside else (0, 1)
     with np.errstate(invalid="ignore"):
         wrong = visible[..., None] & ~((points >= low) & (points <= high))

@@ -1,6 +1,6 @@
 """Convert the CardCut data set of real recordings.
 
-Its source is the folder data/ of github.com/ignaciohrdz/cardcut_cnn.
+The data set is the folder data/ of github.com/ignaciohrdz/cardcut_cnn.
 
 Its `cardpoints.csv` has one row per frame: `imageName` (a file in `images/`), `annotated`,
 `cards_counted`, `total_cards`, and `_visible`, `_x` and `_y` for each keypoint. Its axes are

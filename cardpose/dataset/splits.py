@@ -1,8 +1,9 @@
 """Split frames into training, validation and test frames.
 
 Validation frames pick the best epoch. Test frames are held out from training. Frames of one
-recording are nearly the same picture, so all of them get the same role. Only such a split measures
-how well the network counts a packet that it has never seen.
+recording are nearly the same picture, so all of them get the same role, unless `split.by` is
+"frame". Only a split by recording measures how well the network counts a packet that it has never
+seen.
 """
 
 import numpy as np
@@ -19,9 +20,8 @@ def split_frames(
 ) -> Shaped[np.ndarray, " n"]:
     """Assign each frame to training, validation or test.
 
-    The units of the split are recordings, or single frames if `split.by` is "frame". Recordings
-    are assigned to folds in order of their counts, so that each fold holds small, middling and
-    large packets.
+    The units of the split are recordings, or single frames if `split.by` is "frame". Folds of
+    recordings are stratified by count, so that each holds small, medium and large packets.
 
     Args:
         recordings: recording of each of n frames.

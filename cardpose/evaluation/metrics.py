@@ -26,9 +26,11 @@ def count_metrics(
             its frames' counts.
 
     Returns:
-        mse in cards^2 (the metric M); mae in cards per frame; mae_per_video in cards per recording;
-        within_1 and within_2, the shares of frames whose rounded count is at most that far off;
-        mse and mae of the constant guess.
+        mse: mean squared error in cards^2, the metric M.
+        mae: mean absolute error per frame in cards.
+        mae_per_video: mean absolute error per recording in cards.
+        within_1, within_2: share of frames whose rounded count is at most 1 or 2 cards off.
+        mse_constant_guess, mae_constant_guess: mse and mae of the constant guess.
     """
     error = predicted - cards
     rounded = abs(np.round(predicted) - cards)
@@ -57,7 +59,8 @@ def interval_metrics(
         cards: true counts.
 
     Returns:
-        coverage, a share of the frames, and mean_width in cards; None where there are no intervals.
+        coverage: share of the frames whose interval contains the true count.
+        mean_width: mean width in cards. Both are None without intervals.
     """
     if np.isnan(high).any():
         return {"coverage": None, "mean_width": None}
@@ -76,8 +79,8 @@ def keypoint_metrics(
         predicted, points: pixels of the original pictures.
 
     Returns:
-        median_px, mean_px, and under_5px, the share closer than 5 pixels; None where no keypoint
-        is labelled visible.
+        median_px, mean_px: median and mean distance in pixels.
+        under_5px: share of distances below 5 pixels. All are None without visible keypoints.
     """
     distance = np.linalg.norm(predicted - points, axis=2)[visible]
     if not len(distance):

@@ -11,8 +11,7 @@ cent. The proposed place is the median of the three estimates. The box determine
 and helps to decide whether it is visible. A frame that no box fits keeps the network's own
 estimates.
 
-Places are in pixels of a picture whose longer side has UNIT[0] pixels and whose middle lies at
-UNIT / 2.
+Places are in unit pixels, see `letterbox`.
 """
 
 from collections.abc import Sequence
@@ -28,10 +27,10 @@ from cardpose.geometry.keypoints import BACK, CORNER, name_corners
 from cardpose.labelling.views import View
 from cardpose.pictures.letterbox import UNIT, fitted_to_unit
 
-_FRAMES_PER_BOX = 50  # frames of a recording that one box is fitted to
+_FRAMES_PER_BOX = 50  # most frames that one box is fitted to
 _ASTRAY = 8.0  # pixels; no box fits a frame whose `box_error` is at least this
 # Scales at which the features of `Evidence` saturate.
-_MOST_LOGIT, _OUTLINE, _BORDER = 6.0, 4.0, 6.0  # the latter two in pixels
+_MOST_LOGIT, _OUTLINE, _BORDER = 6.0, 4.0, 6.0  # the last two in pixels
 
 
 class VisibilityModel(NamedTuple):
@@ -117,7 +116,7 @@ def weigh(
         view: predictions of n frames, in the order they were taken.
         sizes: width and height of their pictures in pixels.
         image_size: (width, height) of the network's picture.
-        thickness: of the packet in mm, from its count.
+        thickness: thickness of the packet in mm, from its count.
         focal: focal length as a share of a picture's longer side.
         card: (width, length, thickness) of a card in mm.
     """

@@ -26,7 +26,7 @@ class Origin(NamedTuple):
     """Evidence in a file of how its n labels were made.
 
     Attributes:
-        unconfirmed: whether the file does not tell if a person has checked the label.
+        unconfirmed: whether the file lacks evidence that a person has checked the label.
         untouched: whether the file shows that the label still equals the exported proposal.
         places: fractions of the picture, also of hidden keypoints; NaN where the file has none.
         rounding: unit to which the tool rounded places, as fractions of the picture; 0 for none.
@@ -44,7 +44,7 @@ class Labels(NamedTuple):
     Attributes:
         frames: their names.
         points, visible, mask: see `Label`.
-        origin: how the labels came to be.
+        origin: evidence of how the labels were made.
         left_out: {reason: number of entries} for entries of the file that are not labels.
         notes: lines for the user on other decisions.
     """

@@ -1,7 +1,7 @@
 """Merge new labels into annotations.csv. All other rows stay the same, byte for byte.
 
-An unlabelled keypoint gets the new label. A labelled keypoint gets it only on request, and keeps
-its old label where the new one is missing.
+A row whose labels differ from the new ones changes only on request. In other rows, unlabelled
+keypoints get the new labels. A keypoint without a new label keeps its old one.
 """
 
 import csv
@@ -74,7 +74,7 @@ def merge_labels(
     A second process that merges into the same file waits, even if it opens the file through a link.
 
     Args:
-        labels: of n different frames.
+        labels: labels of n different frames.
         sizes: width and height of their pictures in pixels.
         overwrite: whether to replace labels that differ. Otherwise, rows with such labels stay as
             they are.
@@ -225,7 +225,7 @@ def _split(line: str) -> list[str]:
 
 
 def _join(header: Sequence[str], values: Sequence[str], new: Sequence[str]) -> str:
-    """Return the line of a row with `values`, whose LABEL_COLUMNS have the values `new`."""
+    """Return a row as a line: `values`, with those of LABEL_COLUMNS replaced by `new`."""
     row = list(values)
     for name, value in zip(LABEL_COLUMNS, new, strict=True):
         row[header.index(name)] = value

@@ -105,7 +105,7 @@ class Client:
         """Send a request: POST with `content` as JSON, or GET.
 
         Args:
-            kind: type that the answer must have; None for any.
+            kind: type that the answer must have; None to skip the check.
             long: whether the answer may be long, or take long.
 
         Returns:
@@ -170,7 +170,7 @@ def fetch(
     """Send one request: POST with `data`, or GET.
 
     Returns:
-        the status, the headers, and the body. The body of an error is cut off.
+        the status, the headers, and the body. Only the start of an error's body is read.
 
     Raises:
         InputError: there is no answer, or it exceeds its limits or breaks off.

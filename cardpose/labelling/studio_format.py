@@ -4,7 +4,7 @@ Label Studio's places are percentages of the picture's width and height, 100 tim
 annotations.csv. 0 is the outer edge of the picture.
 
 A visible keypoint has a mark, a hidden one has none. Proposals are predictions in Label Studio and
-become labels when they are submitted. If a task has several submitted annotations, the latest
+become labels when a person submits them. If a task has several submitted annotations, the latest
 counts. Skipped tasks and drafts are not labels. Label Studio can make annotations from predictions.
 Until a person submits such an annotation, it is a label only if it differs from the proposal.
 """
@@ -37,7 +37,7 @@ COLOURS = {
     "lower_right_back": "#0f7d32",
 }
 _MARKS, _PICTURE = "corner", "picture"
-_WIDTH = 0.5  # of a mark, in percent of the picture's width: small enough not to hide the corner
+_WIDTH = 0.5  # width of a mark in percent of the picture's width; too small to hide the corner
 
 
 def configuration() -> str:
@@ -121,7 +121,7 @@ def _prediction(tasks: Tasks, row: int) -> dict[str, Any]:
 def studio_labels(
     path: object, content: list, frame_of: Callable[[str, list | None], str]
 ) -> Labels:
-    """Read the labels in what Label Studio exports as JSON, a list of tasks.
+    """Read the labels in Label Studio's JSON export, a list of tasks.
 
     Args:
         path: name of the file in error messages.
@@ -189,8 +189,8 @@ def _annotations(where: str, task: dict[str, Any]) -> list[dict]:
 def _is_submitted(annotation: dict[str, Any]) -> bool:
     """Return whether a person has submitted an annotation.
 
-    Label Studio's "Create Annotations From Predictions" annotates all tasks at once. Label Studio
-    notes how long a person took (`lead_time`) only when that person submits in the browser.
+    A submission in the browser has a `lead_time`, the time that the person took. Annotations that
+    "Create Annotations From Predictions" makes have none until a person submits them.
     """
     action = annotation.get("last_action")
     if isinstance(action, str) and action:

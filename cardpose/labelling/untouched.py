@@ -50,7 +50,7 @@ def without_untouched(path: object, dataset: str | Path, labels: Labels) -> Labe
 def as_proposed(
     dataset: str | Path, labels: Labels, before: dict[str, Label] | None = None
 ) -> Bool[np.ndarray, " n"]:
-    """Return whether each label equals its proposal, which was right or was not checked.
+    """Return whether each label equals its proposal, be it approved or unchecked.
 
     Args:
         before: labels in annotations.csv. Frames in it were exported with their labels, and with

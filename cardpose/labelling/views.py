@@ -1,4 +1,4 @@
-"""Run the network on the frames of one recording of a given count."""
+"""Run the network on the frames of one recording, given its count."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -46,7 +46,7 @@ def view_recording(
     thickness: float,
     progress: Callable[[int], object] = lambda n: None,
 ) -> View:
-    """Run a network on the pictures of a recording, whose count is given.
+    """Run a network on the pictures of a recording, given the thickness of its packet.
 
     Args:
         network: ready to predict.
