@@ -48,9 +48,9 @@ def decode(
     """Find the centre of the Gaussian at each heatmap's peak, to a fraction of a pixel.
 
     Near the peak, log h = c + (x mx + y my) / sigma^2 - (x^2 + y^2) / (2 sigma^2). This is linear
-    in the centre (mx, my). Least squares with weights h^2 solve for it (H. Guo, "A simple algorithm
-    for fitting a Gaussian function", IEEE Signal Processing Magazine 28(5), 2011). The solution is
-    exact for a Gaussian, even if the edge of the picture cuts it.
+    in the centre (mx, my). A least-squares fit with weights h^2 finds it (H. Guo, "A simple
+    algorithm for fitting a Gaussian function", IEEE Signal Processing Magazine 28(5), 2011). The
+    solution is exact for a Gaussian, even if the edge of the picture cuts it.
 
     Args:
         heatmaps: one per keypoint.

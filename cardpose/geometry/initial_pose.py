@@ -29,8 +29,8 @@ def initial_pose(
 ) -> Pose:
     """Return an initial pose with a typical elevation of the camera.
 
-    The packet's turn on the table follows from the directions between keypoints, its distance from
-    their spread.
+    The packet's turn on the table follows from the directions of the keypoints. Its distance
+    follows from their spread.
 
     Args:
         box: model of the boxes.

@@ -67,7 +67,7 @@ def rename(
     Names stay if too few corners are visible to apply the rule.
 
     Args:
-        points, visible: keypoints in the rotated picture, ordered by their names before it.
+        points, visible: in the rotated picture, in the order of KEYPOINTS before the rotation.
     """
     # Axes: end (upper, lower), layer (face, back), side (left, right).
     order = np.arange(8).reshape(2, 2, 2)

@@ -25,7 +25,7 @@ class Outputs(NamedTuple):
         keypoints: in pixels of the pictures.
         visibility: probability that a keypoint is visible.
         cards: count in cards, not rounded.
-        low, high: ends of the count's 90 % interval; NaN if the network has no margins.
+        low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
         confidence: 0 to 1; below 0.5 if the picture shows no packet.
         rotation, box: the `projection.Pose` of the fitted box.
         corners: for each keypoint of the box, the index of the keypoint that it is.

@@ -96,7 +96,7 @@ def _forget_shapes(graph: onnx.GraphProto, is_loop: bool = False) -> None:
 
 @contextlib.contextmanager
 def _loops(network: CardPose, call: Callable[[], Any]) -> Iterator[None]:
-    """Export the fits of boxes as loops.
+    """Export the fits of boxes as loops inside this context.
 
     ONNX Runtime takes ten times as long to load unrolled fits.
 

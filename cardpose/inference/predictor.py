@@ -40,7 +40,7 @@ class Result:
 
     Attributes:
         cards: count in cards, not rounded.
-        low, high: ends of the count's 90 % interval; NaN if the network has no margins.
+        low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
         keypoints: in the order of `keypoints.KEYPOINTS`, hidden ones included, in pixels of the
             picture. x runs right, y runs down; (0, 0) is the outer corner of the top-left pixel.
         visibility: probability that each keypoint is visible, 0 to 1.

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 def sample_colours(
     details: Num[Tensor, "n 3 height width"], places: Float[Tensor, "n k rows columns 2"]
 ) -> Float[Tensor, "n k 3 rows columns"]:
-    """Sample the colours of `details` at places in pixels, by bilinear interpolation.
+    """Sample the colours of `details` at places in its pixels, by bilinear interpolation.
 
     Places outside the picture get the colour of the nearest pixel.
     """
