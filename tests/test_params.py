@@ -96,7 +96,11 @@ BAD = [
     ("stride 3", {"heatmap_stride": 3}, "heatmap_stride: should be 2, 4 or 8 (got 3)"),
     ("odd width", {"image_size": [321, 240]}, "image_size: width should be a multiple of"),
     ("odd height", {"image_size": [320, 241]}, "image_size: height should be a multiple of"),
-    ("width for half-size epochs", {"image_size": [324, 240]}, "multiple of 8, twice heatmap_stride"),
+    (
+        "width for half-size epochs",
+        {"image_size": [324, 240]},
+        "multiple of 8, twice heatmap_stride",
+    ),
     ("size of one number", {"image_size": [320]}, "image_size: "),
     ("size of three numbers", {"image_size": [320, 240, 3]}, "image_size: "),
     ("size as a number", {"image_size": 320}, "image_size: "),
