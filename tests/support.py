@@ -61,6 +61,7 @@ ABOUT = {
     "card": [63.0, 88.0, 0.3],
     "margins": None,
 }
+SMALLEST = {**ABOUT, "widths": [8, 8, 8], "hidden": 8}
 
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -18,6 +18,7 @@ import torch
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from safetensors import safe_open
 from safetensors.torch import save_file
+from support import SMALLEST
 
 from cardpose.common.errors import run_stage
 from cardpose.geometry.keypoints import KEYPOINTS
@@ -33,18 +34,6 @@ PRETRAINED, TRAINED = "models/pretrained.safetensors", "models/cardpose.safetens
 HEADER = "frame," + ",".join(f"{k}_visible,{k}_x,{k}_y" for k in KEYPOINTS)
 CARDCUT = "imageName,annotated,cards_counted,total_cards," + HEADER.removeprefix("frame,")
 SEEN = ",1,0.5,0.25" + ",0,," * 7
-ABOUT = {
-    "encoder": "plain",
-    "widths": [8, 8, 8],
-    "stride": 4,
-    "hidden": 8,
-    "image_size": [64, 48],
-    "sigma": 1.5,
-    "deck": 52,
-    "focal": 1.06,
-    "card": [63.0, 88.0, 0.3],
-    "margins": None,
-}
 PROGRESS = re.compile(r"(render|extract frames|make heatmaps|convert|evaluate|learn geometry): .*")
 
 
@@ -168,7 +157,7 @@ def weights(path, change=lambda weights: None, **about):
     """A network of another shape or with other weights."""
 
     def damage(folder):
-        made = {**ABOUT, **about}
+        made = {**SMALLEST, **about}
         state = CardPose(**network_shape(made)).state_dict()
         change(state)
         save_file(state, folder / path, metadata={"cardpose": json.dumps(made)})
@@ -200,7 +189,7 @@ def spoil(state):
 
 
 def claim(**changes):
-    return json.dumps({**ABOUT, **changes})
+    return json.dumps({**SMALLEST, **changes})
 
 
 def png_header(width, height):

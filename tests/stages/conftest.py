@@ -6,7 +6,6 @@ import joblib
 import pytest
 import torch
 from bad_input import (
-    ABOUT,
     CARDCUT,
     FILES,
     HEADER,
@@ -21,6 +20,7 @@ from bad_input import (
     stage,
 )
 from dvc.utils.serialize import dumps_yaml, loads_yaml
+from support import SMALLEST
 
 from cardpose.network.model import CardPose, network_shape
 from cardpose.network.weights import save_network
@@ -62,7 +62,7 @@ def prepared(tmp_path_factory):
     values |= {"dataset": "mine", "frame_step": 5, "image_size": [64, 48]}
     values["synthetic"] = {"videos": 1, "frames": 10}
     values["split"] |= {"folds": 2, "validation": 0}
-    values["model"] = {name: ABOUT[name] for name in ("encoder", "widths", "hidden")}
+    values["model"] = {name: SMALLEST[name] for name in ("encoder", "widths", "hidden")}
     (folder / "params.yaml").write_text(dumps_yaml(values))
     (folder / "metrics/plots").mkdir(parents=True)
     (folder / "metrics/plots/counts.png").write_bytes(b"old")
@@ -72,9 +72,9 @@ def prepared(tmp_path_factory):
     (folder / "metrics/train/plots/metrics/train/cards.tsv").write_text("step\tcards\n0\t0.1\n")
     (folder / "models").mkdir()
     torch.manual_seed(0)
-    weights = CardPose(**network_shape(ABOUT)).state_dict()
-    save_network(folder / PRETRAINED, weights, ABOUT)
-    save_network(folder / TRAINED, weights, ABOUT)
+    weights = CardPose(**network_shape(SMALLEST)).state_dict()
+    save_network(folder / PRETRAINED, weights, SMALLEST)
+    save_network(folder / TRAINED, weights, SMALLEST)
     (folder / "models/cardpose.onnx").write_bytes(b"old")
     with pytest.MonkeyPatch.context() as patch, joblib.parallel_config(backend="sequential"):
         patch.chdir(folder)

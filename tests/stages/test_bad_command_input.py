@@ -7,7 +7,6 @@ import pickle
 import onnx.parser
 import pytest
 from bad_input import (
-    ABOUT,
     CLIP,
     SHOT,
     TRAINED,
@@ -24,7 +23,7 @@ from bad_input import (
     spoil,
     weights,
 )
-from support import STAND_IN
+from support import SMALLEST, STAND_IN
 
 from cardpose.cli import main
 from cardpose.cli.site import build_site
@@ -44,7 +43,7 @@ def by_zero(text):
 
 
 OTHER = '<ir_version: 10, opset_import: ["": 18]> g (float[1] x) => (float[1] y) {y = Neg(x)}'
-META = {"cardpose": json.dumps({**ABOUT, "count": "picture"})}
+META = {"cardpose": json.dumps({**SMALLEST, "count": "picture"})}
 MODELS = [
     # what, its name, how to come by it
     ("nothing", "a.onnx", lambda folder: None),

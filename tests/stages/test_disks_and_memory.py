@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from bad_input import (
-    ABOUT,
     CLIP,
     LABELS,
     PRETRAINED,
@@ -18,6 +17,7 @@ from bad_input import (
     stage,
 )
 from outputs import as_nobody, open_parents
+from support import SMALLEST
 
 from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
@@ -43,11 +43,11 @@ def test_a_full_disk_is_said_and_changes_nothing(repository, capsys, name, most,
 
 
 def test_weights_that_cannot_be_written_are_said(repository, capsys):
-    state = CardPose(**network_shape(ABOUT)).state_dict()
+    state = CardPose(**network_shape(SMALLEST)).state_dict()
 
     def work():
         with atomic_output("models/new.safetensors") as path:
-            save_network(path, state, ABOUT)
+            save_network(path, state, SMALLEST)
 
     words = ["models/new.safetensors: ", "File too large"]
     fails(repository, capsys, lambda: cramped(1000, lambda: run_stage(work)), words)

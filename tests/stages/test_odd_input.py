@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from bad_input import (
-    ABOUT,
     FILES,
     LABELS,
     SEEN,
@@ -25,6 +24,7 @@ from bad_input import (
 )
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 from PIL import Image
+from support import SMALLEST
 
 from cardpose.cli import main
 from cardpose.common.errors import run_stage
@@ -182,12 +182,12 @@ def test_a_held_out_recording_may_be_named_twice(repository):
 
 
 def test_a_network_that_learnt_no_numbers_is_not_kept(repository, capfd):
-    state = CardPose(**network_shape(ABOUT)).state_dict()
+    state = CardPose(**network_shape(SMALLEST)).state_dict()
     spoil(state)
 
     def work():
         with atomic_output(TRAINED) as path:
-            save_network(path, state, ABOUT)
+            save_network(path, state, SMALLEST)
 
     fails(repository, capfd, lambda: run_stage(work), [TRAINED, "learning rates were too high"])
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from clone import Clone
 from dvc.utils.serialize import dumps_yaml, loads_yaml
+from support import SMALLEST
 
 from cardpose.cli import main
 from cardpose.dataset.annotations import read_annotations
@@ -32,18 +33,6 @@ ELSEWHERE = {
     "cardpose app": "serves a browser until it is stopped: cli/test_app.py",
 }
 TINY = {"synthetic": {"videos": 6, "frames": 21}, "pretrain": {"pictures": 24}}
-UNTAUGHT = {
-    "encoder": "plain",
-    "widths": [8, 8, 8],
-    "stride": 4,
-    "hidden": 8,
-    "image_size": [64, 48],
-    "sigma": 1.5,
-    "deck": 52,
-    "focal": 1.06,
-    "card": [63.0, 88.0, 0.3],
-    "margins": None,
-}
 
 
 def commands():
@@ -131,9 +120,9 @@ def test_the_page_leads_from_recordings_to_labels_and_a_network_counts_in_them(
     """Without `dvc`: a network that nobody taught proposes and counts."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     (tmp_path / "models").mkdir()
-    weights = CardPose(**network_shape(UNTAUGHT)).state_dict()
+    weights = CardPose(**network_shape(SMALLEST)).state_dict()
     for name in ("pretrained", "cardpose"):
-        save_network(tmp_path / f"models/{name}.safetensors", weights, UNTAUGHT)
+        save_network(tmp_path / f"models/{name}.safetensors", weights, SMALLEST)
     monkeypatch.chdir(tmp_path)
 
     def run(command):
