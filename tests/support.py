@@ -173,6 +173,22 @@ def grey(path, brightness, height=48, width=64, bright=None):
     return made
 
 
+def edge_ends(back, face):
+    """Return the starts and ends of a box's edges in the order of `keypoints.EDGES`.
+
+    Args:
+        back, face: four corners each: upper left, upper right, lower right, lower left.
+    """
+    starts, ends = [], []
+    for layer in (back, face):
+        starts += layer
+        ends += layer[1:] + layer[:1]
+    upright = [0, 1, 3, 2]  # the order of the upright edges
+    starts += [face[i] for i in upright]
+    ends += [back[i] for i in upright]
+    return starts, ends
+
+
 TURNS = {  # how a picture with this EXIF orientation was made from the upright one
     1: lambda p: p,
     2: lambda p: p[:, ::-1],

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from support import edge_ends
 
 from cardpose.network.strips import (
     LENGTH,
@@ -22,13 +23,7 @@ FACE = [(x, y + 8) for x, y in BACK]
 
 def box():
     """starts and ends (1, 12, 2) of its edges, in the order of `keypoints.EDGES`."""
-    starts, ends = [], []
-    for layer in (BACK, FACE):
-        starts += layer
-        ends += layer[1:] + layer[:1]
-    upright = [0, 1, 3, 2]  # UL, UR, LL, LR
-    starts += [FACE[i] for i in upright]
-    ends += [BACK[i] for i in upright]
+    starts, ends = edge_ends(BACK, FACE)
     return torch.tensor([starts]).double(), torch.tensor([ends]).double()
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from support import TURNS
 
 from cardpose.dataset.extraction import extract_frames
 from cardpose.dataset.recordings import Recording
@@ -16,17 +17,6 @@ from cardpose.pictures.reading import is_heic, is_picture, read_picture
 UPRIGHT = np.zeros((48, 64, 3), np.uint8)
 UPRIGHT[:16, :16] = (250, 0, 0)
 UPRIGHT[-16:, :16] = (0, 250, 0)
-
-TURNS = {  # how a picture with this EXIF orientation was made from the upright one
-    1: lambda p: p,
-    2: lambda p: p[:, ::-1],
-    3: lambda p: p[::-1, ::-1],
-    4: lambda p: p[::-1],
-    5: lambda p: p.transpose(1, 0, 2),
-    6: lambda p: np.rot90(p, 1),
-    7: lambda p: np.rot90(p, 2).transpose(1, 0, 2),
-    8: lambda p: np.rot90(p, -1),
-}
 
 
 def image(picture):

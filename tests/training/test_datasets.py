@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from made_up import made_up_tensors, simulated_tensors
+from support import edge_ends
 
 from cardpose.geometry.box import KINDS
 from cardpose.geometry.keypoints import FLIP
@@ -116,13 +117,7 @@ LOWER = 2  # the edge along the lower side of the back
 @pytest.fixture
 def strips():
     """Strips of one frame that is white above the lower edge of the back and black below it."""
-    starts, ends = [], []
-    for layer in (BACK, FACE):
-        starts += layer
-        ends += layer[1:] + layer[:1]
-    upright = [0, 1, 3, 2]  # UL, UR, LL, LR
-    starts += [FACE[i] for i in upright]
-    ends += [BACK[i] for i in upright]
+    starts, ends = edge_ends(BACK, FACE)
     kinds = np.zeros((1, 12, KINDS), bool)
     kinds[0, LOWER, 0] = True
     edges = EdgeTargets(np.array([starts]), np.array([ends]), kinds, np.array([16.0]))
