@@ -5,9 +5,9 @@
    draws the heatmaps (`heatmaps`).
 2. The head (`head`) counts cards and predicts visibility. Its features are the encoder's deepest
    features, averaged over the picture; the decoder's last features at the heatmaps' peaks; and
-   the heights of the peaks. The heatmaps are detached from the graph. The losses of count and
-   visibility therefore train the encoder and, through the features at the peaks, the decoder.
-   They never train the last convolution.
+   the heights of the peaks. The decoder's features and the heatmaps are detached from the graph.
+   The losses of count and visibility therefore train only the head and the encoder, never the
+   decoder or the last convolution.
 3. Close-ups round the keypoints, cut from a larger picture, refine the keypoints (`closer`).
 4. The fitter fits a box with the width and length of a card to the keypoints (`fitter`). The tracer
    finds the box's edges in strips cut from the larger picture (`tracer`). The fitter then fits the
@@ -252,7 +252,8 @@ class CardPose(nn.Module):
             detached = heatmaps.detach().float()
             points, peaks = decode(detached, self.stride, self.sigma)
             points = points * (self.image_size[0] / pictures.shape[3])
-            pooled = torch.cat([deepest.float(), at_corners(x.float(), detached), peaks], dim=1)
+            local = at_corners(x.detach().float(), detached)
+            pooled = torch.cat([deepest.float(), local, peaks], dim=1)
             cards, visibility = self.head(self.fitter.box.at_usual_focal(points, focal), pooled)
         return WholePicture(heatmaps, points, peaks, cards, visibility)
 
