@@ -1,7 +1,8 @@
 """Losses of the network's parts.
 
 The loss on whole pictures is L = MSE(heatmaps) + MSE(cards) + BCE(visibility), with one weight per
-term. The closer and the tracer have their own losses.
+term. Its cards are those counted from the picture's features. The closer and the tracer have their
+own losses.
 """
 
 import torch
@@ -9,23 +10,25 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
+from cardpose.network.model import COUNTS
 from cardpose.params import Loss
 
 
 def losses(
-    predicted: tuple[Float[Tensor, "n 8 h w"], Float[Tensor, "n ways"], Float[Tensor, "n 8"]],
+    predicted: tuple[Float[Tensor, "n 8 h w"], Float[Tensor, "n 2"], Float[Tensor, "n 8"]],
     target: tuple[Float[Tensor, "n 8 h w"], Float[Tensor, " n"], Shaped[Tensor, "n 8"]],
     weights: Loss,
     mask: Bool[Tensor, "n 8"] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """Return the three terms of L for a batch, unweighted, and "total", their weighted sum.
 
-    The term "cards" averages over all pictures. The terms "heatmaps" and "visibility" average over
-    labelled keypoints.
+    The term "cards" averages over all pictures. It leaves out the count from keypoints, whose
+    weights pictures do not train. The terms "heatmaps" and "visibility" average over labelled
+    keypoints.
 
     Args:
-        predicted: heatmaps; cards as a share of the deck, one column per way of counting;
-            visibility as logits.
+        predicted: what the network returns: heatmaps; cards as a share of the deck, in the first
+            two ways of COUNTS; visibility as logits.
         target: heatmaps, cards as a share of the deck, and visibility as 0 or 1.
         weights: weights of the three terms.
         mask: which keypoints have a label; all by default.
@@ -39,8 +42,7 @@ def losses(
     terms = {
         # All channels have the same size, so this is also the mean over the channels' means.
         "heatmaps": F.mse_loss(heatmaps, true) * rest,
-        # Average over the ways of counting. Each way is trained on the count by itself.
-        "cards": F.mse_loss(cards, target[1].float()[:, None].expand_as(cards)),
+        "cards": F.mse_loss(cards[:, COUNTS.index("picture")], target[1].float()),
         "visibility": F.binary_cross_entropy_with_logits(visibility, visible, mask.float()) * rest,
     }
     terms["total"] = sum(getattr(weights, name) * value for name, value in terms.items())

@@ -20,7 +20,8 @@ Batch = dict[str, Shaped[Tensor, "..."]]
 class WholePictureModule(lightning.LightningModule):
     """Train a network's heatmaps, count and visibility on whole pictures.
 
-    The terms of the loss are logged as `train/...` and `validation/...`.
+    The terms of the loss are logged as `train/...` and `validation/...`. So is `mae_cards`, the
+    mean absolute error of the count from keypoints, in cards.
     """
 
     def __init__(self, network: CardPose, part: Part, weights: Loss, deck: int) -> None:

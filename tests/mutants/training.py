@@ -133,6 +133,13 @@ MUTANTS = [
         "tests/training/test_steps.py",
     ),
     Mutant(
+        "the count by keypoints is part of the loss",
+        LOSSES,
+        'F.mse_loss(cards[:, COUNTS.index("picture")], target[1].float())',
+        "F.mse_loss(cards, target[1].float()[:, None].expand_as(cards))",
+        "tests/training/test_losses.py -k keypoints",
+    ),
+    Mutant(
         "the tracer's spread weighs errors the wrong way round",
         LOSSES,
         "(places - true).abs() / spreads.exp()",
