@@ -28,6 +28,7 @@ from cardpose.geometry.projection import (
 # Kinds of edges, in the order of the last axis of `BoxEdges.kinds`.
 EDGE_KINDS = ("back above a visible side", "back above a hidden side", "face", "outline", "corner")
 KINDS = len(EDGE_KINDS)
+_THINNEST = 1.0  # mm
 _LONG_EDGES = 8  # first in EDGES: edges of the back and the face; the upright ones follow
 
 
@@ -162,7 +163,7 @@ class BoxModel(nn.Module):
 
     def edges(self, pose: Pose) -> BoxEdges:
         """Return the places of edges in the picture, and their kinds."""
-        eye = camera_position(pose)[:, None, :2]
+        eye = self._upright_camera(pose)[:, None]
         a, b = self.edge_ends[:12], self.edge_ends[12:]
         # For each corner: whether the camera sees the side that faces x, and the one that faces y.
         seen = eye * self.outward > (self.sharp * self.outward)
@@ -175,6 +176,16 @@ class BoxModel(nn.Module):
         points = BoxPoints(flat, self.shifts[self.edge_ends])
         ends = self.project(pose, points)
         return BoxEdges(ends[:, :12], ends[:, 12:], self._kinds(seen), points)
+
+    def _upright_camera(self, pose: Pose) -> Float64[Tensor, "n 2"]:
+        """Return x and y of the camera, in mm, in axes in which the box does not lean.
+
+        A shear makes the box upright and keeps lines of sight straight, so the camera sees the same
+        sides. Boxes thinner than _THINNEST are sheared as if they had that thickness.
+        """
+        eye = camera_position(pose)
+        rise = eye[:, 2] / pose.thickness.clamp(min=_THINNEST)
+        return eye[:, :2] - pose.lean * (1 - rise)[:, None]
 
     def _upright_edges(
         self, eye: Float64[Tensor, "n 1 2"], seen: Bool[Tensor, "n 8 2"]

@@ -56,29 +56,40 @@ def card_corners(
 
 
 def packet_keypoints(
-    camera: Camera, face: Float64[np.ndarray, "4 3"], back: Float64[np.ndarray, "4 3"]
+    camera: Camera,
+    face: Float64[np.ndarray, "4 3"],
+    back: Float64[np.ndarray, "4 3"],
+    overhang: Float64[np.ndarray, "2 2"] | None = None,
 ) -> tuple[Float64[np.ndarray, "8 2"], Bool[np.ndarray, "8"]]:
     """Return the places of a packet's keypoints in the picture, in pixels, and their visibility.
 
     A keypoint is visible if it lies in the picture and the packet does not hide it. The camera is
     above the back and sees all its corners. It sees a corner of the face if it sees at least one
-    of the two sides that meet there.
+    of the two sides that meet there. A side that overhangs the face can only be seen from farther
+    out.
 
     Args:
         camera: a camera above the packet.
         face, back: world coordinates of the lower and the upper corners, in the order of
             `card_corners`.
+        overhang: how far the sides stand out beyond the face, in mm per mm of height: those
+            towards -x and -y, then those towards +x and +y. Sides that recede have negative values.
+            By default, the packet leans evenly from the face to the back.
 
     Returns:
         Places and visibility, in the order of KEYPOINTS.
     """
     points = camera.project(np.concatenate([face, back]))
-    middle = face[:, :2].mean(axis=0)
+    middle = face.mean(axis=0)
+    if overhang is None:
+        lean = back.mean(axis=0) - middle
+        overhang = np.array([[-1], [1]]) * lean[:2] / lean[2]
+    eye = camera.position - middle
     # A side is visible if the camera is outside its plane.
     half = np.ptp(face[:, :2], axis=0) / 2 + CORNER_INSET
-    outwards = np.abs(camera.position[:2] - middle) > half
-    side = np.sign(face[:, :2] - middle) == np.sign(camera.position[:2] - middle)
-    unhidden = np.concatenate([(side & outwards).any(axis=1), np.ones(4, bool)])
+    seen = np.array([[-1], [1]]) * eye[:2] > half + overhang * eye[2]
+    side = np.where(face[:, :2] < middle[:2], 0, 1)
+    unhidden = np.concatenate([seen[side, [0, 1]].any(axis=1), np.ones(4, bool)])
     inside = ((points >= 0) & (points <= [camera.width, camera.height])).all(axis=1)
     order = name_corners(points[:4], points[4:])
     return points[order], (unhidden & inside)[order]

@@ -8,6 +8,9 @@ the standard deviation.
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float64
+
 ZOOM_SPREAD = 0.03  # relative standard deviation of phones' focal lengths; estimated
 
 
@@ -39,6 +42,33 @@ class BoxPriors:
         """Return the prior on the error of a thickness, a number or an array, both in mm."""
         return self.unevenness + self.unevenness_per_mm * thickness
 
+
+@dataclass(frozen=True)
+class LeanPrior:
+    """Distribution of a packet's lean along each edge: Student's t, times a scale in mm.
+
+    Attributes:
+        degrees_of_freedom: of the t distribution. Few of them give it heavy tails.
+        scale: scale at zero thickness, in mm.
+        scale_per_mm: increase of the scale per mm of thickness.
+    """
+
+    degrees_of_freedom: float
+    scale: float
+    scale_per_mm: float
+
+    def scale_of(self, thickness: Any) -> Any:
+        """Return the scale for a thickness, a number or an array, both in mm."""
+        return self.scale + self.scale_per_mm * thickness
+
+    def draw(self, rng: np.random.Generator, thickness: float | int) -> Float64[np.ndarray, "2"]:
+        """Draw the lean of a packet along the short and the long edge, in mm."""
+        return self.scale_of(thickness) * rng.standard_t(self.degrees_of_freedom, 2)
+
+
+# Fitted by maximum likelihood to the labels of 33 real recordings: 4
+# degrees of freedom, a scale of 0.36 mm and 0.067 mm per mm, slightly widened.
+LEAN = LeanPrior(degrees_of_freedom=4.0, scale=0.5, scale_per_mm=0.07)
 
 # For the fit to one picture (`box_fit.BoxFitter`) and for simulated packets
 # (`training.simulation`). One picture hardly distinguishes lean from thickness, so the prior on the

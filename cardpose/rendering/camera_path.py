@@ -46,7 +46,8 @@ def walk_round(
     azimuth = rng.uniform(0, 2 * np.pi) + rng.choice([-1, 1]) * speed * np.arange(frames)
     azimuth = azimuth + wander(rng, frames, ranges.AZIMUTH_SWAY)
     elevation = np.radians(wander(rng, frames, (lowest, highest)))
-    usual_distance = rng.uniform(*ranges.DISTANCE) * size * max(zoom, _SHORTEST_FOCAL)
+    tall = max(height / width, 1) ** ranges.PORTRAIT_DISTANCE
+    usual_distance = rng.uniform(*ranges.DISTANCE) * size * max(zoom, _SHORTEST_FOCAL) * tall
     distance = usual_distance * np.exp(wander(rng, frames, ranges.DISTANCE_SWAY))
     focal_length = rng.uniform(*ranges.FOCAL_LENGTH) * zoom * enlargement  # pixels
     # Limit how far the packet strays from the middle, roughly to where the edge cuts it off.

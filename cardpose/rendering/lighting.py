@@ -17,13 +17,15 @@ NOISE_MARGIN = 64  # pixels by which the noise exceeds a frame in width and heig
 def light_table(
     rng: np.random.Generator,
     table: Float[np.ndarray, "n n 3"],
-    cards: int,
+    shifts: Float[np.ndarray, "cards 2"],
     card: CardSize,
     light: Float[np.ndarray, "2"],
 ) -> UInt8[np.ndarray, "n n 3"]:
     """Light a table: one side brighter, with the packet's soft shadow and a dark line at its foot.
 
-    `light` is the horizontal unit vector towards the light.
+    Args:
+        shifts: shift of each card from the packet's middle in mm, from the lowest card up.
+        light: horizontal unit vector towards the light.
     """
     size, scale = len(table), TABLE_SCALE / size_ratio(card)
     x, y = np.meshgrid(*[(np.arange(256, dtype=np.float32) - 128) / 128] * 2)
@@ -31,16 +33,18 @@ def light_table(
     bright = 1 + slope * (x * light[0] + y * light[1]) - vignette * (x**2 + y**2)
     bright = cv2.resize(bright.astype(np.float32), (size, size))
     outline = card_outline(width=card[0], length=card[1]) * scale
-    reach = cards * card[2] * rng.uniform(*ranges.SHADOW_LENGTH) * scale
+    reach = len(shifts) * card[2] * rng.uniform(*ranges.SHADOW_LENGTH) * scale
     dark = np.zeros((size, size), np.float32)
-    # A box's shadow is the area its outline sweeps, from its foot to the shadow of its top.
-    swept = np.concatenate([outline, outline - light * reach]) + size / 2
+    # A box's shadow is the area its outline sweeps, from its foot to the shadow of its top. An
+    # overhanging top darkens the table below it as well.
+    foot, top = outline + shifts[0] * scale, outline + shifts[-1] * scale
+    swept = np.concatenate([foot, top, top - light * reach]) + size / 2
     hull = cv2.convexHull(np.round(swept * (1 << SHIFT)).astype(np.int32))
     cv2.fillConvexPoly(dark, hull, 1.0, cv2.LINE_AA, SHIFT)
     shadow = cv2.GaussianBlur(dark, (0, 0), 1 + reach * rng.uniform(*ranges.SHADOW_BLUR))
-    foot = cv2.GaussianBlur(dark, (0, 0), scale * rng.uniform(*ranges.CONTACT_BLUR))
+    contact = cv2.GaussianBlur(dark, (0, 0), scale * rng.uniform(*ranges.CONTACT_BLUR))
     strength = rng.uniform(*ranges.SHADOW_SHADE)
-    shade = 1 - strength * np.maximum(shadow, rng.uniform(*ranges.CONTACT_SHADE) * foot)
+    shade = 1 - strength * np.maximum(shadow, rng.uniform(*ranges.CONTACT_SHADE) * contact)
     return np.clip(table * (bright * shade)[..., None], 0, 255).astype(np.uint8)
 
 
@@ -62,7 +66,7 @@ def edge_colours(
     edges = paper * rng.uniform(*ranges.SIDE_BRIGHTNESS)
     # Edges differ in brightness. Gaps between cards show as dark lines.
     shade = rng.normal(1, rng.uniform(*ranges.SIDE_STREAKS), cards)
-    shade[rng.random(cards) < ranges.GAP_PROBABILITY] *= rng.uniform(*ranges.GAP_BRIGHTNESS)
+    shade[rng.random(cards) < rng.uniform(*ranges.GAP_PROBABILITY)] *= rng.uniform(*ranges.GAP_BRIGHTNESS)
     # Edges near the table take on a darkened table colour.
     level = np.arange(cards)[:, None] * card[2] / size_ratio(card)
     tint = tint_rng.uniform(*ranges.TABLE_TINT)

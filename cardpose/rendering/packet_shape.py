@@ -1,8 +1,12 @@
 """Shape of a packet: slipped and bent cards."""
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 
+from cardpose.geometry.card import card_corners
+from cardpose.geometry.priors import LEAN
 from cardpose.rendering import ranges
 from cardpose.rendering.deck import CardSize, size_ratio
 
@@ -11,19 +15,61 @@ from cardpose.rendering.deck import CardSize, size_ratio
 Bend = tuple[float | int, float | int, float | int]
 
 
-def draw_slips(rng: np.random.Generator, cards: int) -> Float[np.ndarray, "cards 2"]:
-    """Draw each card's slip from the middle in mm, from the lowest card up.
+class Slips(NamedTuple):
+    """Places of the cards of a packet, from the lowest card up.
 
-    A slip is the sum of three: blocks of cards slip against each other, each card slips slightly,
-    and the whole packet leans.
+    Attributes:
+        shifts: shift of each card from the packet's middle in mm.
+        turns: turn of each card against the highest one, in radians.
     """
-    slips = rng.normal(0, rng.uniform(*ranges.SLIP), (cards, 2))
+
+    shifts: Float[np.ndarray, "cards 2"]
+    turns: Float[np.ndarray, " cards"]
+
+
+def draw_slips(rng: np.random.Generator, cards: int, card: CardSize) -> Slips:
+    """Draw how the cards of a packet lie on each other.
+
+    The packet leans: its lowest card lies askew below its highest one, as far as `priors.LEAN`
+    draws. The cards between them follow evenly, or in one or two steps. Some packets are also
+    fanned round one of their corners. Blocks of cards and single cards slip besides.
+    """
+    shifts = rng.normal(0, rng.uniform(*ranges.SLIP), (cards, 2))
     cuts = rng.random(cards) < rng.uniform(*ranges.CUT_PROBABILITY)
-    blocks = rng.normal(0, rng.uniform(*ranges.CUT_SLIP), (cards, 2))
-    slips += np.cumsum(cuts[:, None] * blocks, axis=0)
-    lean = rng.normal(0, ranges.LEAN_PER_CARD, 2)
-    slips += lean * np.arange(cards)[:, None]
-    return np.clip(slips - slips.mean(axis=0), -ranges.LARGEST_SLIP, ranges.LARGEST_SLIP)
+    blocks = np.cumsum(cuts[:, None] * rng.normal(0, rng.uniform(*ranges.CUT_SLIP), (cards, 2)), 0)
+    height = np.linspace(0, 1, cards)
+    shifts += blocks - blocks[-1] * height[:, None]
+    largest = ranges.LARGEST_LEAN
+    lean = np.clip(LEAN.draw(rng, cards * card[2]), -largest, largest)
+    shifts += lean * _steps(rng, height)[:, None]
+    fan = rng.normal(0, np.radians(ranges.FAN)) * (rng.random() < ranges.FAN_PROBABILITY)
+    turns = fan * (height - 1)
+    pivot = card_corners(*card[:2])[rng.integers(4)]
+    shifts += pivot - turned(pivot, turns)
+    return Slips(shifts - shifts.mean(axis=0), turns)
+
+
+def turned(
+    points: Float[np.ndarray, "*#n 2"], angle: Float[np.ndarray, "*#n"] | float
+) -> Float[np.ndarray, "*m 2"]:
+    """Turn points about the origin by angles in radians."""
+    x, y = points[..., 0], points[..., 1]
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1)
+
+
+def _steps(
+    rng: np.random.Generator, height: Float[np.ndarray, " cards"]
+) -> Float[np.ndarray, " cards"]:
+    """Return the share of the lean at each height, from 0 at the face to 1 at the back."""
+    number = rng.choice(len(ranges.LEAN_STEPS), p=ranges.LEAN_STEPS)
+    if not number:
+        return height
+    places = rng.uniform(0.15, 0.85, number)
+    sizes = rng.dirichlet(np.ones(number))
+    width = rng.uniform(*ranges.STEP_HEIGHT)
+    rise = np.clip((height[:, None] - places) / width + 0.5, 0, 1) @ sizes
+    return (rise - rise[0]) / max(rise[-1] - rise[0], 1e-6)
 
 
 def draw_bend(rng: np.random.Generator, card: CardSize) -> Bend:

@@ -16,9 +16,9 @@ from cardpose.rendering.backs import BACK_SCALE, rounded_corner_mask
 from cardpose.rendering.lighting import NOISE_MARGIN, TABLE_SCALE
 from cardpose.rendering.opencv import SHIFT, fixed_point, pixel_homography
 from cardpose.rendering.optics import Picture, apply_tone, defocus, motion_blur
-from cardpose.rendering.packet_shape import rise
+from cardpose.rendering.packet_shape import rise, turned
 from cardpose.rendering.scenes import Scene
-from cardpose.rendering.sides import card_outlines, packet_sides, shrink_polygons
+from cardpose.rendering.sides import card_outlines, overhang, packet_sides, shrink_polygons
 
 _BACK_SCALES = BACK_SCALE, 7.0, 5.0, 3.5, 2.5, 1.8  # pixels per mm of the usual deck
 _MARGIN = 6  # pixels around the packet that are redrawn with it
@@ -46,9 +46,9 @@ class Renderer:
         """Return the places in pixels and the visibility of the corners in frame `index`."""
         scene, corners = self.scene, card_corners(*self.scene.card[:2])
         height = rise(scene.bend, scene.card, *corners.T)
-        face = np.column_stack([corners + scene.slips[0], height])
-        back = np.column_stack([corners + scene.slips[-1], height + scene.thickness])
-        return packet_keypoints(scene.cameras[index], face, back)
+        face = np.column_stack([turned(corners, scene.turns[0]) + scene.shifts[0], height])
+        back = np.column_stack([corners + scene.shifts[-1], height + scene.thickness])
+        return packet_keypoints(scene.cameras[index], face, back, overhang(scene))
 
     def frame(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
         """Render the BGR picture of frame `index`."""
@@ -182,7 +182,7 @@ def _card_places(
     above = np.zeros(())
     for _ in range(_MEETINGS if any(scene.bend) else 1):
         level = scene.thickness + above - camera.position[2]
-        place = camera.position[:2] + level * ray - scene.slips[-1]
+        place = camera.position[:2] + level * ray - scene.shifts[-1]
         on_card = np.clip(place, [-width / 2, -length / 2], [width / 2, length / 2])
         above = rise(scene.bend, scene.card, *np.moveaxis(on_card, 2, 0))[..., None]
     place = (place / [width, length] + 0.5) * texture - 0.5

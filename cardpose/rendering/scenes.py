@@ -38,11 +38,12 @@ class Scene:
         card: size of a card.
         table: lit table seen from above, at `lighting.TABLE_SCALE`.
         back: back of a card, at the scale that the drawing function chooses.
-        slips: slip of each card from the middle in mm.
+        shifts, turns: see `packet_shape.Slips`.
         bend: see `packet_shape.Bend`.
         edge_colours: colour of each card's edge.
         light: horizontal unit vector towards the light.
         ambient: brightness of a side that faces away from the light, 0 to 1.
+        overhang_shade: loss of light of a side that faces down, 0 to 1.
         glare: strength of the lamp's reflection in the back, 0 to 1.
         glare_at: place of the lamp's mirror image below the table in mm.
         aperture: blur in pixels of a point infinitely far away.
@@ -57,11 +58,13 @@ class Scene:
     card: CardSize
     table: UInt8[np.ndarray, "n n 3"]
     back: UInt8[np.ndarray, "back_h back_w 3"]
-    slips: Float[np.ndarray, "cards 2"]
+    shifts: Float[np.ndarray, "cards 2"]
+    turns: Float[np.ndarray, " cards"]
     bend: Bend
     edge_colours: Float[np.ndarray, "cards 3"]
     light: Float[np.ndarray, "2"]
     ambient: float
+    overhang_shade: float
     glare: float
     glare_at: Float[np.ndarray, "3"]
     aperture: float
@@ -110,9 +113,9 @@ def random_scene(
     table_number = (5 * cards + 3 * (cards // _HOUSEHOLD)) % _HOUSEHOLD
     light_angle = rng.uniform(0, 2 * np.pi)
     light = np.array([np.cos(light_angle), np.sin(light_angle)])
-    slips = draw_slips(rng, cards)
+    slips = draw_slips(rng, cards, card)
     table = cloth(np.random.default_rng([seed, 0, table_number]))
-    table = light_table(rng, table, cards, card, light)
+    table = light_table(rng, table, slips.shifts, card, light)
     deck_rng = np.random.default_rng([seed, 1, deck])
     paper = paper_colour(deck_rng)
     tint_rng = np.random.default_rng([seed, 3, cards])
@@ -122,11 +125,13 @@ def random_scene(
         card=tuple(card),
         table=table,
         back=back(deck_rng, paper, card),
-        slips=slips,
+        shifts=slips.shifts,
+        turns=slips.turns,
         bend=draw_bend(np.random.default_rng([seed, 2, deck]), card),
         edge_colours=edge_colours(rng, tint_rng, paper, table, cards, card),
         light=light,
         ambient=rng.uniform(*ranges.AMBIENT),
+        overhang_shade=rng.uniform(*ranges.OVERHANG_SHADE),
         glare=rng.choice([0.0, rng.uniform(*ranges.GLARE)]),
         glare_at=_mirrored_lamp(rng, light),
         aperture=rng.uniform(*ranges.APERTURE),

@@ -49,7 +49,7 @@ class Shots(NamedTuple):
 
 
 def shoot(seed: int, index: int, card: CardSize = CARD, focal: float | int = FOCAL) -> Shots:
-    """Render VIEWS pictures of a random packet.
+    """Render VIEWS pictures of a random packet, some of them in portrait format.
 
     The same seed and index give the same bytes. Packet `index` has 1 + `index` % DECK cards.
 
@@ -59,10 +59,12 @@ def shoot(seed: int, index: int, card: CardSize = CARD, focal: float | int = FOC
     rng = np.random.default_rng([seed, index])
     cards = 1 + index % DECK
     scene_seed, frames = int(rng.integers(2**31)), _APART * (VIEWS - 1) + 1
+    portrait = rng.random() < ranges.PORTRAIT_PROBABILITY
     scene = random_scene(
         scene_seed,
         cards,
         frames,
+        *((HEIGHT, WIDTH) if portrait else (WIDTH, HEIGHT)),
         card=card,
         focal=focal,
         cloth=draw_varied_table,
@@ -122,7 +124,7 @@ def render_shots(
     written = list(
         tqdm(map_parallel(write, range(packets), jobs), "render", packets, unit="packet")
     )
-    files, points, visible, cards = (
+    files, sizes, points, visible, cards = (
         np.concatenate(rows)[:n] for rows in zip(*written, strict=True)
     )
     recordings = [f"packet_{i // VIEWS:06}" for i in range(n)]
@@ -133,17 +135,26 @@ def render_shots(
             "cards_counted": cards,
             "total_cards": DECK,
             "file": files,
-            "width": WIDTH,
-            "height": HEIGHT,
+            "width": sizes[:, 0],
+            "height": sizes[:, 1],
         }
     )
-    return frames, points / (WIDTH, HEIGHT), visible
+    return frames, points / sizes[:, None], visible
 
 
 def _write_packet(
     index: int, folder: Path, seed: int, card: CardSize, focal: float | int
-) -> tuple[list[str], Float64[np.ndarray, "n 8 2"], Bool[np.ndarray, "n 8"], list[int]]:
-    """Write the pictures of one packet. Return their names, points, visibility and counts."""
+) -> tuple[
+    list[str],
+    list[tuple[int, int]],
+    Float64[np.ndarray, "n 8 2"],
+    Bool[np.ndarray, "n 8"],
+    list[int],
+]:
+    """Write the pictures of one packet.
+
+    Return their names, sizes (width, height), points, visibility and counts.
+    """
     cv2.setNumThreads(1)
     pictures, points, visible, cards = shoot(seed, index, card, focal)
     quality = int(np.random.default_rng([seed, index, 1]).uniform(*ranges.JPEG_QUALITY))
@@ -154,4 +165,5 @@ def _write_packet(
             (folder / name).write_bytes(code.tobytes())
         except OSError as error:
             raise InputError(f"{folder / name}: cannot be written ({error.strerror})") from None
-    return names, points, visible, [cards] * VIEWS
+    sizes = [picture.shape[1::-1] for picture in pictures]
+    return names, sizes, points, visible, [cards] * VIEWS

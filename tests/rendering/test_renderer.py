@@ -40,7 +40,8 @@ def flat(scene, cards):
         cards=cards,
         table=np.zeros_like(scene.table),
         back=np.full_like(scene.back, 255),
-        slips=np.zeros((cards, 2)),
+        shifts=np.zeros((cards, 2)),
+        turns=np.zeros(cards),
         bend=(0, 0, 0),
         edge_colours=np.full((cards, 3), 255.0),
         ambient=1.0,
@@ -71,8 +72,10 @@ def world_corners(scene, card=POKER):
     corners = np.array([[-x, y], [x, y], [-x, -y], [x, -y]])
     height = bent(scene.bend, *(2 * corners / card[:2]).T)
     height = height - bent(scene.bend, *np.meshgrid(*[np.linspace(-1, 1, 201)] * 2)).min()
-    face = np.column_stack([corners + scene.slips[0], height])
-    back = np.column_stack([corners + scene.slips[-1], height + scene.cards * card[2]])
+    angle = scene.turns[0]
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    face = np.column_stack([corners @ turn.T + scene.shifts[0], height])
+    back = np.column_stack([corners + scene.shifts[-1], height + scene.cards * card[2]])
     return np.concatenate([face, back])
 
 
