@@ -13,7 +13,7 @@ from cardpose.evaluation.report import write_report
 from cardpose.network.weights import check_network, load_network
 from cardpose.params import load_params
 
-MODEL = "models/cardpose.safetensors"
+MODEL, START = "models/cardpose.safetensors", "models/pretrained.safetensors"
 
 
 def main() -> None:
@@ -23,7 +23,12 @@ def main() -> None:
     role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
     network, metadata = load_network(MODEL)
     check_network(MODEL, metadata, tensors)
-    report, held_out = evaluate(network, metadata, tensors, role, params.count.source)
+    start, start_metadata = load_network(START)
+    check_network(START, start_metadata, tensors, params.model)
+    count = params.count.source
+    report, held_out = evaluate(network, metadata, tensors, role, count)
+    start_report, _ = evaluate(start, start_metadata, tensors, role, count)
+    report["baselines"]["start"] = start_report["ways"][count]
     warnings = cautions(report, tensors, role, params.split)
     report["data"]["warnings"] = len(warnings)
     for warning in warnings:

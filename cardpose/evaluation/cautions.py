@@ -23,7 +23,7 @@ def cautions(
     """Return warnings about the numbers of a report, one line per reason.
 
     Args:
-        report: as `evaluate.evaluate` returns it.
+        report: as `evaluate.evaluate` returns it, with the baseline `start`.
         role: "train", "validation" or "test" of each frame.
         split: `split` of params.yaml.
     """
@@ -50,10 +50,16 @@ def cautions(
                 f"{name} is held out, but shows nearly the same pictures as {other}, from which"
                 " the network learnt"
             )
-    if cards["mae"] >= cards["mae_constant_guess"]:
+    guess, start = (report["baselines"][name]["mae"] for name in ("constant_guess", "start"))
+    if cards["mae"] >= guess:
         lines.append(
-            f"the network is no better than a constant guess: {cards['mae']:.1f} cards off on"
-            f" average, the guess {cards['mae_constant_guess']:.1f}"
+            f"the network is no better than a constant guess: mean absolute error of"
+            f" {cards['mae']:.2f} cards, of the guess {guess:.2f}"
+        )
+    if cards["mae"] >= start:
+        lines.append(
+            f"training made the network no better: mean absolute error of {cards['mae']:.2f}"
+            f" cards, before {start:.2f}"
         )
     return lines
 

@@ -23,6 +23,7 @@ from cardpose.network.predict import FramePredictions, pair_loader, predict_fram
 from cardpose.pictures.letterbox import fitted_to_original
 
 _BATCH = 32
+_COMPARED = ("mse", "mae", "mae_per_video")  # metrics of each way of counting and baseline
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def evaluate(
         count: way of counting to report, one of `model.COUNTS`. The report's `ways` compares all.
 
     Returns:
-        the report (see README.md, "Read the results"), and the predictions.
+        the report (see README.md, "Read the results") without the baseline `start`, and the
+        predictions.
     """
     rows = np.flatnonzero(role == "test")
     frames = tensors.frames.iloc[rows].reset_index(drop=True)
@@ -77,13 +79,13 @@ def evaluate(
     true_cards = frames["cards_counted"].to_numpy(float)
     cards = predicted.cards[:, COUNTS.index(count)]
     low, high = count_interval(cards, metadata["margins"] and metadata["margins"][count])
-    ways = _measure_ways(predicted, frames, _constant_guess(tensors, role), metadata)
+    ways = _measure_ways(predicted, frames, metadata)
+    guesses = np.full(len(frames), _constant_guess(tensors, role))
+    constant_guess = count_metrics(guesses, true_cards, frames["recording"])
     report = {
         "cards": ways[count],
-        "ways": {
-            way: {name: values[name] for name in ("mse", "mae", "mae_per_video")}
-            for way, values in ways.items()
-        },
+        "ways": {way: _compared(values) for way, values in ways.items()},
+        "baselines": {"constant_guess": _compared(constant_guess)},
         "interval": interval_metrics(low, high, true_cards),
         "keypoints": keypoint_metrics(points, true_points, true_visible),
         "visibility": visibility_metrics(predicted.visible[mask], true_visible[mask]),
@@ -97,6 +99,10 @@ def evaluate(
     return _rounded(report), held_out
 
 
+def _compared(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: metrics[name] for name in _COMPARED}
+
+
 def _constant_guess(tensors: Tensors, role: Shaped[np.ndarray, " frames"]) -> float:
     """Return the mean count of the training frames, or NaN if there are none."""
     cards = tensors.frames["cards_counted"].to_numpy()[role == "train"]
@@ -104,13 +110,12 @@ def _constant_guess(tensors: Tensors, role: Shaped[np.ndarray, " frames"]) -> fl
 
 
 def _measure_ways(
-    predicted: FramePredictions, frames: pd.DataFrame, guess: float, metadata: Mapping[str, Any]
-) -> dict[str, dict[str, float]]:
+    predicted: FramePredictions, frames: pd.DataFrame, metadata: Mapping[str, Any]
+) -> dict[str, dict[str, float | None]]:
     """Measure each way of counting. The way "both" counts a recording from all its frames at once.
 
     Args:
         predicted: predictions of all `frames`, with points in original pixels.
-        guess: the constant guess to compare with, in cards.
     """
     cards = dict(zip(COUNTS, predicted.cards.T, strict=True))
     recordings = frames["recording"].to_numpy()
@@ -118,7 +123,7 @@ def _measure_ways(
     by_box = count_recordings(recordings, cards["both"], predicted, sizes, metadata)
     true_cards = frames["cards_counted"].to_numpy(float)
     return {
-        way: count_metrics(values, true_cards, recordings, guess, by_box if way == "both" else None)
+        way: count_metrics(values, true_cards, recordings, by_box if way == "both" else None)
         for way, values in cards.items()
     }
 

@@ -7,21 +7,21 @@ import pandas as pd
 from jaxtyping import Bool, Float, Num
 from sklearn.metrics import accuracy_score, f1_score
 
+THICK = 36  # cards; packets of at least this many are thick
+
 
 def count_metrics(
     predicted: Float[np.ndarray, " n"],
     cards: Num[np.ndarray, " n"],
     recordings: Iterable[Hashable],
-    guess: float | int,
     by_box: Mapping[str, float] | None = None,
-) -> dict[str, float]:
-    """Measure counts.
+) -> dict[str, float | None]:
+    """Measure counts. Errors are predicted - true, in cards.
 
     Args:
         predicted: predicted counts, not rounded.
         cards: true counts.
         recordings: the recording of each frame.
-        guess: the constant guess to compare with, in cards.
         by_box: {recording: count from all its frames}. For a missing recording, use the median of
             its frames' counts.
 
@@ -29,23 +29,31 @@ def count_metrics(
         mse: mean squared error in cards^2, the metric M.
         mae: mean absolute error per frame in cards.
         mae_per_video: mean absolute error per recording in cards.
-        within_1, within_2: share of frames whose rounded count is at most 1 or 2 cards off.
-        mse_constant_guess, mae_constant_guess: mse and mae of the constant guess.
+        exact, within_1, within_2: share of frames whose rounded count is right, or at most 1 or
+            2 cards off.
+        exact_per_video, within_1_per_video: the same share of recordings.
+        bias: mean error per frame in cards.
+        bias_thick: bias of packets of at least THICK cards; None without such packets.
     """
     error = predicted - cards
     rounded = abs(np.round(predicted) - cards)
+    thick = error[cards >= THICK]
     frames = pd.DataFrame({"recording": recordings, "predicted": predicted, "cards": cards})
     videos = frames.groupby("recording").agg({"predicted": "median", "cards": "first"})
     counts = pd.Series(by_box or {}, dtype=float).reindex(videos.index)
     counts = counts.fillna(videos["predicted"])
+    rounded_videos = (counts.round() - videos["cards"]).abs()
     return {
         "mse": float(np.mean(error**2)),
         "mae": float(np.mean(abs(error))),
         "mae_per_video": float((counts - videos["cards"]).abs().mean()),
+        "exact": float(np.mean(rounded == 0)),
         "within_1": float(np.mean(rounded <= 1)),
         "within_2": float(np.mean(rounded <= 2)),
-        "mse_constant_guess": float(np.mean((guess - cards) ** 2)),
-        "mae_constant_guess": float(np.mean(abs(guess - cards))),
+        "exact_per_video": float((rounded_videos == 0).mean()),
+        "within_1_per_video": float((rounded_videos <= 1).mean()),
+        "bias": float(np.mean(error)),
+        "bias_thick": float(np.mean(thick)) if len(thick) else None,
     }
 
 

@@ -9,9 +9,10 @@ from cardpose.dataset.tensors import Tensors
 from cardpose.evaluation.cautions import cautions, duplicates_of_training
 
 
-def report(mae=2.0, guess=12.0, recordings=8):
+def report(mae=2.0, start=14.0, recordings=8):
     return {
-        "cards": {"mae": mae, "mae_constant_guess": guess},
+        "cards": {"mae": mae},
+        "baselines": {"constant_guess": {"mae": 12.0}, "start": {"mae": start}},
         "data": {"recordings": recordings, "frames": 20},
     }
 
@@ -61,6 +62,12 @@ def test_an_honest_evaluation_gets_no_caution(split):
         ({}, False, {"recordings": 1}, "only 1 recording is held out"),
         ({}, True, {}, "d is held out, but shows nearly the same pictures as a"),
         ({}, False, {"mae": 12.1}, "no better than a constant guess"),
+        (
+            {},
+            False,
+            {"start": 1.94},
+            "training made the network no better: mean absolute error of 2.00 cards, before 1.94",
+        ),
         ({"by": "frame"}, False, {}, "split.by is frame"),
         ({"by": "frame"}, True, {}, "split.by is frame"),
     ],

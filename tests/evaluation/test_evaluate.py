@@ -91,21 +91,21 @@ def test_the_frames_of_the_role_test_are_measured_and_no_others(held_out):
 def test_the_constant_guess_is_the_mean_of_the_training_counts(held_out):
     report, _ = evaluate(*held_out, "both")
     # 20 and 40 in training, 10 in every held-out frame.
-    assert report["cards"]["mae_constant_guess"] == 30 - 10
-    assert report["cards"]["mse_constant_guess"] == (30 - 10) ** 2
+    guess = report["baselines"]["constant_guess"]
+    assert guess == {"mse": (30 - 10) ** 2, "mae": 30 - 10, "mae_per_video": 30 - 10}
 
 
 def test_validation_frames_do_not_enter_the_constant_guess(held_out):
     network, metadata, tensors, role = held_out
     role = np.where(tensors.frames["recording"] == "b", "validation", role)
     report, _ = evaluate(network, metadata, tensors, role, "both")
-    assert report["cards"]["mae_constant_guess"] == 20 - 10
+    assert report["baselines"]["constant_guess"]["mae"] == 20 - 10
 
 
 def test_without_training_frames_there_is_no_constant_guess(held_out):
     network, metadata, tensors, _ = held_out
     report, _ = evaluate(network, metadata, tensors, np.full(8, "test"), "both")
-    assert np.isnan(report["cards"]["mae_constant_guess"])
+    assert np.isnan(report["baselines"]["constant_guess"]["mae"])
 
 
 @pytest.mark.parametrize(("count", "margin"), [("picture", 1.5), ("keypoints", 2.5), ("both", 4.0)])

@@ -14,38 +14,55 @@ from cardpose.evaluation.metrics import (
 def test_count_metrics():
     predicted = np.array([10, 12, 40, 20.4, 5])
     cards = np.array([10, 10, 10, 20, 8])
-    found = count_metrics(predicted, cards, ["a", "a", "a", "b", "c"], guess=12)
+    found = count_metrics(predicted, cards, ["a", "a", "a", "b", "c"])
     assert found == {
         "mse": pytest.approx((0 + 4 + 900 + 0.16 + 9) / 5),
         "mae": pytest.approx((0 + 2 + 30 + 0.4 + 3) / 5),
         # The medians are 12, 20.4 and 5.
         "mae_per_video": pytest.approx((2 + 0.4 + 3) / 3),
         # Off by 0, 2, 30, 0 and 3 when rounded.
+        "exact": pytest.approx(2 / 5),
         "within_1": pytest.approx(2 / 5),
         "within_2": pytest.approx(3 / 5),
-        "mse_constant_guess": pytest.approx((4 + 4 + 4 + 64 + 16) / 5),
-        "mae_constant_guess": pytest.approx((2 + 2 + 2 + 8 + 4) / 5),
+        # The medians, rounded, are off by 2, 0 and 3.
+        "exact_per_video": pytest.approx(1 / 3),
+        "within_1_per_video": pytest.approx(1 / 3),
+        "bias": pytest.approx((0 + 2 + 30 + 0.4 - 3) / 5),
+        "bias_thick": None,
     }
 
 
+def test_thick_packets_have_36_cards_or_more():
+    predicted, cards = np.array([35, 34.5, 50]), np.array([35, 36, 52])
+    assert count_metrics(predicted, cards, ["a", "b", "c"])["bias_thick"] == (-1.5 - 2) / 2
+
+
+def test_a_recordings_rounded_count_may_be_right_or_one_off():
+    predicted, cards = np.array([7.4, 8.6, 9.6]), np.array([7, 8, 8])
+    found = count_metrics(predicted, cards, ["a", "b", "c"], {"c": 9.4})
+    assert found["exact_per_video"] == pytest.approx(1 / 3)
+    assert found["within_1_per_video"] == 1
+
+
 @pytest.mark.parametrize(
-    ("predicted", "within_1", "within_2"), [(11.4, 1, 1), (11.6, 0, 1), (8.6, 1, 1), (7.4, 0, 0)]
+    ("predicted", "exact", "within_1", "within_2"),
+    [(10.4, 1, 1, 1), (11.4, 0, 1, 1), (11.6, 0, 0, 1), (8.6, 0, 1, 1), (7.4, 0, 0, 0)],
 )
-def test_counts_are_rounded_before_they_are_called_right(predicted, within_1, within_2):
-    found = count_metrics(np.array([predicted]), np.array([10]), ["a"], guess=10)
-    assert (found["within_1"], found["within_2"]) == (within_1, within_2)
+def test_counts_are_rounded_before_they_are_called_right(predicted, exact, within_1, within_2):
+    found = count_metrics(np.array([predicted]), np.array([10]), ["a"])
+    assert (found["exact"], found["within_1"], found["within_2"]) == (exact, within_1, within_2)
 
 
 def test_recordings_weigh_the_same_however_many_frames_they_have():
     predicted, cards = np.array([1.0] * 9 + [6.0]), np.array([1] * 9 + [4])
-    found = count_metrics(predicted, cards, ["a"] * 9 + ["b"], guess=1)
+    found = count_metrics(predicted, cards, ["a"] * 9 + ["b"])
     assert found["mae_per_video"] == pytest.approx((0 + 2) / 2)
     assert found["mae"] == pytest.approx(2 / 10)
 
 
 def test_a_recording_counted_from_all_its_frames_is_not_counted_by_their_median():
     predicted, cards = np.array([1.0, 1.0, 6.0]), np.array([1, 1, 4])
-    found = count_metrics(predicted, cards, ["a", "a", "b"], guess=1, by_box={"b": 4.5})
+    found = count_metrics(predicted, cards, ["a", "a", "b"], by_box={"b": 4.5})
     assert found["mae_per_video"] == pytest.approx((0 + 0.5) / 2)
 
 

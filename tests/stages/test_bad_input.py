@@ -284,6 +284,8 @@ BAD = {
         ),
         ("no numbers", weights(TRAINED, spoil), [TRAINED, "no numbers"]),
         ("other pictures", weights(TRAINED, image_size=[96, 72]), ["[96, 72]", "[64, 48]"]),
+        ("no network to start from", gone(PRETRAINED), [PRETRAINED, "there is no such file"]),
+        ("another start", weights(PRETRAINED, image_size=[96, 72]), [PRETRAINED, "[96, 72]"]),
         ("half a frame", cut("data/frames/shots/shots_frame_1.jpg"), ["ends early"]),
         ("no frames", gone("data/frames"), ["data/frames/", "No such file"]),
         (

@@ -51,18 +51,30 @@ def test_repro_runs_all_stages_in_sequence(clone, done):
 
 def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
     report = json.loads((clone.folder / "metrics/evaluate.json").read_text())
-    assert list(report) == ["cards", "ways", "interval", "keypoints", "visibility", "data"]
+    assert list(report) == [
+        "cards",
+        "ways",
+        "baselines",
+        "interval",
+        "keypoints",
+        "visibility",
+        "data",
+    ]
     assert list(report["ways"]) == ["picture", "keypoints", "both"]
     assert report["ways"]["both"]["mae"] == report["cards"]["mae"]
     assert set(report["cards"]) == {
         "mse",
         "mae",
         "mae_per_video",
+        "exact",
         "within_1",
         "within_2",
-        "mse_constant_guess",
-        "mae_constant_guess",
+        "exact_per_video",
+        "within_1_per_video",
+        "bias",
+        "bias_thick",
     }
+    assert list(report["baselines"]) == ["constant_guess", "start"]
     assert set(report["keypoints"]) == {"median_px", "mean_px", "under_5px"}
     assert set(report["visibility"]) == {"accuracy", "f1"}
     # A third of nine recordings, three frames of each: 0, 20 and 40.
