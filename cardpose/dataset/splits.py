@@ -27,7 +27,7 @@ def split_frames(
         recordings: recording of each of n frames.
         cards: count of each frame.
         split: section `split` of params.yaml.
-        seed: seed of the random assignment to folds.
+        seed: seed of the random assignment to folds and to validation.
 
     Returns:
         "train", "validation" or "test" for each frame. No frame is for validation when
@@ -53,7 +53,8 @@ def split_frames(
             )
         test = _fold_of_units(counts, split.folds, split.by, seed) == split.fold
     role = np.where(test, "test", "train").astype(object)
-    role[_validation_units(counts, np.flatnonzero(~test), split.validation)] = "validation"
+    rest = np.flatnonzero(~test)
+    role[_validation_units(counts, rest, split.validation, seed)] = "validation"
     role = role[unit_of_frame]
     if (role == "train").sum() < 2:  # batch normalization needs two frames
         raise InputError(
@@ -92,14 +93,15 @@ def _fold_of_units(
 
 
 def _validation_units(
-    counts: Num[np.ndarray, " n"], rest: Int[np.ndarray, " m"], share: float | int
+    counts: Num[np.ndarray, " n"], rest: Int[np.ndarray, " m"], share: float | int, seed: int
 ) -> Int[np.ndarray, " k"]:
     """Choose a share of the units that are not held out, `rest`, for validation; never all.
 
-    Sort `rest` by count, cut it into k equal pieces, and take the middle unit of each.
+    Sort `rest` by count, cut it into k nearly equal strata, and draw one unit from each.
     """
     if not share or len(rest) < 2:
         return rest[:0]
     k = max(min(round(share * len(rest)), len(rest) - 1), 1)
     by_count = rest[np.argsort(counts[rest], kind="stable")]
-    return by_count[((np.arange(k) + 0.5) * len(rest) / k).astype(int)]
+    rng = np.random.default_rng(seed)
+    return np.array([rng.choice(stratum) for stratum in np.array_split(by_count, k)])

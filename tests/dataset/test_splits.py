@@ -93,9 +93,23 @@ def test_no_unit_of_the_held_out_ones_trains_or_validates(split, by, changes):
 
 
 def test_validation_gets_small_and_large_counts(split):
-    counts = sorted(CARDS[name] for name in recordings_in(split(), "validation"))
+    role = split()
+    validation = recordings_in(role, "validation")
+    others = sorted(CARDS[name] for name in validation | recordings_in(role, "train"))
     # One of each quarter.
-    assert [(count - 1) // 13 for count in counts] == [0, 1, 2, 3]
+    quarters = [others.index(CARDS[name]) * 4 // len(others) for name in validation]
+    assert sorted(quarters) == [0, 1, 2, 3]
+
+
+def test_validation_is_drawn_at_random_within_each_stratum(split):
+    thinnest = set()
+    for seed in range(30):
+        counts = [CARDS[name] for name in recordings_in(split(seed=seed), "validation")]
+        thinnest.add(min(counts))
+    # The thinnest is one of the 10 or 11 thinnest that are not held out, not always the middle one.
+    assert min(thinnest) <= 3
+    assert max(thinnest) >= 10
+    assert len(thinnest) >= 6
 
 
 def test_recordings_are_held_out_by_name(split):

@@ -43,15 +43,29 @@ MUTANTS = [
     Mutant(
         "validation is drawn from the held-out recordings",
         SPLITS,
-        "np.flatnonzero(~test), split.validation)",
-        "np.flatnonzero(test), split.validation)",
+        "rest = np.flatnonzero(~test)",
+        "rest = np.flatnonzero(test)",
         TEST_SPLITS,
     ),
     Mutant(
         "validation is drawn from all recordings",
         SPLITS,
-        "np.flatnonzero(~test), split.validation)",
-        "np.arange(len(test)), split.validation)",
+        "rest = np.flatnonzero(~test)",
+        "rest = np.arange(len(test))",
+        TEST_SPLITS,
+    ),
+    Mutant(
+        "validation always gets the thinnest packet of a stratum",
+        SPLITS,
+        "rng.choice(stratum)",
+        "stratum[0]",
+        TEST_SPLITS,
+    ),
+    Mutant(
+        "validation gets no thick packets",
+        SPLITS,
+        "np.array_split(by_count, k)",
+        "np.array_split(by_count[: 2 * k], k)",
         TEST_SPLITS,
     ),
     Mutant(
