@@ -5,6 +5,7 @@ The same arguments give the same scene, bit for bit. `ranges` holds the ranges o
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int16, UInt8
@@ -100,8 +101,7 @@ def random_scene(
 
     Distances depend on the deck and the camera, so that packets fill the picture alike.
 
-    A seed has 13 decks and 13 tables, combined in changing pairs. Each deck and each table occurs
-    with thin and thick packets, so a network cannot infer the count from them.
+    A seed has 13 decks and 13 tables, see `household_number`.
 
     Args:
         focal: focal length as a share of the picture's longer side; recordings deviate slightly.
@@ -109,8 +109,8 @@ def random_scene(
         back: function to draw the back of a card, called as `back(rng, paper, card)`.
     """
     rng = np.random.default_rng([seed, cards])
-    deck = cards % _HOUSEHOLD
-    table_number = (5 * cards + 3 * (cards // _HOUSEHOLD)) % _HOUSEHOLD
+    deck = household_number(seed, "deck", cards)
+    table_number = household_number(seed, "table", cards)
     light_angle = rng.uniform(0, 2 * np.pi)
     light = np.array([np.cos(light_angle), np.sin(light_angle)])
     slips = draw_slips(rng, cards, card)
@@ -141,6 +141,18 @@ def random_scene(
         gamma=rng.uniform(*ranges.GAMMA),
         cameras=walk_round(rng, frames, cards, card, focal, width, height),
     )
+
+
+def household_number(seed: int, item: Literal["deck", "table"], cards: int) -> int:
+    """Return the number, 0 to 12, of the deck or the table in the scene of `cards` cards.
+
+    Packets of 1 to 13 cards get the 13 decks in random order, so do those of 14 to 26, and so on;
+    tables likewise. So each deck and each table occurs with thin and thick packets, and a network
+    cannot infer the count from them.
+    """
+    block, place = divmod(cards - 1, _HOUSEHOLD)
+    stream = {"deck": 4, "table": 5}[item]
+    return int(np.random.default_rng([seed, stream, block]).permutation(_HOUSEHOLD)[place])
 
 
 def _mirrored_lamp(

@@ -18,6 +18,20 @@ MUTANTS = [
         "tests/rendering/test_renderer.py",
     ),
     Mutant(
+        "decks follow the count",
+        "cardpose/rendering/scenes.py",
+        ".permutation(_HOUSEHOLD)[place])",
+        ".permutation(1)[0] + place)",
+        "tests/rendering/test_scenes.py",
+    ),
+    Mutant(
+        "a table always comes with the same deck",
+        "cardpose/rendering/scenes.py",
+        '{"deck": 4, "table": 5}',
+        '{"deck": 4, "table": 4}',
+        "tests/rendering/test_scenes.py",
+    ),
+    Mutant(
         "every packet for pretraining has the same scene",
         "cardpose/rendering/shots.py",
         "np.random.default_rng([seed, index])",
