@@ -14,7 +14,8 @@ from collections.abc import Callable
 from multiprocessing.queues import SimpleQueue
 
 import torch
-from torch import distributed
+from jaxtyping import Bool, Float
+from torch import Tensor, distributed
 from torch.multiprocessing import (
     ProcessExitedException,
     ProcessRaisedException,
@@ -36,6 +37,21 @@ def world_size() -> int:
 def rank() -> int:
     """Return the number of this process, from 0. Process 0 writes the outputs."""
     return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def marked_per_process(mask: Bool[Tensor, "..."]) -> Float[Tensor, ""]:
+    """Return the number of True entries of a mask, averaged over all processes.
+
+    If each process divides its sum of losses by this number, the mean over the processes is the
+    mean over all marked entries, however they are shared. All processes must call this together.
+
+    Returns:
+        a positive number, even if no process has a True entry.
+    """
+    total = mask.sum().float()
+    if distributed.is_initialized():
+        distributed.all_reduce(total)
+    return total.clamp(min=1) / world_size()
 
 
 def host_rank(options: Train) -> int:

@@ -2,7 +2,7 @@
 
 The loss on whole pictures is L = MSE(heatmaps) + MSE(cards) + BCE(visibility), with one weight per
 term. Its cards are those counted from the picture's features. The closer and the tracer have their
-own losses.
+own losses. When several processes train, the mean of their losses is the loss of the whole batch.
 """
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from cardpose.network.model import COUNTS
 from cardpose.params import Loss
+from cardpose.training.distributed import marked_per_process
 
 
 def losses(
@@ -19,6 +20,7 @@ def losses(
     target: tuple[Float[Tensor, "n 8 h w"], Float[Tensor, " n"], Shaped[Tensor, "n 8"]],
     weights: Loss,
     mask: Bool[Tensor, "n 8"] | None = None,
+    shared: bool = False,
 ) -> dict[str, Float[Tensor, ""]]:
     """Return the three terms of L for a batch, unweighted, and "total", their weighted sum.
 
@@ -32,13 +34,15 @@ def losses(
         target: heatmaps, cards as a share of the deck, and visibility as 0 or 1.
         weights: weights of the three terms.
         mask: which keypoints have a label; all by default.
+        shared: whether the batch is this process's share of a batch of all processes, which must
+            all call this together. The mean of their terms is then the term of the whole batch.
     """
     heatmaps, cards, visibility = (p.float() for p in predicted)
     true, visible = target[0].float(), target[2].float()
     mask = torch.ones_like(visible, dtype=torch.bool) if mask is None else mask
     # Mask unlabelled keypoints; average over the others.
     heatmaps = torch.where(mask[..., None, None], heatmaps, true)
-    rest = mask.numel() / mask.sum().clamp(min=1)
+    rest = mask.numel() / (marked_per_process(mask) if shared else mask.sum().clamp(min=1))
     terms = {
         # All channels have the same size, so this is also the mean over the channels' means.
         "heatmaps": F.mse_loss(heatmaps, true) * rest,
@@ -70,7 +74,7 @@ def closer_loss(
         true_cards: counts in cards.
     """
     off = F.smooth_l1_loss(points[visible], true[visible], beta=2, reduction="sum")
-    place = off / (2 * visible.sum()).clamp(min=1)
+    place = off / (2 * marked_per_process(visible))
     return place + F.smooth_l1_loss(cards, true_cards, beta=2) / 2
 
 
@@ -92,4 +96,4 @@ def tracer_loss(
         counts: places to compare.
     """
     off = (places - true).abs() / spreads.exp() + spreads
-    return off[counts].sum() / counts.sum().clamp(min=1)
+    return off[counts].sum() / marked_per_process(counts)

@@ -38,7 +38,8 @@ class WholePictureModule(lightning.LightningModule):
     def _step(self, batch: Batch, split: str) -> Float[Tensor, ""]:
         predicted = self.network(batch["pictures"])
         target = batch["heatmaps"], batch["cards"], batch["visible"]
-        terms = losses(predicted, target, self.weights, batch["mask"])
+        # Processes may validate on different numbers of batches, so they cannot count together.
+        terms = losses(predicted, target, self.weights, batch["mask"], shared=split == "train")
         # Lightning averages this integer over the processes and would round the mean.
         n = len(batch["cards"]) * world_size()
         logged = {f"{split}/{name}": value.detach() for name, value in terms.items()}

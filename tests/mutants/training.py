@@ -149,9 +149,23 @@ MUTANTS = [
     Mutant(
         "the tracer learns from the places that do not count",
         LOSSES,
-        "off[counts].sum() / counts.sum()",
-        "off[~counts].sum() / counts.sum()",
+        "off[counts].sum()",
+        "off[~counts].sum()",
         "tests/training/test_losses.py -k tracer",
+    ),
+    Mutant(
+        "each process divides by its own number of labels",
+        "cardpose/training/distributed.py",
+        "        distributed.all_reduce(total)\n    return total.clamp(min=1) / world_size()",
+        "        pass\n    return total.clamp(min=1)",
+        "tests/training/test_distributed.py -k unlike",
+    ),
+    Mutant(
+        "heatmaps are divided by the labels of one process",
+        MODULES,
+        'batch["mask"], shared=split == "train")',
+        'batch["mask"])',
+        "tests/training/test_distributed.py -k unlike",
     ),
     Mutant(
         "the tracer is trained without heights",
