@@ -6,6 +6,7 @@ the deck has changed. After fitting whole pictures, training keeps the weights o
 smallest validation loss.
 """
 
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from dvclive import Live
 from jaxtyping import Int
+from scmrepo.exceptions import SCMError
 
 from cardpose.common.errors import InputError
 from cardpose.dataset.tensors import Tensors
@@ -132,7 +134,7 @@ def train(
         callbacks=record,
     )
     if rank() == 0:
-        with Live(str(log), dvcyaml=None, save_dvc_exp=False) as live:
+        with _open_log(log) as live:
             losses.write(live)
             live.summary["best_epoch"] = best.epoch
     network.load_state_dict(best.weights)
@@ -168,6 +170,18 @@ def _labelled(tensors: Tensors, rows: np.ndarray) -> np.ndarray:
             " 2 are needed, of recordings that are not held out (params.yaml: split)"
         )
     return labelled
+
+
+def _open_log(log: Path) -> Live:
+    """Open a DVCLive log in the folder `log`."""
+    folder = log.absolute()
+    try:
+        return Live(str(folder), dvcyaml=None, save_dvc_exp=False)
+    except SCMError:
+        # DVCLive asks the repository around the working directory for its last commit and fails
+        # if there is none. Outside any repository it does not ask.
+        with chdir(folder.anchor):
+            return Live(str(folder), dvcyaml=None, save_dvc_exp=False)
 
 
 def _interval_margins(

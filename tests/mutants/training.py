@@ -48,6 +48,13 @@ MUTANTS = [
         "tests/training/test_callbacks.py -k early_best",
     ),
     Mutant(
+        "the log needs a commit",
+        RECIPES,
+        "with chdir(folder.anchor):",
+        "if True:",
+        f"{TEST_RECIPES} -k without_commits",
+    ),
+    Mutant(
         "the network that training starts from is changed",
         RECIPES,
         "    copy = CardPose(**network_shape(changed))\n"

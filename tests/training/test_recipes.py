@@ -1,12 +1,16 @@
 """Pretraining and training from end to end, with tiny networks."""
 
 import dataclasses
+import json
 import os
 import signal
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from dvc.repo import Repo
 from made_up import network_of, with_train
 
 from cardpose.network.intervals import interval_margin
@@ -191,6 +195,23 @@ def test_pretraining_without_epochs_teaches_geometry_alone(small):
         new["head.geometry.layers.0.weight"], trained["head.geometry.layers.0.weight"]
     )
     assert not torch.equal(new["stem.0.weight"], trained["stem.0.weight"])
+
+
+def test_training_writes_its_log_in_a_git_repository_without_commits(small, tmp_path, monkeypatch):
+    params, tensors = small
+    weights, metadata = pretrain(tensors, np.arange(12), params)
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    Repo.init().close()
+    log = Path("metrics/log")
+    train(tensors, ROLE, network_of(weights, metadata), metadata, params, log)
+    assert Path.cwd() == tmp_path
+    found = json.loads((log / "metrics.json").read_text())
+    assert found["best_epoch"] == 0
+    assert np.isfinite(found["validation"]["total"])
+    for split in ("train", "validation"):
+        history = (log / "plots" / "metrics" / split / "total.tsv").read_text()
+        assert len(history.splitlines()) == 2  # the names of its columns, and one epoch
 
 
 @pytest.mark.parametrize("frames", [4, 8, 20])
