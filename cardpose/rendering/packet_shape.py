@@ -45,11 +45,11 @@ def draw_slips(rng: np.random.Generator, cards: int, card: CardSize) -> Slips:
     fan = rng.normal(0, np.radians(ranges.FAN)) * (rng.random() < ranges.FAN_PROBABILITY)
     turns = fan * (height - 1)
     pivot = card_corners(*card[:2])[rng.integers(4)]
-    shifts += pivot - turned(pivot, turns)
+    shifts += pivot - turn_points(pivot, turns)
     return Slips(shifts - shifts.mean(axis=0), turns)
 
 
-def turned(
+def turn_points(
     points: Float[np.ndarray, "*#n 2"], angle: Float[np.ndarray, "*#n"] | float
 ) -> Float[np.ndarray, "*m 2"]:
     """Turn points about the origin by angles in radians."""

@@ -16,7 +16,7 @@ from cardpose.rendering.backs import BACK_SCALE, rounded_corner_mask
 from cardpose.rendering.lighting import NOISE_MARGIN, TABLE_SCALE
 from cardpose.rendering.opencv import SHIFT, fixed_point, pixel_homography
 from cardpose.rendering.optics import Picture, apply_tone, defocus, motion_blur
-from cardpose.rendering.packet_shape import rise, turned
+from cardpose.rendering.packet_shape import rise, turn_points
 from cardpose.rendering.scenes import Scene
 from cardpose.rendering.sides import card_outlines, overhang, packet_sides, shrink_polygons
 
@@ -46,7 +46,7 @@ class Renderer:
         """Return the places in pixels and the visibility of the corners in frame `index`."""
         scene, corners = self.scene, card_corners(*self.scene.card[:2])
         height = rise(scene.bend, scene.card, *corners.T)
-        face = np.column_stack([turned(corners, scene.turns[0]) + scene.shifts[0], height])
+        face = np.column_stack([turn_points(corners, scene.turns[0]) + scene.shifts[0], height])
         back = np.column_stack([corners + scene.shifts[-1], height + scene.thickness])
         return packet_keypoints(scene.cameras[index], face, back, overhang(scene))
 

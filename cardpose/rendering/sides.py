@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cardpose.geometry.card import CORNER_RADIUS, card_outline
-from cardpose.rendering.packet_shape import rise, turned
+from cardpose.rendering.packet_shape import rise, turn_points
 from cardpose.rendering.scenes import Scene
 
 _BEYOND = 3  # mm by which the sides extend below the table and above the packet
@@ -36,7 +36,7 @@ def card_outlines(scene: Scene) -> Float[np.ndarray, "cards n 3"]:
     if any(scene.bend):
         outline = _subdivide(outline)
     levels = np.arange(scene.cards) * thickness
-    slipped = turned(outline, scene.turns[:, None]) + scene.shifts[:, None]
+    slipped = turn_points(outline, scene.turns[:, None]) + scene.shifts[:, None]
     heights = levels[:, None] + rise(scene.bend, scene.card, *outline.T)
     return np.concatenate([slipped, heights[..., None]], axis=2)
 

@@ -52,6 +52,20 @@ def test_a_camera_straight_before_a_side_sees_one_side_and_two_outlines(fitter):
     assert kinds[0, :, CORNER].sum() == 0
 
 
+@pytest.mark.parametrize(("lean", "sides"), [(0.0, 2), (2.0, 1), (-2.0, 2)])
+def test_an_undercut_side_is_hidden(fitter, lean, sides):
+    """From -110 degrees, the left long side is seen, unless the face lies to the right of it.
+
+    The packet is 3 mm thick. The camera stands 30 mm left of that side and 128 mm high: an overhang
+    of 2 mm in 3 hides it.
+    """
+    pose = posed(fitter, -110.0, thickness=3.0)
+    numbers = pose.numbers.clone()
+    numbers[:, 4] = lean
+    kinds = fitter.box.edges(Pose(pose.rotation, numbers)).kinds
+    assert kinds[0, :, FACE].sum() == sides
+
+
 def test_edges_run_between_the_card_s_corners_not_the_rounded_ones(fitter):
     """The back's edges, extended, meet where the card's corners would be without the rounding."""
     pose = posed(fitter, -110.0)

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial import ConvexHull
 
 from cardpose.geometry.camera import Camera, orbit
 from cardpose.geometry.card import (
@@ -245,3 +246,57 @@ def test_a_corner_is_hidden_where_the_packet_stands_between_it_and_the_camera():
             assert visible[index] == (not hidden)
             checked[int(hidden)] += 1
     assert checked.min() > 300
+
+
+def crosses(hull, eye, point):
+    """Whether a line of sight crosses a convex body, by clipping it against all its planes."""
+    normal, offset = hull.equations[:, :3], hull.equations[:, 3]
+    at_point, at_eye = normal @ point + offset, normal @ eye + offset
+    enter, leave = 0.0, 1.0
+    for a, b in zip(at_point, at_eye, strict=True):
+        if a > 0 and b > 0:
+            return False
+        if a > 0:
+            enter = max(enter, a / (a - b))
+        elif b > 0:
+            leave = min(leave, a / (a - b))
+    return leave > enter + 1e-12
+
+
+def test_a_leaning_packet_hides_what_it_overhangs():
+    rng = np.random.default_rng(5)
+    checked = np.zeros(2, int)
+    for _ in range(300):
+        where = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(15, 70)), rng.uniform(120, 400)
+        camera = orbit(*where, np.zeros(3), (5000, 5000), 0.0, 300, 10000, 10000)
+        lean, top = rng.uniform(-3, 3, 2), rng.uniform(1, 10)
+        face, back = packet(top)
+        face = face + np.append(lean, 0)
+        grown = [(CARD_WIDTH / 2, CARD_LENGTH / 2) * np.sign(card_corners()) for _ in range(2)]
+        body = np.concatenate([np.insert(grown[0] + lean, 2, 0, 1), np.insert(grown[1], 2, top, 1)])
+        hull = ConvexHull(body)
+        points, visible = packet_keypoints(camera, face, back)
+        for corner, sharp in zip(face, body[:4], strict=True):
+            index = np.hypot(*(points - opencv_project(camera, corner)[0]).T).argmin()
+            middle = np.append(lean, 0)
+            near, far = (middle + (sharp - middle) * (1 + e) for e in (1e-6, 1e-1))
+            hidden = crosses(hull, camera.position, near)
+            if hidden != crosses(hull, camera.position, far):
+                continue  # the camera looks along a side
+            assert visible[index] == (not hidden)
+            checked[int(hidden)] += 1
+    assert checked.min() > 200
+
+
+@pytest.mark.parametrize(("out", "seen"), [(101, True), (99, False)])
+def test_a_step_hides_the_face_below_it(out, seen):
+    """The upper cards stand out by 1 mm at a height of 1 mm; the camera is 100 mm high."""
+    face, back = packet(10.0)
+    back = back + np.array([1, 0, 0])
+    eye = np.array([CARD_WIDTH / 2 + out, 0, 100.0])
+    distance = np.linalg.norm(eye)
+    where = 0.0, np.arcsin(eye[2] / distance), distance
+    camera = orbit(*where, np.zeros(3), (5000, 5000), 0.0, 300, 10000, 10000)
+    overhang = np.array([[-1.0, 9.0], [1.0, 9.0]])  # the short sides are out of sight
+    visible = packet_keypoints(camera, face, back, overhang)[1]
+    assert visible.sum() == (6 if seen else 4)

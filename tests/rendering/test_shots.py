@@ -62,15 +62,27 @@ def test_there_are_as_many_rows_as_asked_for_and_counts_take_turns(tmp_path):
 def test_a_box_of_the_packets_thickness_fits_the_keypoints(index):
     pictures, points, visible, cards = shoot(0, index)
     assert cards == index + 1
-    assert pictures.shape == (VIEWS, HEIGHT, WIDTH, 3)
-    inside = ((points >= 0) & (points <= [WIDTH, HEIGHT])).all(axis=2)
+    (height, width), longer = pictures.shape[1:3], max(WIDTH, HEIGHT)
+    assert {height, width} == {HEIGHT, WIDTH}
+    inside = ((points >= 0) & (points <= [width, height])).all(axis=2)
     assert not (visible & ~inside).any()
-    fitter = BoxFitter(BoxModel((WIDTH, HEIGHT), FOCAL, POKER, DECK))
+    fitter = BoxFitter(BoxModel((width, height), FOCAL * longer / width, POKER, DECK))
     height = torch.full((VIEWS,), 0.3 * cards, dtype=torch.float64)
     pose, names = fitter.fit(torch.from_numpy(points), torch.from_numpy(visible), height)
     named = np.take_along_axis(points, names.numpy()[..., None], 1)
     off = fitter.box.keypoints(pose).numpy() - named
     assert np.linalg.norm(off, axis=2)[np.take_along_axis(visible, names.numpy(), 1)].max() < 6
+
+
+def test_some_packets_are_photographed_in_portrait_format_and_cut_off_as_seldom():
+    shots = [shoot(1, index) for index in range(120)]
+    portrait = np.array([s.pictures.shape[1] > s.pictures.shape[2] for s in shots])
+    assert {s.pictures.shape[1:] for s in shots} == {(480, 640, 3), (640, 480, 3)}
+    assert 0.1 < portrait.mean() < 0.3
+    back = [2, 3, 6, 7]
+    whole = np.array([s.visible[:, back].all(axis=1).mean() for s in shots])
+    assert whole[portrait].mean() > 0.75
+    assert whole[~portrait].mean() > 0.8
 
 
 def test_two_packets_of_one_count_show_different_scenes():
