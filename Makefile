@@ -1,5 +1,6 @@
 # make repro: install, then run the pipeline.  make test: install, then check everything.
 # make pretrain: install, then retrain the network in the repository; takes hours.
+# make folds: install, then train and evaluate every fold, and tabulate their metrics.
 # make app: install, then count cards in the browser with the network from make repro.
 # make label-studio DATASET=mine: install, then correct proposed labels in the browser.
 PYTHON ?= python3
@@ -14,7 +15,7 @@ STUDIO_INSTALLED := $(STUDIO)/.installed-$(STUDIO_VERSION)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: install repro pretrain app label-studio test soak test-label-studio browser mutants lint format
+.PHONY: install repro pretrain folds app label-studio test soak test-label-studio browser mutants lint format
 
 install: $(INSTALLED)
 
@@ -33,6 +34,11 @@ repro: install
 
 pretrain: install
 	dvc repro --force --single-item pretrain
+
+# DATASET names another data set, and ARGS sets parameters:
+# make folds DATASET=cardcut ARGS="-S sigma=3".
+folds: install
+	python -m benchmarks.folds $(if $(DATASET),-S dataset=$(DATASET)) $(ARGS)
 
 app: install $(PACKAGES)
 	cardpose app

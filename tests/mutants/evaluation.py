@@ -62,6 +62,13 @@ MUTANTS = [
         "tests/evaluation/test_cautions.py",
     ),
     Mutant(
+        "the baselines of the folds are mixed up",
+        "benchmarks/folds.py",
+        'prefix = f"baselines.{baseline}."',
+        'prefix = f"baselines.{_BASELINES[0]}."',
+        "tests/stages/test_folds.py::test_metrics_that_no_fold_has_are_left_empty",
+    ),
+    Mutant(
         "a duplicate of a validation recording is overlooked",
         "cardpose/evaluation/cautions.py",
         'hashes[part == "test"]',
