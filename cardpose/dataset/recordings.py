@@ -90,7 +90,7 @@ def numbered_pictures(folder: str | Path) -> dict[int, Path]:
 
 def sampled_pictures(
     recording: Recording, step: int, wanted: Collection[int]
-) -> Iterator[tuple[int, UInt8[np.ndarray, "h w 3"]]]:
+) -> Iterator[tuple[int, UInt8[np.ndarray, "_ _ 3"]]]:
     """Yield (index, BGR picture) of every `step`-th frame of a video and of the `wanted` ones.
 
     Yield all pictures of a folder of frames.

@@ -31,7 +31,7 @@ SURE = 0.5  # threshold for the confidence of a packet and the visibility of a k
 BATCH_PICTURES = 4  # most pictures in a batch; larger batches are no faster
 BATCH_PIXELS = 2**22  # most pixels in a batch of several pictures
 
-Picture = UInt8[np.ndarray, "height width 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]  # sizes may differ within one call
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,13 @@ MUTANTS = [
         "tests/inference/test_end_to_end.py::test_the_confidence_is_the_mean_of_the_four_highest_peaks",
     ),
     Mutant(
+        "all pictures of a batch should have one size",
+        "cardpose/inference/predictor.py",
+        'Picture = UInt8[np.ndarray, "_ _ 3"]',
+        'Picture = UInt8[np.ndarray, "height width 3"]',
+        "tests/inference/test_predictor.py -k many_sizes",
+    ),
+    Mutant(
         "colours change places",
         "cardpose/inference/predictor.py",
         "batch if rgb else",
