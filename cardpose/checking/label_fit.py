@@ -21,7 +21,7 @@ from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter
 from cardpose.geometry.bundle import Box, fit_box
 from cardpose.geometry.keypoints import TURNED
-from cardpose.geometry.priors import RECORDING_PRIORS
+from cardpose.geometry.priors import LEAN_PRIOR, RECORDING_PRIORS
 from cardpose.geometry.projection import (
     BOX,
     PLACE,
@@ -254,13 +254,14 @@ class LabelFitter:
         )
 
 
-def thickness_error(fit: LabelFit, spread: float | int) -> float:
+def thickness_error(box: Box, fit: LabelFit, spread: float | int) -> float:
     """Return the standard deviation in mm of the thickness of a recording's box.
 
     Args:
+        box, fit: of the recording.
         spread: standard deviation of a label's coordinate in pixels.
     """
-    lean, twist = RECORDING_PRIORS.lean, RECORDING_PRIORS.twist
+    lean, twist = LEAN_PRIOR.deviation_of(box.thickness), RECORDING_PRIORS.twist
     prior = np.diag([0, 1 / lean**2, 1 / lean**2, 1 / twist**2]) + 1e-9 * np.eye(4)
     information = fit.information[fit.freedom >= 2 * _CORNERS - UNKNOWNS].sum(axis=0)
     return float(np.sqrt(np.linalg.inv(information / spread**2 + prior)[0, 0]))

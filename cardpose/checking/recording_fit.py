@@ -48,11 +48,12 @@ def fit_recording(fitter: LabelFitter, recording: LabelledRecording) -> Recordin
         fit = fitter.fit_cameras(box, points, visible, alone)
         scatter = max(_LEAST_SCATTER, _median(fit.spread))
         fit = _fit_outliers_again(fitter, box, points, visible, fit, OUTLIER * scatter)
-        result = replace(result, box=box, fit=fit)
         inliers = fit.worst <= OUTLIER * scatter
+        used = fit[inliers] if inliers.any() else fit
+        result = replace(result, box=box, fit=fit, error=thickness_error(box, used, scatter))
         if inliers.all() or not inliers.any():
             break
-    return replace(result, error=thickness_error(fit[inliers] if inliers.any() else fit, scatter))
+    return result
 
 
 def usual_scatter(fits: Sequence[RecordingFit]) -> float:

@@ -4,10 +4,10 @@ The method is Levenberg-Marquardt (D. Marquardt, "An Algorithm for Least-Squares
 Nonlinear Parameters", 1963). It updates eleven parameters: a rotation vector about the camera's
 axes and the eight numbers of a `Pose`. The cost is
 
-    sum rho(residual^2) + sum ((numbers - usual) / deviation)^2
+    sum rho(residual^2) + cost of the numbers
 
-The first sum is over keypoints and edges; rho is a robust loss. The second sum is over the priors
-in `priors`. Each of STEPS steps solves
+The sum is over keypoints and edges; rho is a robust loss. `pose_prior` has the cost of the numbers.
+Each of STEPS steps solves
 
     (H + damping diag(H)) step = gradient
 
@@ -30,7 +30,8 @@ from cardpose.geometry.box import BoxModel
 from cardpose.geometry.initial_pose import FROM_ABOVE, initial_pose
 from cardpose.geometry.keypoints import BACK, CORNER
 from cardpose.geometry.linalg import rotation_of, solve_positive_definite
-from cardpose.geometry.priors import PICTURE_PRIORS, ZOOM_SPREAD
+from cardpose.geometry.pose_prior import PosePrior, calculate_prior_cost, pose_prior
+from cardpose.geometry.priors import PICTURE_PRIORS
 from cardpose.geometry.projection import (
     CROSS_PRODUCT,
     THICKNESS,
@@ -68,19 +69,6 @@ class TracedEdges(NamedTuple):
     points: BoxPoints
 
 
-class Prior(NamedTuple):
-    """Prior on the numbers of a `Pose`.
-
-    Attributes:
-        usual: expected numbers.
-        firmness: one over their standard deviations; 0 for numbers without a prior, and for the
-            lean, whose prior `BoxFitter.calculate_gradient_and_hessian` adds.
-    """
-
-    usual: Float64[Tensor, "n 8"]
-    firmness: Float64[Tensor, "n 8"]
-
-
 class Residuals(NamedTuple):
     """Residuals with d components each, in standard deviations, and their robust loss.
 
@@ -98,7 +86,7 @@ class Residuals(NamedTuple):
 
 
 # State of a fit: rotation, numbers, cost, gradient, hessian, damping. Its data is one flat list:
-# keypoints, their weights, fields of the `Prior`, fields of the `TracedEdges`.
+# keypoints, their weights, fields of the `PosePrior`, fields of the `TracedEdges`.
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 Step = Callable[[State, list[Tensor]], State]
 
@@ -165,8 +153,8 @@ class BoxFitter(nn.Module):
         n, ways = points.shape[0], self.namings.shape[0]
         target = points.double()[:, self.namings].flatten(0, 1)
         weight = seen[:, self.namings].flatten(0, 1)
-        prior = box_prior(self.box, seen, thickness, focal)
-        prior = Prior(*(part.repeat_interleave(ways, dim=0) for part in prior))
+        prior = pose_prior(self.box, seen, thickness, focal)
+        prior = PosePrior(*(part.repeat_interleave(ways, dim=0) for part in prior))
         start = initial_pose(self.box, self.from_above, target, weight, prior.usual)
         pose, cost = self._optimize(start, target, weight, None, prior)
         cost = cost.unflatten(0, (n, ways))
@@ -189,7 +177,7 @@ class BoxFitter(nn.Module):
         focal: Float[Tensor, " n"] | None = None,
     ) -> Pose:
         """Fit boxes to edges too. `pose` is from `fit`; points are in the order it returned."""
-        prior = box_prior(self.box, seen, focal=focal)
+        prior = pose_prior(self.box, seen, focal=focal)
         return self._optimize(pose, points.double(), seen, edges, prior)[0]
 
     def calculate_residuals(
@@ -222,21 +210,12 @@ class BoxFitter(nn.Module):
         points: Float64[Tensor, "n 8 2"],
         seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
         edges: TracedEdges | None,
-        prior: Prior,
+        prior: PosePrior,
     ) -> tuple[Float64[Tensor, " n"], Float64[Tensor, "n 11"], Float64[Tensor, "n 11 11"]]:
-        """Return the cost, half its gradient, and H, which approximates half its Hessian.
-
-        The standard deviation of the lean depends on the current thickness. Both derivatives treat
-        it as a constant.
-        """
-        unusual = pose.numbers - prior.usual
-        thickness = pose.numbers[:, THICKNESS : THICKNESS + 1].clamp(0, self.box.deck_thickness)
-        lean = 1 / PICTURE_PRIORS.lean_of(thickness)
-        firmness = prior.firmness + lean * lean.new_tensor([0, 0, 0, 0, 1, 1, 0, 0])
-        firm = firmness.square() @ self.unit[3:]
-        cost = (firm[:, 3:] * unusual.square()).sum(dim=1)
-        gradient = firm * (unusual @ self.unit[3:])
-        hessian = firm[:, None] * self.unit
+        """Return the cost, half its gradient, and H, which approximates half its Hessian."""
+        cost, by_numbers, curvature = calculate_prior_cost(self.box, pose, prior)
+        gradient = by_numbers @ self.unit[3:]
+        hessian = (curvature @ self.unit[3:])[:, None] * self.unit
         for off, slopes, scale, loss in self.calculate_residuals(pose, points, seen, edges):
             value, weight = loss(off.square().sum(dim=2) / scale**2)
             cost = cost + scale**2 * value.sum(dim=1)
@@ -249,10 +228,10 @@ class BoxFitter(nn.Module):
         """Return the state after one more step of the fit to `data`."""
         rotation, numbers, cost, gradient, hessian, damping = state
         points, seen = data[:2]
-        prior, edges = Prior(*data[2:4]), None
-        if data[4:]:
-            share, normal, place, weight = data[4:8]
-            edges = TracedEdges(share, normal, place, weight, BoxPoints(*data[8:]))
+        prior, edges = PosePrior(*data[2:5]), None
+        if data[5:]:
+            share, normal, place, weight = data[5:9]
+            edges = TracedEdges(share, normal, place, weight, BoxPoints(*data[9:]))
         damped = (hessian * damping[:, None, None] + 1e-9) * self.unit
         step = solve_positive_definite(hessian + damped, gradient)
         turn = rotation_of(-step[:, :3], self.cross_product)
@@ -275,7 +254,7 @@ class BoxFitter(nn.Module):
         points: Float64[Tensor, "n 8 2"],
         seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
         edges: TracedEdges | None,
-        prior: Prior,
+        prior: PosePrior,
     ) -> tuple[Pose, Float64[Tensor, " n"]]:
         """Take STEPS steps from `pose`; return the last pose and its cost."""
         data = [points, seen, *prior]
@@ -285,27 +264,6 @@ class BoxFitter(nn.Module):
         state: State = (*pose, *start, torch.full_like(start[0], DAMPING))
         rotation, numbers, cost, *_ = self.repeat(self.update, STEPS, state, data)
         return Pose(rotation, numbers), cost
-
-
-def box_prior(
-    box: BoxModel,
-    seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
-    thickness: Float[Tensor, " n"] | None = None,
-    focal: Float[Tensor, " n"] | None = None,
-) -> Prior:
-    """Return the prior of a fit. `seen`, `thickness` and `focal` are as in `BoxFitter.fit`."""
-    zero = 0 * seen[:, 0].double()
-    if thickness is None:  # mean and deviation of a uniform distribution
-        middle = zero + box.deck_thickness / 2
-        firm = np.sqrt(3) / middle
-    else:
-        middle = thickness.double()
-        firm = 1 / PICTURE_PRIORS.unevenness_of(middle)
-    zoom = zero if focal is None else focal.double() / box.focal - 1
-    twist = zero + 1 / PICTURE_PRIORS.twist
-    firmness = [zero, zero, zero, firm, zero, zero, twist, 1 / (ZOOM_SPREAD * (1 + zoom))]
-    usual = [zero, zero, zero, middle, zero, zero, zero, zoom]
-    return Prior(torch.stack(usual, dim=1), torch.stack(firmness, dim=1))
 
 
 def _all_namings() -> Int64[np.ndarray, "w 8"]:

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from cardpose.geometry.camera import intrinsic_matrix
 from cardpose.geometry.keypoints import TURNED
-from cardpose.geometry.priors import RECORDING_PRIORS
+from cardpose.geometry.priors import LEAN_PRIOR, RECORDING_PRIORS
 from cardpose.geometry.projection import (
     NEAREST,
     PLACE,
@@ -205,8 +205,11 @@ def _project(
 def _unusual(
     box: Float64[np.ndarray, "4"], thickness: float | int | None
 ) -> Float64[np.ndarray, " k"]:
-    """Return the residuals of the priors on lean, twist and, if given in mm, thickness."""
-    lean = RECORDING_PRIORS.lean
+    """Return the residuals of the priors on lean, twist and, if given in mm, thickness.
+
+    The robust loss of the fit applies to them as well. It gives the prior on the lean heavy tails.
+    """
+    lean = LEAN_PRIOR.scale_of(max(box[0] if thickness is None else thickness, 0))
     unusual = box[1:] / [lean, lean, RECORDING_PRIORS.twist]
     if thickness is None:
         return unusual

@@ -37,7 +37,7 @@ def initial_pose(
         from_above: FROM_ABOVE on the device of the points.
         points: keypoints in pixels.
         seen: weight of each keypoint, 0 to 1.
-        usual: expected numbers of the pose, as in `box_fit.Prior`.
+        usual: expected numbers of the pose, as in `pose_prior.PosePrior`.
     """
     weight = seen.double()[..., None]
     total = weight.sum(dim=1).clamp(min=1)

@@ -1,8 +1,8 @@
 """Priors of the box: error of keypoints, and lean, twist and unevenness of packets.
 
-Every number is the standard deviation of a normal distribution. The mean is a straight, flat packet
-as thick as its cards. A fit adds one residual per prior: the deviation from the mean, divided by
-the standard deviation.
+Every number of `BoxPriors` is the standard deviation of a normal distribution. The mean is a flat
+packet as thick as its cards. Leans are distributed alike in rendered and simulated packets and in
+both kinds of fit, as `LEAN_PRIOR` says.
 """
 
 from dataclasses import dataclass
@@ -20,23 +20,15 @@ class BoxPriors:
 
     Attributes:
         blur: error of a keypoint, as a fraction of the picture's width or longer side.
-        lean: lean along each edge at zero thickness, in mm.
-        lean_per_mm: increase of the lean per mm of thickness.
         twist: height by which corners of a card rise or fall, in mm. Cards are seldom flat.
         unevenness: error of a packet's thickness at zero thickness, in mm.
         unevenness_per_mm: increase of this error per mm of thickness.
     """
 
     blur: float
-    lean: float
-    lean_per_mm: float
     twist: float
     unevenness: float
     unevenness_per_mm: float
-
-    def lean_of(self, thickness: Any) -> Any:
-        """Return the prior on the lean from a thickness, a number or an array, both in mm."""
-        return self.lean + self.lean_per_mm * thickness
 
     def unevenness_of(self, thickness: Any) -> Any:
         """Return the prior on the error of a thickness, a number or an array, both in mm."""
@@ -48,7 +40,7 @@ class LeanPrior:
     """Distribution of a packet's lean along each edge: Student's t, times a scale in mm.
 
     Attributes:
-        degrees_of_freedom: of the t distribution. Few of them give it heavy tails.
+        degrees_of_freedom: of the t distribution, more than 2. Few of them give it heavy tails.
         scale: scale at zero thickness, in mm.
         scale_per_mm: increase of the scale per mm of thickness.
     """
@@ -61,35 +53,34 @@ class LeanPrior:
         """Return the scale for a thickness, a number or an array, both in mm."""
         return self.scale + self.scale_per_mm * thickness
 
+    def deviation_of(self, thickness: float | int) -> float:
+        """Return the standard deviation of the lean for a thickness, both in mm."""
+        nu = self.degrees_of_freedom
+        return self.scale_of(thickness) * np.sqrt(nu / (nu - 2))
+
     def draw(self, rng: np.random.Generator, thickness: float | int) -> Float64[np.ndarray, "2"]:
         """Draw the lean of a packet along the short and the long edge, in mm."""
         return self.scale_of(thickness) * rng.standard_t(self.degrees_of_freedom, 2)
 
 
-# Fitted by maximum likelihood to the labels of 33 real recordings: 4
-# degrees of freedom, a scale of 0.36 mm and 0.067 mm per mm, slightly widened.
-LEAN = LeanPrior(degrees_of_freedom=4.0, scale=0.5, scale_per_mm=0.07)
+# Fitted by maximum likelihood to the labels of 33 real recordings, with 4 degrees of freedom: a
+# scale of 0.36 mm and 0.067 mm per mm. Slightly widened.
+LEAN_PRIOR = LeanPrior(degrees_of_freedom=4.0, scale=0.5, scale_per_mm=0.07)
 
 # For the fit to one picture (`box_fit.BoxFitter`) and for simulated packets
-# (`training.simulation`). One picture hardly distinguishes lean from thickness, so the prior on the
-# lean is narrow. The blur is the network's error: 1.5 pixels in a picture 640 pixels wide.
+# (`training.simulation`). The blur is the network's error: 1.5 pixels in a picture 640 pixels wide.
 PICTURE_PRIORS = BoxPriors(
     blur=1.5 / 640,
-    lean=0.3,
-    lean_per_mm=0.06,
     twist=1.0,
     unevenness=0.03,
     unevenness_per_mm=0.01,
 )
 
 # For the fit to all frames of a recording (`bundle.fit_box`) and to its labels
-# (`checking.label_fit`). Frames from several sides distinguish lean from thickness, so the prior on
-# the lean is wide. The blur is 2 pixels in a longer side of 640. It covers packets that are not
-# perfect boxes. The 49 recordings of the public set lean by 1 to 3 mm at any thickness.
+# (`checking.label_fit`). The blur is 2 pixels in a longer side of 640. It covers packets that are
+# not perfect boxes.
 RECORDING_PRIORS = BoxPriors(
     blur=1 / 320,
-    lean=2.0,
-    lean_per_mm=0.0,
     twist=1.0,
     unevenness=0.05,
     unevenness_per_mm=0.05,

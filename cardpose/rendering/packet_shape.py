@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cardpose.geometry.card import card_corners
-from cardpose.geometry.priors import LEAN
+from cardpose.geometry.priors import LEAN_PRIOR
 from cardpose.rendering import ranges
 from cardpose.rendering.deck import CardSize, size_ratio
 
@@ -30,9 +30,10 @@ class Slips(NamedTuple):
 def draw_slips(rng: np.random.Generator, cards: int, card: CardSize) -> Slips:
     """Draw how the cards of a packet lie on each other.
 
-    The packet leans: its lowest card lies askew below its highest one, as far as `priors.LEAN`
-    draws. The cards between them follow evenly, or in one or two steps. Some packets are also
-    fanned round one of their corners. Blocks of cards and single cards slip besides.
+    The packet leans: its lowest card lies askew below its highest one, as far as
+    `priors.LEAN_PRIOR` draws. The cards between them follow evenly, or in one or two steps. Some
+    packets are also fanned round one of their corners. Blocks of cards and single cards slip
+    besides.
     """
     shifts = rng.normal(0, rng.uniform(*ranges.SLIP), (cards, 2))
     cuts = rng.random(cards) < rng.uniform(*ranges.CUT_PROBABILITY)
@@ -40,7 +41,7 @@ def draw_slips(rng: np.random.Generator, cards: int, card: CardSize) -> Slips:
     height = np.linspace(0, 1, cards)
     shifts += blocks - blocks[-1] * height[:, None]
     largest = ranges.LARGEST_LEAN
-    lean = np.clip(LEAN.draw(rng, cards * card[2]), -largest, largest)
+    lean = np.clip(LEAN_PRIOR.draw(rng, cards * card[2]), -largest, largest)
     shifts += lean * _steps(rng, height)[:, None]
     fan = rng.normal(0, np.radians(ranges.FAN)) * (rng.random() < ranges.FAN_PROBABILITY)
     turns = fan * (height - 1)

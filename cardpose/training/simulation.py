@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32
 
 from cardpose.geometry.camera import orbit
 from cardpose.geometry.card import card_corners, packet_keypoints
-from cardpose.geometry.priors import LEAN, PICTURE_PRIORS
+from cardpose.geometry.priors import LEAN_PRIOR, PICTURE_PRIORS
 
 
 class SimulatedPackets(NamedTuple):
@@ -58,7 +58,7 @@ def simulate(
             height=height,
         )
         twist = rng.normal(0, PICTURE_PRIORS.twist) * np.array([-1, 1, 1, -1])
-        face = np.column_stack([corners + LEAN.draw(rng, thickness), twist])
+        face = np.column_stack([corners + LEAN_PRIOR.draw(rng, thickness), twist])
         back = np.column_stack([corners, thickness + twist])
         points[i], visible[i] = packet_keypoints(camera, face, back)
     return SimulatedPackets(points, visible, (cards / deck).astype(np.float32))

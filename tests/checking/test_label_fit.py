@@ -105,6 +105,6 @@ def test_the_error_of_a_thickness_matches_its_actual_spread(fitter):
         noisy = points + rng.normal(0, 1, points.shape)
         box, found = fit(fitter, noisy, visible)
         off.append(box.thickness - 9)
-        said.append(thickness_error(found, 1.0))
+        said.append(thickness_error(box, found, 1.0))
     # Of twenty, the spread is known to a sixth; a factor of 1.8 is more than three times that.
     assert np.sqrt(np.mean(np.square(off))) == pytest.approx(np.mean(said), rel=0.8)

@@ -6,8 +6,9 @@ import torch
 from support import CARD, FOCAL, SIZE, seen
 
 from cardpose.geometry.box import BoxModel
-from cardpose.geometry.box_fit import BoxFitter, TracedEdges, box_prior
+from cardpose.geometry.box_fit import BoxFitter, TracedEdges
 from cardpose.geometry.keypoints import KEYPOINTS
+from cardpose.geometry.pose_prior import pose_prior
 from cardpose.geometry.projection import camera_position
 
 ALL = torch.ones(1, 8, dtype=torch.bool)
@@ -41,6 +42,22 @@ def test_every_azimuth_explains_the_keypoints(fitter):
     off = (box - named).norm(dim=2)[visible.gather(1, names)]
     assert off.max() < 1
     assert abs(pose.numbers[:, 3] - 9).median() < 0.3
+
+
+@pytest.mark.parametrize("cards", [1, 26, 52])
+def test_exact_keypoints_give_the_exact_count(fitter, cards):
+    points, visible = tensors(range(-165, -10, 5), 0.3 * cards)
+    pose, _ = fitter.fit(points, visible)
+    assert abs(pose.thickness / 0.3 - cards).max() < 0.1
+
+
+def test_a_leaning_packet_is_read_too_thick_from_one_side_and_too_thin_from_the_other(fitter):
+    """13 cards that lean by 1.7 mm, as in a recording of the public set."""
+    points, visible = tensors(range(-165, -10, 5), 3.9, lean=(1.7, 0.0))
+    pose, _ = fitter.fit(points, visible)
+    off = pose.thickness / 0.3 - 13
+    assert abs(off.mean()) < 0.2
+    assert abs(off).max() < 3.4  # 3.6 with 0.3 mm, normally distributed
 
 
 def test_a_given_thickness_is_kept_and_reveals_the_lean(fitter):
@@ -157,10 +174,13 @@ def test_the_gradient_is_half_the_slope_of_the_cost(fitter, far):
     points, visible = tensors([-110.0], 9.0)
     pose, _ = fitter.fit(points, visible)
     points[0, 6] += far
-    usual = box_prior(fitter.box, visible)
+    numbers = pose.numbers.clone()
+    numbers[0, 4:6] = torch.tensor([0.7, -2.5])
+    pose = pose._replace(numbers=numbers)
+    usual = pose_prior(fitter.box, visible)
     _, gradient, _ = fitter.calculate_gradient_and_hessian(pose, points, visible, None, usual)
-    # The place and the thickness. How firmly a lean is held goes with the thickness, and is given.
-    for i in (3, 4, 5, 9, 10):
+    # All but the thickness, which the gradient takes as given in the scale of the lean.
+    for i in (3, 4, 5, 7, 8, 9, 10):
         step = torch.zeros(1, 8, dtype=torch.float64)
         step[:, i - 3] = 1e-5
         up, down = (

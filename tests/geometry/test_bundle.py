@@ -29,6 +29,12 @@ def test_several_views_separate_lean_and_twist_from_thickness():
     assert np.nanmax(abs(box.points - points)[visible]) < 1
 
 
+def test_a_thick_packet_may_lean_further_than_a_thin_one():
+    """One picture hardly tells the lean, so the prior decides on it."""
+    thin, thick = (fit(*seen([-110], thickness, lean=(0, 1.5))) for thickness in (3.0, 12.0))
+    assert 0 < thin.lean[1] < 0.6 * thick.lean[1]
+
+
 def test_names_change_as_the_camera_goes_round():
     """Upper becomes lower, and the lean would change its sign, unless the turn is noticed."""
     points, visible = seen(range(0, 360, 15), 12.0, lean=(2.0, 0.0))

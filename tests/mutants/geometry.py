@@ -3,6 +3,7 @@
 from mutants import Mutant
 
 BOX_TEST = "tests/geometry/test_box.py"
+PRIOR = "cardpose/geometry/pose_prior.py"
 MUTANTS = [
     Mutant(
         "focal lengths do not follow the picture's longer side",
@@ -27,10 +28,38 @@ MUTANTS = [
     ),
     Mutant(
         "the fit of one picture ignores its focal length",
-        "cardpose/geometry/box_fit.py",
+        PRIOR,
         "zoom = zero if focal is None else focal.double() / box.focal - 1",
         "zoom = zero",
         "tests/geometry/test_box_fit.py -k portrait",
+    ),
+    Mutant(
+        "a packet of half a deck is the usual one",
+        PRIOR,
+        "(half_deck, half_deck) if thickness is None",
+        "(half_deck, 0 * half_deck) if thickness is None",
+        "tests/geometry/test_pose_prior.py -k all_thicknesses",
+    ),
+    Mutant(
+        "steps of the fit are not limited where the prior is flat",
+        PRIOR,
+        "3 / prior.slack.square())",
+        "0.0)",
+        "tests/geometry/test_box_fit.py -k mirrored_back",
+    ),
+    Mutant(
+        "a lean far out weighs as much as a usual one",
+        "cardpose/geometry/robust_losses.py",
+        "(nu + 1) / (nu + squares)",
+        "(nu + 1) / (nu + 0 * squares)",
+        "tests/geometry/test_pose_prior.py -k gradient_of_a_lean",
+    ),
+    Mutant(
+        "leans of thin and thick packets are held alike in a recording",
+        "cardpose/geometry/bundle.py",
+        "LEAN_PRIOR.scale_of(max(box[0] if thickness is None else thickness, 0))",
+        "LEAN_PRIOR.scale_of(6.0)",
+        "tests/geometry/test_bundle.py -k lean_further",
     ),
     Mutant(
         "the focal length of a recording follows the width",
