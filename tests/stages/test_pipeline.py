@@ -135,6 +135,7 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
     changed = difference["metrics/evaluate.json"]
     assert "diff" in changed["cards.mse"]
     assert "diff" in changed["keypoints.median_px"]
+    assert "diff" in changed["ways.keypoints.mae"]  # sigma changes this way of counting most
     clone.restore()
 
 
