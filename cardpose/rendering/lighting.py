@@ -66,9 +66,8 @@ def edge_colours(
     edges = paper * rng.uniform(*ranges.SIDE_BRIGHTNESS)
     # Edges differ in brightness. Gaps between cards show as dark lines.
     shade = rng.normal(1, rng.uniform(*ranges.SIDE_STREAKS), cards)
-    shade[rng.random(cards) < rng.uniform(*ranges.GAP_PROBABILITY)] *= rng.uniform(
-        *ranges.GAP_BRIGHTNESS
-    )
+    gaps = rng.random(cards) < rng.uniform(*ranges.GAP_PROBABILITY)
+    shade[gaps] *= rng.uniform(*ranges.GAP_BRIGHTNESS)
     # Edges near the table take on a darkened table colour.
     level = np.arange(cards)[:, None] * card[2] / size_ratio(card)
     tint = tint_rng.uniform(*ranges.TABLE_TINT)

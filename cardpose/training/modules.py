@@ -114,7 +114,8 @@ class TracerModule(lightning.LightningModule):
     def training_step(self, batch: Batch) -> Float[Tensor, ""]:
         places, spreads = self.tracer(batch["strips"], batch["kinds"], batch["heights"])
         true, counts = batch["places"], batch["counts"]
-        self.log("tracer/pixels", (places - true).abs()[counts].mean(), prog_bar=True)
+        off = ((places - true).abs() * counts).sum() / counts.sum().clamp(min=1)
+        self.log("tracer/pixels", off, prog_bar=True)
         return tracer_loss(places, spreads, true, counts)
 
     def configure_optimizers(self) -> tuple[list, list]:

@@ -89,4 +89,18 @@ MUTANTS = [
         "scale = lens.focal * (1 + 0 * numbers[:, None, ZOOM:]) * nearness",
         "tests/geometry/test_projection.py -k zoom",
     ),
+    Mutant(
+        "a packet that leans hides nothing below it",
+        "cardpose/geometry/card.py",
+        "half + overhang * eye[2]",
+        "half",
+        "tests/geometry/test_card.py",
+    ),
+    Mutant(
+        "edges of a box that leans are seen as if it stood upright",
+        "cardpose/geometry/box.py",
+        "pose.lean * (1 - rise)[:, None]",
+        "0 * pose.lean * (1 - rise)[:, None]",
+        "tests/geometry/test_box.py",
+    ),
 ]
