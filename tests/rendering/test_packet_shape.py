@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cardpose.geometry.card import card_corners
-from cardpose.geometry.priors import LEAN
+from cardpose.geometry.priors import LEAN_PRIOR
 from cardpose.rendering import ranges
 from cardpose.rendering.lighting import light_table
 from cardpose.rendering.packet_shape import draw_slips, turn_points
@@ -33,9 +33,9 @@ def test_packets_lean_as_the_prior_says(cards, monkeypatch):
     drawn = [draw(seed, cards).shifts for seed in range(800)]
     lean = np.abs([shifts[0] - shifts[-1] for shifts in drawn])
     # The quartile of Student's t with 4 degrees of freedom is 0.741.
-    assert np.median(lean) == pytest.approx(0.741 * LEAN.scale_of(0.3 * cards), rel=0.12)
+    assert np.median(lean) == pytest.approx(0.741 * LEAN_PRIOR.scale_of(0.3 * cards), rel=0.12)
     # Beyond 2.776 scales lie 5 %; a normal distribution of the same quartile has 1.1 % there.
-    far = (lean > 2.776 * LEAN.scale_of(0.3 * cards)).mean()
+    far = (lean > 2.776 * LEAN_PRIOR.scale_of(0.3 * cards)).mean()
     assert 0.03 < far < 0.075
     assert 3 < lean.max() < ranges.LARGEST_LEAN + 1
 
