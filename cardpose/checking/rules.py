@@ -105,7 +105,10 @@ def misplaced_labels(frame: Frame) -> list[Finding]:
         worst = KEYPOINTS[int(frame.fit.strain[0].argmax())]
         off = frame.in_pixels(frame.fit.spread[0])
         what = "fits no box; worst at"
-        return [frame.finding(what, corner=worst, off=off, unit="px", certainty=certainty)]
+        # Mirrored labels of a packet that leans do not fit the recording's box.
+        return mirrored_picture(frame) or [
+            frame.finding(what, corner=worst, off=off, unit="px", certainty=certainty)
+        ]
     corners, *_ = changes[best]
     if len(corners) == 2:
         what, offset = "swapped", points[corners[0]] - points[corners[1]]
