@@ -50,12 +50,12 @@ PLAIN_INK: Range = 0, 0.3  # share of light ink in a back without a pattern
 
 # --- Shape of the packet, in mm for every deck ---
 SLIP: Range = 0.03, 0.15  # standard deviation of each card's slip, mm
-CUT_PROBABILITY: Range = 0, 0.12  # probability per card that a block starts to slip there
-CUT_SLIP: Range = 0.2, 0.8  # standard deviation of a block's slip, mm
+CUT_PROBABILITY: Range = 0, 0.08  # probability per card that a block starts to slip there
+CUT_SLIP: Range = 0.1, 0.6  # standard deviation of a block's slip, mm
 LARGEST_LEAN = 6  # mm along each edge; `geometry.priors.LEAN_PRIOR` draws the lean
 LEAN_STEPS = 0.6, 0.25, 0.15  # probability of an even lean, of one in one step, of one in two
 STEP_HEIGHT: Range = 0.02, 0.3  # height of a step, as a share of the thickness
-FAN_PROBABILITY = 0.4  # probability that the cards are fanned round one of their corners
+FAN_PROBABILITY = 0.3  # probability that the cards are fanned round one of their corners
 FAN = 0.5  # standard deviation of the turn of the lowest card, degrees
 FLAT_DECK_PROBABILITY = 0.25
 # Measured real cards have a twist of 1 mm and a bow of the long edges of a third of that.
@@ -74,7 +74,7 @@ GAP_BRIGHTNESS: Range = 0.75, 0.95  # times the card's
 TABLE_TINT: Range = 0, 0.8  # share of the table's colour in the lowest card
 TABLE_TINT_HEIGHT: Range = -2, 1.5  # natural logarithm of the height in mm where it falls to 1/e
 TABLE_TINT_BRIGHTNESS: Range = 0.3, 1  # times the table's
-AMBIENT: Range = 0.2, 0.95  # brightness of a side that faces away from the light
+AMBIENT: Range = 0.3, 0.95  # brightness of a side that faces away from the light
 OVERHANG_SHADE: Range = 0.5, 1.0  # loss of light of a side that faces down
 GLARE: Range = 0.1, 0.8  # strength of the lamp's reflection; half of the packets have none
 LAMP_DISTANCE: Range = 100, 500  # along the table, mm
