@@ -46,6 +46,7 @@ EDGE_SCALE = 1.0  # deviations; `huber_loss` gives points further off less weigh
 STEPS = 4  # in each fit
 DAMPING = 1e-2  # at the first step
 RENAMING_FACTOR = 3.0  # the cost of other names has to be lower by this factor
+NOISE = 2.0  # cost that noise may add to the right names; costs below it are not compared
 LEAST_TO_RENAME = 5  # visible keypoints; with fewer, a box fits nearly any names
 _PARAMETERS = 3 + 8  # of a fit: rotation vector, numbers of a pose
 _HALF_TURN = (3, 2, 1, 0)  # indices of a card's corners after a turn by 180 degrees
@@ -137,9 +138,9 @@ class BoxFitter(nn.Module):
         """Fit a box to the keypoints of each picture, and correct their names.
 
         From some directions, two namings are nearly tied, and the network may mix them. The fit
-        tries all namings. It replaces the given one if another lowers the cost by the factor
-        RENAMING_FACTOR and at least LEAST_TO_RENAME keypoints are visible. It also replaces a
-        naming that would put the camera below the packet or the packet behind the camera.
+        tries all namings. It replaces the given one if another lowers the cost, plus NOISE, by the
+        factor RENAMING_FACTOR and at least LEAST_TO_RENAME keypoints are visible. It also replaces
+        a naming that would put the camera below the packet or the packet behind the camera.
 
         Args:
             points: in pixels.
@@ -161,7 +162,7 @@ class BoxFitter(nn.Module):
         # The camera is above the back of the packet, and the packet is in front of the camera.
         height = camera_position(pose)[:, 2] - pose.numbers[:, THICKNESS]
         impossible = ((height < 0) | (pose.numbers[:, 2] < 0)).unflatten(0, (n, ways))
-        cost = torch.where(impossible, torch.inf, cost)
+        cost = torch.where(impossible, torch.inf, NOISE + cost)
         best = torch.cat([cost[:, :1], RENAMING_FACTOR * cost[:, 1:]], dim=1).argmin(dim=1)
         stay = ((seen > 0).sum(dim=1) < LEAST_TO_RENAME) & ~impossible[:, 0]
         best = torch.where(stay, 0, best)

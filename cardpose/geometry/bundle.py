@@ -205,11 +205,8 @@ def _project(
 def _unusual(
     box: Float64[np.ndarray, "4"], thickness: float | int | None
 ) -> Float64[np.ndarray, " k"]:
-    """Return the residuals of the priors on lean, twist and, if given in mm, thickness.
-
-    The robust loss of the fit applies to them as well. It gives the prior on the lean heavy tails.
-    """
-    lean = LEAN_PRIOR.scale_of(max(box[0] if thickness is None else thickness, 0))
+    """Return the residuals of the priors on lean, twist and, if given in mm, thickness."""
+    lean = LEAN_PRIOR.deviation_of(max(box[0] if thickness is None else thickness, 0))
     unusual = box[1:] / [lean, lean, RECORDING_PRIORS.twist]
     if thickness is None:
         return unusual

@@ -12,11 +12,12 @@ from torch import Tensor
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.priors import LEAN_PRIOR, PICTURE_PRIORS, ZOOM_SPREAD
 from cardpose.geometry.projection import LEAN, Pose
-from cardpose.geometry.robust_losses import student_t_loss
 
 
 class PosePrior(NamedTuple):
-    """Prior on the numbers of a `Pose`, except on the lean, which has `priors.LEAN_PRIOR`.
+    """Prior on the numbers of a `Pose`, except on the lean.
+
+    The lean has a normal distribution with the deviation of `priors.LEAN_PRIOR`.
 
     Numbers within `slack` of `usual` cost nothing. Beyond, the cost is the square of the excess
     in standard deviations.
@@ -62,19 +63,18 @@ def calculate_prior_cost(
 ) -> tuple[Float64[Tensor, " n"], Float64[Tensor, "n 8"], Float64[Tensor, "n 8"]]:
     """Return the cost of the numbers of a pose, half its gradient, and half its curvature.
 
-    The curvature keeps the steps of a fit short, and is positive. For a lean, it is that of the
-    parabola that touches the cost from above (K. Lange, R. Little and J. Taylor, "Robust
-    Statistical Modeling Using the t Distribution", 1989). For a number within its slack, it is one
-    over the variance of a uniform distribution, although the cost is flat there.
+    The curvature of a number within its slack is one over the variance of a uniform distribution,
+    although the cost is flat there. It keeps the steps of a fit short.
 
-    The scale of the lean depends on the current thickness. The gradient treats it as a constant.
+    The deviation of the lean depends on the current thickness. The gradient treats it as a
+    constant.
     """
     offset = pose.numbers - prior.usual
     excess = offset - offset.maximum(-prior.slack).minimum(prior.slack)
     outside = offset.abs() >= prior.slack
     firm = torch.where(outside, prior.firmness.square(), 3 / prior.slack.square())
-    cost = (firm * excess.square()).sum(dim=1)
-    scale = LEAN_PRIOR.scale_of(pose.thickness.clamp(0, box.deck_thickness))[:, None]
-    value, weight = student_t_loss((pose.lean / scale).square(), LEAN_PRIOR.degrees_of_freedom)
-    firm = torch.cat([firm[:, : LEAN.start], weight / scale.square(), firm[:, LEAN.stop :]], dim=1)
-    return cost + value.sum(dim=1), firm * excess, firm
+    lean = 1 / LEAN_PRIOR.deviation_of(pose.thickness.clamp(0, box.deck_thickness)).square()
+    firm = torch.cat(
+        [firm[:, : LEAN.start], lean[:, None].expand(-1, 2), firm[:, LEAN.stop :]], dim=1
+    )
+    return (firm * excess.square()).sum(dim=1), firm * excess, firm

@@ -1,8 +1,8 @@
 """Priors of the box: error of keypoints, and lean, twist and unevenness of packets.
 
 Every number of `BoxPriors` is the standard deviation of a normal distribution. The mean is a flat
-packet as thick as its cards. Leans are distributed alike in rendered and simulated packets and in
-both kinds of fit, as `LEAN_PRIOR` says.
+packet as thick as its cards. `LEAN_PRIOR` is the distribution of leans: rendered and simulated
+packets are drawn from it, and both kinds of fit take its standard deviation.
 """
 
 from dataclasses import dataclass
@@ -53,8 +53,8 @@ class LeanPrior:
         """Return the scale for a thickness, a number or an array, both in mm."""
         return self.scale + self.scale_per_mm * thickness
 
-    def deviation_of(self, thickness: float | int) -> float:
-        """Return the standard deviation of the lean for a thickness, both in mm."""
+    def deviation_of(self, thickness: Any) -> Any:
+        """Return the standard deviation for a thickness, a number or an array, both in mm."""
         nu = self.degrees_of_freedom
         return self.scale_of(thickness) * np.sqrt(nu / (nu - 2))
 

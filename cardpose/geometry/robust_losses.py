@@ -20,14 +20,3 @@ def huber_loss(squares: Float64[Tensor, "n m"]) -> tuple[Tensor, Tensor]:
     """
     bent = (1 + squares).sqrt()
     return 2 * (bent - 1), 1 / bent
-
-
-def student_t_loss(
-    squares: Float64[Tensor, "n m"], degrees_of_freedom: float | int
-) -> tuple[Tensor, Tensor]:
-    """Return the loss of squared residuals, and its slope.
-
-    Up to a constant, the loss is -2 times the logarithm of the density of Student's t distribution.
-    """
-    nu = degrees_of_freedom
-    return (nu + 1) * (1 + squares / nu).log(), (nu + 1) / (nu + squares)

@@ -60,6 +60,15 @@ def test_a_leaning_packet_is_read_too_thick_from_one_side_and_too_thin_from_the_
     assert abs(off).max() < 3.4  # 3.6 with 0.3 mm, normally distributed
 
 
+def test_noise_does_not_change_names(fitter):
+    """The picture's edge cuts a thin packet off: only five corners are left."""
+    points, _ = tensors(np.linspace(-170, -150, 60), 1.2)
+    points += torch.from_numpy(np.random.default_rng(0).normal(0, 1, points.shape))
+    left = torch.tensor([1, 0, 1, 1, 1, 0, 1, 0], dtype=torch.bool).expand(60, 8)
+    _, names = fitter.fit(points, left)
+    assert (names == torch.arange(8)).all()
+
+
 def test_a_given_thickness_is_kept_and_reveals_the_lean(fitter):
     points, visible = tensors([-110.0], 12.0, lean=(1.5, -2.0))
     pose, _ = fitter.fit(points, visible, torch.tensor([12.0]))
