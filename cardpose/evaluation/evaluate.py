@@ -120,7 +120,7 @@ def _measure_ways(
     cards = dict(zip(COUNTS, predicted.cards.T, strict=True))
     recordings = frames["recording"].to_numpy()
     sizes = frames[["width", "height"]].to_numpy()
-    by_box = count_recordings(recordings, cards["both"], predicted, sizes, metadata)
+    by_box = count_recordings(recordings, predicted, sizes, metadata)
     true_cards = frames["cards_counted"].to_numpy(float)
     return {
         way: count_metrics(values, true_cards, recordings, by_box if way == "both" else None)
@@ -130,7 +130,6 @@ def _measure_ways(
 
 def count_recordings(
     recordings: Shaped[np.ndarray, " n"],
-    cards: Float64[np.ndarray, " n"],
     predicted: FramePredictions,
     sizes: Int[np.ndarray, "n 2"],
     metadata: Mapping[str, Any],
@@ -140,7 +139,6 @@ def count_recordings(
     Args:
         recordings: recording of each frame. Frames of one recording are in the order they were
             taken.
-        cards: the count of each frame.
         predicted: predictions of the frames, with points in original pixels.
         sizes: width and height of the original pictures.
         metadata: metadata of the network.
@@ -154,7 +152,6 @@ def count_recordings(
         if (sizes[rows] != sizes[rows[0]]).any():
             continue  # several cameras, or a camera that was turned
         counts[recording] = count_recording(
-            cards[rows],
             predicted.points[rows],
             predicted.visible[rows],
             [part[rows] for part in predicted.pose],

@@ -59,7 +59,6 @@ class Box:
 
 
 def count_recording(
-    cards: Float[np.ndarray, " n"],
     points: Float[np.ndarray, "n 8 2"],
     visible: Bool[np.ndarray, "n 8"] | Float[np.ndarray, "n 8"],
     poses: Sequence[Num[np.ndarray, "n ..."]],
@@ -67,13 +66,9 @@ def count_recording(
     image_size: Sequence[int] | Integer[np.ndarray, "2"],
     metadata: Mapping[str, Any],
 ) -> float | None:
-    """Count the cards of a recording: the mean of two counts whose errors differ.
-
-    One count is from the thickness of the box fitted to all frames, which accounts for the lean.
-    The other is the median of the frames' counts.
+    """Count the cards of a recording from the thickness of the box fitted to all frames.
 
     Args:
-        cards: count of each frame.
         points, visible, poses, corners, image_size: as in `fit_box`.
         metadata: of the network; uses "focal", "card" and "deck".
 
@@ -84,8 +79,7 @@ def count_recording(
     box = fit_box(points, visible, poses, corners, image_size, focal, card)
     if not box:
         return None
-    by_box = np.clip(box.thickness / card[2], 0, metadata["deck"])
-    return float(by_box + np.median(cards)) / 2
+    return float(np.clip(box.thickness / card[2], 0, metadata["deck"]))
 
 
 def fit_box(

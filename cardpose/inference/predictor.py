@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Shaped, UInt8
+from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from cardpose.common.errors import InputError, join_names
 from cardpose.geometry.bundle import count_recording
@@ -169,19 +169,17 @@ class Predictor:
             )
         cards = np.array([result.cards for result in found])
         box = self.metadata["count"] == "both"
-        count = self._count_by_box(found, cards, sizes[0]) if box else None
+        count = self._count_by_box(found, sizes[0]) if box else None
         return RecordingCount(float(np.median(cards)) if count is None else count, len(found))
 
-    def _count_by_box(
-        self, results: list[Result], cards: Float64[np.ndarray, " n"], size: tuple[int, int]
-    ) -> float | None:
+    def _count_by_box(self, results: list[Result], size: tuple[int, int]) -> float | None:
         rotation, numbers, corners = (
             np.stack(part) for part in zip(*(result.pose for result in results), strict=True)
         )
         points = np.stack([result.keypoints for result in results]).astype(float)
         visible = np.stack([result.visible for result in results])
         poses = rotation, numbers
-        return count_recording(cards, points, visible, poses, corners, size, self.metadata)
+        return count_recording(points, visible, poses, corners, size, self.metadata)
 
 
 def load(path: str | PathLike, threads: int | None = None) -> Predictor:

@@ -40,7 +40,7 @@ from cardpose.pictures.letterbox import DETAIL
 COUNTS = ("picture", "keypoints", "both")  # the ways of counting
 CLEAR = 0.8  # height of a heatmap's peak that gives its keypoint full weight
 _FAINTEST = 0.05  # weight of a keypoint without a peak, relative to a clear one
-_BOX_PARTS = 4  # weight of the box's count in `both`; the refined keypoints' count has weight 1
+_BOX_PARTS = 2  # weight of the box's count in `both`; the refined keypoints' count has weight 1
 
 
 class WholePicture(NamedTuple):
@@ -163,8 +163,8 @@ class CardPose(nn.Module):
     ) -> Prediction:
         """Find the keypoints, refine them in close-ups, fit a box, and count in every way.
 
-        The count `both` is a weighted mean of two counts whose errors differ: four fifths from the
-        thickness of the box, one fifth from the refined keypoints.
+        The count `both` is a weighted mean of two counts whose errors differ: two thirds from the
+        thickness of the box, one third from the refined keypoints.
 
         Args:
             pictures: RGB, 0 to 255, of `image_size`.
