@@ -3,7 +3,8 @@
 Both teach geometry, fit whole pictures, refine corners and trace edges, in this order. Pretraining
 starts from a new network. Training starts from the pretrained network and teaches geometry only if
 the deck has changed. After fitting whole pictures, training keeps the weights of the epoch with the
-smallest validation loss.
+smallest validation loss. In the end, it blends the trained weights with those it started from, as
+the validation frames are counted best.
 """
 
 from contextlib import chdir
@@ -24,6 +25,7 @@ from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.network.predict import pair_loader, predict_frames
 from cardpose.params import Params
 from cardpose.training.batches import frame_loader
+from cardpose.training.blending import best_share, blend
 from cardpose.training.callbacks import KeepBest, LossHistory
 from cardpose.training.distributed import rank
 from cardpose.training.parts import pretrain_parts, train_parts
@@ -103,9 +105,10 @@ def train(
         checkpoints: folder to read and write checkpoints in, see `resumable`.
 
     Returns:
-        weights: weights of the network. Those for heatmaps, count and visibility come from the
-            epoch with the smallest validation loss, or from the last epoch if there are no
-            validation frames.
+        weights: weights of the network: a blend of those it started from and the trained ones, see
+            `blending`. Those for heatmaps, count and visibility come from the epoch with the
+            smallest validation loss. Without validation frames, they come from the last epoch and
+            are not blended.
         metadata: metadata to store with the weights, see `save_network`.
 
     Raises:
@@ -114,6 +117,7 @@ def train(
     """
     lightning.seed_everything(params.seed, verbose=False)
     network, metadata = _continue(network, metadata, tensors, params, checkpoints)
+    start = {name: weights.clone() for name, weights in network.state_dict().items()}
     training, validating = (np.flatnonzero(role == name) for name in ("train", "validation"))
     labelled = _labelled(tensors, training)
     whole, closeups, edges = train_parts(params.train)
@@ -133,15 +137,17 @@ def train(
         validation=validation,
         callbacks=record,
     )
-    if rank() == 0:
-        with _open_log(log) as live:
-            losses.write(live)
-            live.summary["best_epoch"] = best.epoch
     network.load_state_dict(best.weights)
     refine_corners(network, tensors, training, closeups, params, checkpoints)
     trace_edges(network, tensors, training, edges, params, checkpoints)
+    summary: dict[str, Any] = {"best_epoch": best.epoch}
     if validation:
+        summary["trained_share"] = _blend_with_start(network, start, tensors, validating, metadata)
         metadata["margins"] = _interval_margins(network, tensors, validating, metadata)
+    if rank() == 0:
+        with _open_log(log) as live:
+            losses.write(live)
+            live.summary.update(summary)
     return network.state_dict(), metadata
 
 
@@ -184,12 +190,39 @@ def _open_log(log: Path) -> Live:
             return Live(str(folder), dvcyaml=None, save_dvc_exp=False)
 
 
+def _blend_with_start(
+    network: CardPose, start: Weights, tensors: Tensors, rows: np.ndarray, metadata: Metadata
+) -> float:
+    """Blend a network with its start, so that it counts the frames in `rows` best.
+
+    Returns:
+        share of the trained weights.
+    """
+    trained = {name: weights.clone() for name, weights in network.state_dict().items()}
+    counted = tensors.cards[rows] * tensors.deck
+
+    def measure(share: float) -> float:
+        """Return the mean absolute error of the count `both`, in cards."""
+        network.load_state_dict(blend(start, trained, share))
+        predicted = _count(network, tensors, rows, metadata)[:, COUNTS.index("both")]
+        return float(abs(predicted - counted).mean())
+
+    share = best_share(measure)
+    network.load_state_dict(blend(start, trained, share))
+    return share
+
+
+def _count(network: CardPose, tensors: Tensors, rows: np.ndarray, metadata: Metadata) -> np.ndarray:
+    """Return the counts of frames in cards, one column for each way in COUNTS."""
+    frames = pair_loader(tensors, rows, PREDICT_BATCH)
+    return predict_frames(network.eval(), frames, metadata).cards
+
+
 def _interval_margins(
     network: CardPose, tensors: Tensors, rows: np.ndarray, metadata: Metadata
 ) -> dict[str, float]:
     """Return half the width of the 90 % interval in cards for each way of counting."""
-    frames = pair_loader(tensors, rows, PREDICT_BATCH)
-    predicted = predict_frames(network.eval(), frames, metadata).cards
+    predicted = _count(network, tensors, rows, metadata)
     counted = tensors.cards[rows] * tensors.deck
     recordings = tensors.frames["recording"].iloc[rows]
     return {

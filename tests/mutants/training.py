@@ -195,4 +195,18 @@ MUTANTS = [
         "off = _END_OFFSET *",
         f"{TEST_DATASETS} -k offsets",
     ),
+    Mutant(
+        "the blend has the shares exchanged",
+        "cardpose/training/blending.py",
+        "start[name].lerp(weights, share)",
+        "weights.lerp(start[name], share)",
+        "tests/training/test_blending.py",
+    ),
+    Mutant(
+        "the share is chosen by the picture's count",
+        RECIPES,
+        'metadata)[:, COUNTS.index("both")]',
+        'metadata)[:, COUNTS.index("picture")]',
+        "tests/training/test_blending.py",
+    ),
 ]
