@@ -1,5 +1,5 @@
 # make repro: install, then run the pipeline.  make test: install, then check everything.
-# make pretrain: install, then retrain the network in the repository; takes hours.
+# make pretrain: install, then retrain the network in the repository; takes an hour.
 # make folds: install, then train and evaluate every fold, and tabulate their metrics.
 # make app: install, then count cards in the browser with the network from make repro.
 # make label-studio DATASET=mine: install, then correct proposed labels in the browser.
