@@ -11,6 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # shares of the trained weights that are tried
+TOLERANCE = 0.1  # relative difference of errors that few validation recordings cannot tell
 
 Weights = Mapping[str, Shaped[Tensor, "..."]]
 
@@ -24,9 +25,11 @@ def blend(start: Weights, trained: Weights, share: float) -> dict[str, Shaped[Te
 
 
 def best_share(measure: Callable[[float], float]) -> float:
-    """Return the share with the smallest error, and the largest of such shares.
+    """Return the largest share whose error is at most TOLERANCE above the smallest error.
 
     Args:
         measure: returns the error of a share on validation frames.
     """
-    return min(reversed(SHARES), key=measure)
+    errors = {share: measure(share) for share in SHARES}
+    bound = (1 + TOLERANCE) * min(errors.values())
+    return max(share for share, error in errors.items() if error <= bound)

@@ -203,6 +203,13 @@ MUTANTS = [
         "tests/training/test_blending.py",
     ),
     Mutant(
+        "small errors of validation decide on the share",
+        "cardpose/training/blending.py",
+        "(1 + TOLERANCE) * min",
+        "(1 + 0) * min",
+        "tests/training/test_blending.py",
+    ),
+    Mutant(
         "the share is chosen by the picture's count",
         RECIPES,
         'metadata)[:, COUNTS.index("both")]',
