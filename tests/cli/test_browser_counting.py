@@ -87,7 +87,7 @@ def test_corners_are_joined_as_in_the_fitted_box(visit, url):
 
 def test_hidden_corners_are_completed_from_the_visible_ones(visit, url):
     page = visit(url)
-    renderer = Renderer(random_scene(1, 40, 1))
+    renderer = Renderer(random_scene(9, 40, 1))
     points, visible = renderer.keypoints(0)
     assert sorted(visible) == [False] + 7 * [True]
     complete = "packet => import('./drawing.js').then(({completed}) => completed(...packet))"

@@ -83,7 +83,7 @@ def test_rendered_recordings_get_their_own_corners(tmp_path, network_file, start
         assert n == 3
         progress(n)
         name = next(recordings)
-        assert thickness == pytest.approx(0.3 * int(name[-2:]))
+        assert thickness == pytest.approx(0.305 * int(name[-2:]))
         rows = [truth[f"{name}_frame_{20 * k}"] for k in range(n)]
         at, shown = (np.stack(part) for part in zip(*rows, strict=True))
         at = np.nan_to_num(at, nan=0.5) * SIZE
