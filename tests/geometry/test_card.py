@@ -272,8 +272,8 @@ def test_a_leaning_packet_hides_what_it_overhangs():
         lean, top = rng.uniform(-3, 3, 2), rng.uniform(1, 10)
         face, back = packet(top)
         face = face + np.append(lean, 0)
-        grown = [(CARD_WIDTH / 2, CARD_LENGTH / 2) * np.sign(card_corners()) for _ in range(2)]
-        body = np.concatenate([np.insert(grown[0] + lean, 2, 0, 1), np.insert(grown[1], 2, top, 1)])
+        card = (CARD_WIDTH / 2, CARD_LENGTH / 2) * np.sign(card_corners())  # without rounding
+        body = np.concatenate([np.insert(card + lean, 2, 0, 1), np.insert(card, 2, top, 1)])
         hull = ConvexHull(body)
         points, visible = packet_keypoints(camera, face, back)
         for corner, sharp in zip(face, body[:4], strict=True):
