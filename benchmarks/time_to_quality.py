@@ -9,6 +9,8 @@ the training, not reading the data set. Compare them within one run only: machin
 """
 
 import argparse
+import contextlib
+import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -87,7 +89,10 @@ def train_once(tensors: Tensors, role: np.ndarray, params: Params) -> tuple[floa
     with tempfile.TemporaryDirectory() as log:
         begin = perf_counter()
         if any(getattr(params.train, name) for name in _EPOCHS):
-            weights, metadata = train(tensors, role, network, metadata, params, Path(log) / "log")
+            with contextlib.redirect_stdout(sys.stderr):  # Lightning's progress bars
+                weights, metadata = train(
+                    tensors, role, network, metadata, params, Path(log) / "log"
+                )
             network = CardPose(**network_shape(metadata))
             network.load_state_dict(weights)
         seconds = perf_counter() - begin
