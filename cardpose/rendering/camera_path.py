@@ -53,8 +53,8 @@ def walk_round(
     # Limit how far the packet strays from the middle, roughly to where the edge cuts it off.
     span = focal_length * 105 * size / distance
     stray = rng.uniform(*ranges.STRAY)
-    room_x = np.maximum(0.5 - 0.45 * span / width, 0.02) * stray
-    room_y = np.maximum(0.5 - 0.45 * span * np.sin(elevation) / height, 0.02) * stray
+    room_x = np.maximum(0.5 - 0.5 * span / width, 0.02) * stray
+    room_y = np.maximum(0.5 - 0.5 * span * np.sin(elevation) / height, 0.02) * stray
     x = width * (0.5 + room_x * wander(rng, frames, (-1, 1)))
     # Move the packet below the middle only if the camera is high. A low camera would show the
     # horizon.
