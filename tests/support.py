@@ -83,7 +83,8 @@ STAND_IN = """
 <ir_version: 10, opset_import: ["": 18]>
 stand_in (uint8[n, h, w, 3] pictures) => (
   float[n, 8, 2] keypoints, float[n, 8] visibility, float[n] cards, float[n] low, float[n] high,
-  float[n] confidence, float[n, 3, 3] rotation, float[n, 8] box, int64[n, 8] corners
+  float[n] confidence, float[n, 3, 3] rotation, float[n, 8] box, int64[n, 8] corners,
+  float[n, 4, 4] information, float[n, 4] vector
 ) <
   int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
   int64[2] sides = {1, 2}, int64[3] all = {1, 2, 3}, int64[2] flat = {0, -1},
@@ -95,7 +96,9 @@ stand_in (uint8[n, h, w, 3] pictures) => (
     {0, 0, 0.1, 0.05, 0.2, 0.1, 0.3, 0.15, 0.4, 0.2, 0.5, 0.25, 0.6, 0.3, 0.7, 0.35},
   float[1, 3, 3] unturned = {1, 0, 0, 0, 1, 0, 0, 0, 1},
   float[1, 8] pose = {0, 0, 200, 6, 0, 0, 0, 0},
-  int64[1, 8] order = {0, 1, 2, 3, 4, 5, 6, 7}
+  int64[1, 8] order = {0, 1, 2, 3, 4, 5, 6, 7},
+  float[1, 4, 4] nothing = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+  float[1, 4] nil = {0, 0, 0, 0}
 > {
   real = Cast<to = 1>(pictures)
   shape = Shape(pictures)
@@ -133,6 +136,8 @@ stand_in (uint8[n, h, w, 3] pictures) => (
   rotation = Tile(unturned, matrices)
   box = Tile(pose, rows)
   corners = Tile(order, rows)
+  information = Tile(nothing, matrices)
+  vector = Tile(nil, rows)
 }
 """
 

@@ -16,10 +16,11 @@ from cardpose.evaluation.metrics import (
     keypoint_metrics,
     visibility_metrics,
 )
-from cardpose.geometry.bundle import count_recording
-from cardpose.network.intervals import count_interval
+from cardpose.geometry.recording_count import BoxCount
+from cardpose.network.intervals import count_interval, recording_interval
 from cardpose.network.model import COUNTS, CardPose
 from cardpose.network.predict import FramePredictions, pair_loader, predict_frames
+from cardpose.network.recordings import count_recordings
 from cardpose.pictures.letterbox import fitted_to_original
 
 _BATCH = 32
@@ -78,8 +79,10 @@ def evaluate(
     true_visible, mask = tensors.visible[rows], tensors.mask[rows]
     true_cards = frames["cards_counted"].to_numpy(float)
     cards = predicted.cards[:, COUNTS.index(count)]
-    low, high = count_interval(cards, metadata["margins"] and metadata["margins"][count])
-    ways = _measure_ways(predicted, frames, metadata)
+    margin = metadata["margins"] and metadata["margins"][count]
+    low, high = count_interval(cards, margin, metadata["deck"])
+    by_box = count_recordings(frames["recording"].to_numpy(), predicted, metadata)
+    ways = _measure_ways(predicted, frames, by_box)
     guesses = np.full(len(frames), _constant_guess(tensors, role))
     constant_guess = count_metrics(guesses, true_cards, frames["recording"])
     report = {
@@ -87,6 +90,7 @@ def evaluate(
         "ways": {way: _compared(values) for way, values in ways.items()},
         "baselines": {"constant_guess": _compared(constant_guess)},
         "interval": interval_metrics(low, high, true_cards),
+        "interval_per_video": _recording_intervals(by_box, frames, metadata),
         "keypoints": keypoint_metrics(points, true_points, true_visible),
         "visibility": visibility_metrics(predicted.visible[mask], true_visible[mask]),
         "data": {"recordings": int(frames["recording"].nunique()), "frames": len(frames)},
@@ -110,56 +114,30 @@ def _constant_guess(tensors: Tensors, role: Shaped[np.ndarray, " frames"]) -> fl
 
 
 def _measure_ways(
-    predicted: FramePredictions, frames: pd.DataFrame, metadata: Mapping[str, Any]
+    predicted: FramePredictions, frames: pd.DataFrame, by_box: Mapping[str, BoxCount]
 ) -> dict[str, dict[str, float | None]]:
     """Measure each way of counting. The way "both" counts a recording from all its frames at once.
 
     Args:
-        predicted: predictions of all `frames`, with points in original pixels.
+        predicted: predictions of all `frames`.
+        by_box: {recording: count from all its frames}.
     """
-    cards = dict(zip(COUNTS, predicted.cards.T, strict=True))
-    recordings = frames["recording"].to_numpy()
-    sizes = frames[["width", "height"]].to_numpy()
-    by_box = count_recordings(recordings, predicted, sizes, metadata)
-    true_cards = frames["cards_counted"].to_numpy(float)
+    true_cards, recordings = frames["cards_counted"].to_numpy(float), frames["recording"]
+    counts = {recording: count.cards for recording, count in by_box.items()}
     return {
-        way: count_metrics(values, true_cards, recordings, by_box if way == "both" else None)
-        for way, values in cards.items()
+        way: count_metrics(values, true_cards, recordings, counts if way == "both" else None)
+        for way, values in zip(COUNTS, predicted.cards.T, strict=True)
     }
 
 
-def count_recordings(
-    recordings: Shaped[np.ndarray, " n"],
-    predicted: FramePredictions,
-    sizes: Int[np.ndarray, "n 2"],
-    metadata: Mapping[str, Any],
-) -> dict[str, float]:
-    """Count recordings from all their frames, see `bundle.count_recording`.
-
-    Args:
-        recordings: recording of each frame. Frames of one recording are in the order they were
-            taken.
-        predicted: predictions of the frames, with points in original pixels.
-        sizes: width and height of the original pictures.
-        metadata: metadata of the network.
-
-    Returns:
-        {recording: count}, without recordings whose frames show too little or differ in size.
-    """
-    counts = {}
-    for recording in np.unique(recordings):
-        rows = np.flatnonzero(recordings == recording)
-        if (sizes[rows] != sizes[rows[0]]).any():
-            continue  # several cameras, or a camera that was turned
-        counts[recording] = count_recording(
-            predicted.points[rows],
-            predicted.visible[rows],
-            [part[rows] for part in predicted.pose],
-            predicted.corners[rows],
-            sizes[rows[0]],
-            metadata,
-        )
-    return {recording: count for recording, count in counts.items() if count is not None}
+def _recording_intervals(
+    by_box: Mapping[str, BoxCount], frames: pd.DataFrame, metadata: Mapping[str, Any]
+) -> dict[str, float | None]:
+    """Measure the intervals of recordings counted by their box."""
+    cards = frames.groupby("recording")["cards_counted"].first()
+    ends = [recording_interval(count, metadata) for count in by_box.values()]
+    low, high = np.array(ends, float).reshape(-1, 2).T
+    return interval_metrics(low, high, cards.reindex(list(by_box)).to_numpy(float))
 
 
 def _rounded(values: Any) -> Any:

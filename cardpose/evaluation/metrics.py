@@ -70,7 +70,7 @@ def interval_metrics(
         coverage: share of the frames whose interval contains the true count.
         mean_width: mean width in cards. Both are None without intervals.
     """
-    if np.isnan(high).any():
+    if not len(high) or np.isnan(high).any():
         return {"coverage": None, "mean_width": None}
     inside = (low <= cards) & (cards <= high)
     return {"coverage": float(inside.mean()), "mean_width": float((high - low).mean())}

@@ -215,8 +215,21 @@ class BoxFitter(nn.Module):
     ) -> tuple[Float64[Tensor, " n"], Float64[Tensor, "n 11"], Float64[Tensor, "n 11 11"]]:
         """Return the cost, half its gradient, and H, which approximates half its Hessian."""
         cost, by_numbers, curvature = calculate_prior_cost(self.box, pose, prior)
-        gradient = by_numbers @ self.unit[3:]
         hessian = (curvature @ self.unit[3:])[:, None] * self.unit
+        start = cost, by_numbers @ self.unit[3:], hessian
+        return self.add_residuals(*start, pose, points, seen, edges)
+
+    def add_residuals(
+        self,
+        cost: Float64[Tensor, " n"],
+        gradient: Float64[Tensor, "n 11"],
+        hessian: Float64[Tensor, "n 11 11"],
+        pose: Pose,
+        points: Float64[Tensor, "n 8 2"],
+        seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
+        edges: TracedEdges | None,
+    ) -> tuple[Float64[Tensor, " n"], Float64[Tensor, "n 11"], Float64[Tensor, "n 11 11"]]:
+        """Add the robust losses of keypoints and edges to a cost, half its gradient and H."""
         for off, slopes, scale, loss in self.calculate_residuals(pose, points, seen, edges):
             value, weight = loss(off.square().sum(dim=2) / scale**2)
             cost = cost + scale**2 * value.sum(dim=1)

@@ -19,7 +19,7 @@ from cardpose.common.onnx_runtime import import_onnxruntime
 
 OUTPUTS = (
     *("keypoints", "visibility", "cards", "low", "high", "confidence"),
-    *("rotation", "box", "corners"),
+    *("rotation", "box", "corners", "information", "vector"),
 )
 _METADATA = {"count", "image_size", "deck", "focal", "card"}  # required in an ONNX file
 _COUNT = "both"  # way of counting for .safetensors files, which store none

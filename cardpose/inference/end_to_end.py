@@ -29,6 +29,7 @@ class Outputs(NamedTuple):
         confidence: 0 to 1; below 0.5 if the picture shows no packet.
         rotation, box: the `projection.Pose` of the fitted box.
         corners: for each keypoint of the box, the index of the keypoint that it is.
+        information, vector: what the picture says of the box, see `box_information`.
     """
 
     keypoints: Float32[Tensor, "n 8 2"]
@@ -40,6 +41,8 @@ class Outputs(NamedTuple):
     rotation: Float32[Tensor, "n 3 3"]
     box: Float32[Tensor, "n 8"]
     corners: Int64[Tensor, "n 8"]
+    information: Float32[Tensor, "n 4 4"]
+    vector: Float32[Tensor, "n 4"]
 
 
 class EndToEnd(nn.Module):
@@ -70,7 +73,7 @@ class EndToEnd(nn.Module):
         found = self.network.predict(small, details, focal.expand(pictures.shape[0]))
         points = (found.points - offset) * (full / fitted)
         cards = found.cards[:, self.way] * self.deck
-        low, high = count_interval(cards, self.margin)
+        low, high = count_interval(cards, self.margin, self.deck)
         peaks = found.peaks.topk(_TELLING, dim=1)[0].mean(dim=1)
         return Outputs(
             points,
@@ -82,4 +85,6 @@ class EndToEnd(nn.Module):
             found.pose.rotation.float(),
             found.pose.numbers.float(),
             found.corners,
+            found.information.float(),
+            found.vector.float(),
         )

@@ -15,80 +15,24 @@ file format can hold code.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped, UInt8
+from jaxtyping import UInt8
 
-from cardpose.common.errors import InputError, join_names
-from cardpose.geometry.bundle import count_recording
+from cardpose.common.errors import InputError
+from cardpose.geometry.projection import Pose
+from cardpose.geometry.recording_count import contributions
 from cardpose.inference.backends import LOADERS, Run
+from cardpose.inference.recording import RecordingCount, RecordingCounter
+from cardpose.inference.result import SURE, Result
 
-SURE = 0.5  # threshold for the confidence of a packet and the visibility of a keypoint
 BATCH_PICTURES = 4  # most pictures in a batch; larger batches are no faster
 BATCH_PIXELS = 2**22  # most pixels in a batch of several pictures
 
 Picture = UInt8[np.ndarray, "_ _ 3"]  # sizes may differ within one call
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """Prediction for one picture.
-
-    Attributes:
-        cards: count in cards, not rounded.
-        low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
-        keypoints: in the order of `keypoints.KEYPOINTS`, hidden ones included, in pixels of the
-            picture. x runs right, y runs down; (0, 0) is the outer corner of the top-left pixel.
-        visibility: probability that each keypoint is visible, 0 to 1.
-        confidence: the network's confidence that the picture shows a packet, 0 to 1.
-        width, height: of the picture, in pixels.
-        pose: rotation, numbers and corners of the fitted box, for `Predictor.count_recording`.
-    """
-
-    cards: float
-    low: float
-    high: float
-    keypoints: Float32[np.ndarray, "8 2"]
-    visibility: Float32[np.ndarray, " 8"]
-    confidence: float
-    width: int
-    height: int
-    pose: tuple
-
-    @property
-    def visible(self) -> Bool[np.ndarray, " 8"]:
-        """Whether each keypoint is visible."""
-        return self.visibility > SURE
-
-    @property
-    def corners(self) -> Shaped[np.ndarray, " 8"]:
-        """Index in `keypoints` of each keypoint of the fitted box.
-
-        The type is not Int64, because jaxtyping rejects the `long long` that ONNX Runtime returns.
-        """
-        return self.pose[-1]
-
-    @property
-    def packet(self) -> bool:
-        """Whether the picture shows a packet. If not, ignore the other attributes."""
-        return self.confidence >= SURE
-
-
-@dataclass(frozen=True)
-class RecordingCount:
-    """Count of a recording.
-
-    Attributes:
-        cards: in cards, not rounded.
-        frames: number of frames that show a packet.
-    """
-
-    cards: float
-    frames: int
 
 
 class Predictor:
@@ -150,36 +94,22 @@ class Predictor:
         """Count the cards of a recording from all its frames.
 
         Args:
-            results: predictions for frames of one video, or for photographs by one camera, in the
-                order they were taken. All have to show one packet, untouched in between.
+            results: predictions for frames of one video, best in the order they were taken, or for
+                photographs in any order. All have to show one packet, untouched in between. If a
+                later packet differs, the count is that of the last one; `recording_counter` says
+                when it begins again.
 
         Returns:
             the count, or None if no frame shows a packet.
-
-        Raises:
-            InputError: the pictures have different sizes.
         """
-        found = [result for result in results if result.packet]
-        if not found:
-            return None
-        sizes = sorted({(result.width, result.height) for result in found})
-        if len(sizes) > 1:
-            raise InputError(
-                f"pictures of a recording should have one size (got {join_names(sizes)})"
-            )
-        cards = np.array([result.cards for result in found])
-        box = self.metadata["count"] == "both"
-        count = self._count_by_box(found, sizes[0]) if box else None
-        return RecordingCount(float(np.median(cards)) if count is None else count, len(found))
+        counter = self.recording_counter()
+        for result in results:
+            counter.add(result)
+        return counter.count()
 
-    def _count_by_box(self, results: list[Result], size: tuple[int, int]) -> float | None:
-        rotation, numbers, corners = (
-            np.stack(part) for part in zip(*(result.pose for result in results), strict=True)
-        )
-        points = np.stack([result.keypoints for result in results]).astype(float)
-        visible = np.stack([result.visible for result in results])
-        poses = rotation, numbers
-        return count_recording(points, visible, poses, corners, size, self.metadata)
+    def recording_counter(self) -> RecordingCounter:
+        """Return a counter for one packet, to which pictures are added as they arrive."""
+        return RecordingCounter(self.metadata)
 
 
 def load(path: str | PathLike, threads: int | None = None) -> Predictor:
@@ -228,7 +158,10 @@ def _check(picture: Any) -> None:
 
 def _result(row: tuple, width: int, height: int) -> Result:
     """Build the `Result` of one picture from its row in each of `backends.OUTPUTS`."""
-    keypoints, visibility, cards, low, high, confidence, *pose = row
+    keypoints, visibility, cards, low, high, confidence, rotation, box, corners, *said = row
+    information, vector = (part[None].astype(float) for part in said)
+    pose = Pose(rotation[None].astype(float), box[None].astype(float))
+    found = contributions(information, vector, visibility[None] > SURE, pose)
     return Result(
         cards=float(cards),
         low=float(low),
@@ -238,5 +171,6 @@ def _result(row: tuple, width: int, height: int) -> Result:
         confidence=float(confidence),
         width=width,
         height=height,
-        pose=tuple(pose),
+        corners=corners,
+        contribution=found[0] if found else None,
     )

@@ -22,12 +22,13 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Float64, Int, Num
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardpose.geometry.box import BoxModel
-from cardpose.geometry.box_fit import BoxFitter
+from cardpose.geometry.box_fit import BoxFitter, TracedEdges
+from cardpose.geometry.box_information import box_information
 from cardpose.geometry.heatmaps import decode
 from cardpose.geometry.keypoints import N_KEYPOINTS
 from cardpose.geometry.projection import Pose
@@ -71,6 +72,7 @@ class Prediction(NamedTuple):
         peaks: heights of the heatmaps' peaks, in the order of the heatmaps.
         pose: of the fitted box.
         corners: for each keypoint of the box, the index of the point that it is.
+        information, vector: what each picture says of the box, see `box_information`.
     """
 
     cards: Float[Tensor, "n 3"]
@@ -79,6 +81,8 @@ class Prediction(NamedTuple):
     peaks: Float[Tensor, "n 8"]
     pose: Pose
     corners: Int[Tensor, "n 8"]
+    information: Float64[Tensor, "n 4 4"]
+    vector: Float64[Tensor, "n 4"]
 
 
 class BoxFit(NamedTuple):
@@ -95,6 +99,7 @@ class BoxFit(NamedTuple):
         names: for each keypoint of the box, the index of the point that it is.
         corner_pose: of the box fitted to the keypoints.
         pose: of the box fitted to keypoints and edges.
+        edges: traced round `corner_pose`.
     """
 
     points: Float[Tensor, "n 8 2"]
@@ -105,6 +110,7 @@ class BoxFit(NamedTuple):
     names: Int[Tensor, "n 8"]
     corner_pose: Pose
     pose: Pose
+    edges: TracedEdges
 
 
 class CardPose(nn.Module):
@@ -174,6 +180,8 @@ class CardPose(nn.Module):
         fit = self.fit_boxes(pictures, details, focal)
         with torch.autocast(pictures.device.type, enabled=False):
             points, visibility = _take(fit.points, fit.names), fit.visibility.gather(1, fit.names)
+            weight = fit.weight.gather(1, fit.names)
+            said = box_information(self.fitter, fit.pose, points, weight, fit.edges, focal)
             order = _final_order(self.fitter.box, fit.pose, fit.names)
             points, visibility = _take(points, order), visibility.gather(1, order)
             usual = self.fitter.box.at_usual_focal(points, focal)
@@ -182,7 +190,7 @@ class CardPose(nn.Module):
             both = (by_corners + _BOX_PARTS * by_box) / (1 + _BOX_PARTS)
         cards = torch.cat([fit.cards, both[:, None]], dim=1)
         corners = order.argsort(dim=1)
-        return Prediction(cards, points, visibility, fit.peaks, fit.pose, corners)
+        return Prediction(cards, points, visibility, fit.peaks, fit.pose, corners, *said)
 
     def fit_boxes(
         self,
@@ -209,7 +217,15 @@ class CardPose(nn.Module):
                 corner_pose, _take(points, names), weight.gather(1, names), edges, focal
             )
         return BoxFit(
-            points, whole.visibility, whole.peaks, whole.cards, weight, names, corner_pose, pose
+            points,
+            whole.visibility,
+            whole.peaks,
+            whole.cards,
+            weight,
+            names,
+            corner_pose,
+            pose,
+            edges,
         )
 
     def forward(

@@ -64,7 +64,7 @@ class FramePredictions(NamedTuple):
         cards: counts in cards, not rounded, one column for each way in `model.COUNTS`.
         points: keypoints in pixels of the network's picture.
         visible: which keypoints are visible.
-        pose, corners: as in `model.Prediction`.
+        pose, corners, information, vector: as in `model.Prediction`.
     """
 
     cards: Float64[np.ndarray, "n 3"]
@@ -72,6 +72,8 @@ class FramePredictions(NamedTuple):
     visible: Bool[np.ndarray, "n 8"]
     pose: Pose
     corners: Int64[np.ndarray, "n 8"]
+    information: Float64[np.ndarray, "n 4 4"]
+    vector: Float64[np.ndarray, "n 4"]
 
 
 def predict_frames(
@@ -97,8 +99,9 @@ def predict_frames(
             found = network.predict(pictures, details, network.fitter.box.focal_of(longer))
             in_cards = found.cards.double() * metadata["deck"]
             visible = found.visibility > 0
-            columns.append((in_cards, found.points.double(), visible, *found.pose, found.corners))
+            said = found.corners, found.information, found.vector
+            columns.append((in_cards, found.points.double(), visible, *found.pose, *said))
     arrays = [torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True)]
-    cards, points, seen, rotation, numbers, corners = arrays
+    cards, points, seen, rotation, numbers, *others = arrays
     pose = Pose(rotation, numbers)  # type: ignore[arg-type]
-    return FramePredictions(cards, points, seen, pose, corners)
+    return FramePredictions(cards, points, seen, pose, *others)

@@ -33,8 +33,8 @@ _KEY = "cardpose"  # key of our JSON text in the safetensors metadata
 class Metadata(Section):
     """Metadata stored with the weights of a network.
 
-    `margins` has the `interval_margin` of each way of counting. It is None if no recording
-    validated the network.
+    `margins` has the `interval_margin` of each way of counting in cards, `recording_margin` that of
+    recordings in expected errors. Both are None if no recording validated the network.
     """
 
     encoder: Encoder
@@ -47,6 +47,7 @@ class Metadata(Section):
     focal: FocalLength
     card: CardDimensions
     margins: dict[Literal[COUNTS], Weight] | None  # type: ignore[valid-type]
+    recording_margin: Weight | None = None
 
 
 def save_network(

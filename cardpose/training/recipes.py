@@ -20,17 +20,15 @@ from scmrepo.exceptions import SCMError
 
 from cardpose.common.errors import InputError
 from cardpose.dataset.tensors import Tensors
-from cardpose.network.intervals import interval_margin
 from cardpose.network.model import COUNTS, CardPose, network_shape
-from cardpose.network.predict import pair_loader, predict_frames
 from cardpose.params import Params
 from cardpose.training.batches import frame_loader
 from cardpose.training.blending import best_share, blend
+from cardpose.training.calibration import calibrate, count_frames
 from cardpose.training.callbacks import KeepBest, LossHistory
 from cardpose.training.distributed import rank
 from cardpose.training.parts import pretrain_parts, train_parts
 from cardpose.training.steps import fit_pictures, refine_corners, teach_geometry, trace_edges
-from cardpose.training.targets import PREDICT_BATCH
 
 Weights = dict[str, torch.Tensor]
 Metadata = dict[str, Any]
@@ -143,7 +141,7 @@ def train(
     summary: dict[str, Any] = {"best_epoch": best.epoch}
     if validation:
         summary["trained_share"] = _blend_with_start(network, start, tensors, validating, metadata)
-        metadata["margins"] = _interval_margins(network, tensors, validating, metadata)
+        metadata |= calibrate(network, start, tensors, role, metadata)
     if rank() == 0:
         with _open_log(log) as live:
             losses.write(live)
@@ -204,28 +202,9 @@ def _blend_with_start(
     def measure(share: float) -> float:
         """Return the mean absolute error of the count `both`, in cards."""
         network.load_state_dict(blend(start, trained, share))
-        predicted = _count(network, tensors, rows, metadata)[:, COUNTS.index("both")]
-        return float(abs(predicted - counted).mean())
+        predicted = count_frames(network, tensors, rows, metadata).cards
+        return float(abs(predicted[:, COUNTS.index("both")] - counted).mean())
 
     share = best_share(measure)
     network.load_state_dict(blend(start, trained, share))
     return share
-
-
-def _count(network: CardPose, tensors: Tensors, rows: np.ndarray, metadata: Metadata) -> np.ndarray:
-    """Return the counts of frames in cards, one column for each way in COUNTS."""
-    frames = pair_loader(tensors, rows, PREDICT_BATCH)
-    return predict_frames(network.eval(), frames, metadata).cards
-
-
-def _interval_margins(
-    network: CardPose, tensors: Tensors, rows: np.ndarray, metadata: Metadata
-) -> dict[str, float]:
-    """Return half the width of the 90 % interval in cards for each way of counting."""
-    predicted = _count(network, tensors, rows, metadata)
-    counted = tensors.cards[rows] * tensors.deck
-    recordings = tensors.frames["recording"].iloc[rows]
-    return {
-        way: interval_margin(column, counted, recordings)
-        for way, column in zip(COUNTS, predicted.T, strict=True)
-    }

@@ -1,0 +1,94 @@
+"""Count a recording from its pictures, as they arrive."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cardpose.geometry.recording_count import count_box
+from cardpose.geometry.sweep import Sweep
+from cardpose.inference.result import Result
+from cardpose.network.intervals import count_interval, recording_interval
+
+
+@dataclass(frozen=True)
+class RecordingCount:
+    """Count of a recording.
+
+    Attributes:
+        cards: in cards, not rounded.
+        low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
+        frames: number of frames that show the packet.
+        thickness: of the packet, in mm; NaN if no box fits.
+        lean: shift of the face against the back along the short and the long edge, in mm.
+        twist: height by which corners of a card rise or fall, in mm.
+        covered: share of the circle round the packet from which there are pictures, 0 to 1.
+    """
+
+    cards: float
+    low: float
+    high: float
+    frames: int
+    thickness: float = np.nan
+    lean: tuple[float, float] = (np.nan, np.nan)
+    twist: float = np.nan
+    covered: float = 0.0
+
+
+class RecordingCounter:
+    """Count of one packet, from pictures of it in any order. They may have different sizes.
+
+    Memory grows by one number per picture.
+
+    Args:
+        metadata: of the network.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any]) -> None:
+        self._metadata = metadata
+        self._sweep = Sweep()
+        self._cards: list[float] = []
+
+    def add(self, result: Result) -> bool:
+        """Add a picture; ignore one without a packet.
+
+        Return whether the last pictures show another packet, or the packet was touched. Then the
+        count has begun again with them.
+        """
+        if not result.packet:
+            return False
+        self._cards.append(result.cards)
+        changed = result.contribution is not None and self._sweep.add(result.contribution)
+        if changed:
+            self._cards = self._cards[-self._sweep.pictures :]
+        return changed
+
+    def count(self) -> RecordingCount | None:
+        """Return the count, or None if no picture shows a packet.
+
+        The count is that of the box if the network counts by `both`, else the median of the
+        pictures' counts.
+        """
+        if not self._cards:
+            return None
+        box = self._sweep.estimate() if self._metadata["count"] == "both" else None
+        if box is None:
+            cards = float(np.median(self._cards))
+            margins = self._metadata.get("margins")
+            margin = margins and margins[self._metadata["count"]]
+            low, high = count_interval(np.array([cards]), margin, self._metadata["deck"])
+            return RecordingCount(cards, float(low[0]), float(high[0]), len(self._cards))
+        counted = count_box(box, self._metadata)
+        low, high = recording_interval(counted, self._metadata)
+        thickness, *lean, twist = box.numbers.tolist()
+        return RecordingCount(
+            counted.cards,
+            low,
+            high,
+            len(self._cards),
+            thickness,
+            (lean[0], lean[1]),
+            twist,
+            float(np.mean(self._sweep.covered())),
+        )
