@@ -11,8 +11,11 @@ import torch
 
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter
+from cardpose.geometry.box_information import box_information
 from cardpose.geometry.camera import orbit
 from cardpose.geometry.card import card_corners, packet_keypoints
+from cardpose.geometry.projection import Pose
+from cardpose.geometry.recording_count import contributions
 
 SIZE, FOCAL, CARD = (640, 480), 1.06, (63.0, 88.0, 0.3)
 
@@ -47,6 +50,22 @@ def posed(points, visible):
     fitter = BoxFitter(BoxModel(SIZE, FOCAL, CARD, 52))
     pose, names = fitter.fit(torch.from_numpy(points), torch.from_numpy(visible))
     return [part.numpy() for part in pose], names.numpy()
+
+
+def informed(points, visible):
+    """Return the poses of single pictures, their corners, and what they say of the box."""
+    fitter = BoxFitter(BoxModel(SIZE, FOCAL, CARD, 52))
+    points, visible = torch.from_numpy(points), torch.from_numpy(visible)
+    pose, names = fitter.fit(points, visible)
+    ordered = points.gather(1, names[..., None].expand(-1, -1, 2))
+    said = box_information(fitter, pose, ordered, visible.gather(1, names), None)
+    return Pose(*(part.numpy() for part in pose)), names.numpy(), *(part.numpy() for part in said)
+
+
+def contributed(points, visible):
+    """Return what each picture contributes to a sweep."""
+    pose, _, *said = informed(points, visible)
+    return contributions(*said, visible, pose)
 
 
 ABOUT = {

@@ -36,7 +36,7 @@ def box_information(
     pose: Pose,
     points: Float[Tensor, "n 8 2"],
     seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
-    edges: TracedEdges,
+    edges: TracedEdges | None,
     focal: Float[Tensor, " n"] | None = None,
 ) -> tuple[Float64[Tensor, "n 4 4"], Float64[Tensor, "n 4"]]:
     """Return information matrices and vectors of the boxes' numbers BOX, in 1/mm^2 and 1/mm.
@@ -56,7 +56,7 @@ def box_information(
         pose,
         points.double(),
         seen,
-        edges._replace(weight=_EDGE_TRUST * edges.weight),
+        edges and edges._replace(weight=_EDGE_TRUST * edges.weight),
     )
     usual = zero if focal is None else focal.double() / fitter.box.focal - 1
     firm = (ZOOM_SPREAD * (1 + usual)).square().reciprocal()[:, None]

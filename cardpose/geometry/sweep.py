@@ -148,8 +148,9 @@ class Sweep:
         """Return from which of SECTORS directions round the packet there are pictures."""
         found = [False] * SECTORS
         for view in self._one_leg():
-            angle = np.arctan2(view.direction[1], view.direction[0])
-            found[int(angle / (2 * np.pi) % 1 * SECTORS)] = True
+            angle = np.degrees(np.arctan2(view.direction[1], view.direction[0]))
+            for side in (-VIEW_ANGLE, 0, VIEW_ANGLE):
+                found[int((angle + side) % 360 * SECTORS / 360)] = True
         return found
 
     def _take(self, picture: Contribution) -> None:
