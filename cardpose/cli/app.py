@@ -7,23 +7,27 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cardpose.cli.page_server import ADDRESS, PageServer, host_names
+from cardpose.cli.shared import chosen_network
 from cardpose.cli.site import build_site, read_site
 from cardpose.common.errors import InputError
+from cardpose.inference.networks import ONNX_NETWORK
 from cardpose.inference.predictor import load
 
-DESCRIPTION = "Count cards in the browser. Serve the page here, or build it for a web server."
 PORT = 5252
-ONNX_MODEL = "models/cardpose.onnx"
 
 
 def add_app_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Count cards in the browser. Serve the page here, or build it for a web server."
+    )
+    parser.set_defaults(run=run_app, failed=1)
     add = parser.add_argument
     add(
         "--model",
         type=Path,
-        default=Path(ONNX_MODEL),
         metavar="FILE",
-        help=f"ONNX file of the network (default: {ONNX_MODEL})",
+        help=f"ONNX file of the network (default: {ONNX_NETWORK}, or the one that comes with"
+        " cardpose)",
     )
     add(
         "--port",
@@ -50,8 +54,9 @@ def add_app_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_app(chosen: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C, or write it into a folder."""
-    files = read_site(chosen.model)
-    load(chosen.model)  # report a broken network here, before a browser fails on it
+    model = chosen.model or chosen_network(".onnx")
+    files = read_site(model)
+    load(model)  # report a broken network here, before a browser fails on it
     if chosen.build:
         build_site(chosen.build, files, chosen.force)
         print(f"{chosen.build}: upload this folder to any web server")

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from cardpose.cli.own_files import check_drawing, check_free, has_header, marked_png
 from cardpose.cli.shared import (
+    FORCE_HELP,
     STDOUT,
     dataset_folder,
     dataset_parameters,
@@ -22,7 +23,13 @@ from cardpose.cli.shared import (
 from cardpose.common.files import atomic_output
 
 
-def add_check_arguments(parser: argparse.ArgumentParser, force_help: str) -> None:
+def add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "List likely faults of a data set, the worst first: labels that fit no packet, swapped"
+        " names, wrong counts, copied recordings. Exit status 0: nothing looks wrong; 1: something"
+        " looks wrong; 2: some recording could not be checked."
+    )
+    parser.set_defaults(run=run_check, failed=2)
     add = parser.add_argument
     add("dataset", metavar="DATASET", help="name of a folder in data/, or path of a folder")
     add(
@@ -32,7 +39,7 @@ def add_check_arguments(parser: argparse.ArgumentParser, force_help: str) -> Non
         help="write one row per finding; - for stdout",
     )
     add("--sheet", type=Path, metavar="FILE", help="draw the worst labels into this PNG file")
-    add("--force", action="store_true", help=force_help)
+    add("--force", action="store_true", help=FORCE_HELP)
 
 
 def run_check(chosen: argparse.Namespace) -> int:

@@ -7,32 +7,19 @@ from pathlib import Path
 import cv2
 
 from cardpose.cli.own_files import mark_video, marked_jpeg
-from cardpose.cli.table import interval_text
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
-from cardpose.inference.predictor import Picture, Result
-from cardpose.pictures.drawing import draw_count, draw_packet
+from cardpose.inference.picture_like import Picture
+from cardpose.inference.predictor import Result
 from cardpose.pictures.videos import check_written
 
 _CODEC = cv2.VideoWriter.fourcc(*"mp4v")
 
 
-def draw_result(picture: Picture, result: Result) -> Picture:
-    """Draw corners, edges, count and interval into a BGR picture, and return it."""
-    if not result.packet:
-        draw_count(picture, "no packet")
-        return picture
-    interval = interval_text(result)
-    draw_count(picture, f"{result.cards:.1f} cards", interval and f"90 %: {interval}")
-    # Draw the packet last, because the background of the text would cover corners.
-    draw_packet(picture, result.keypoints, result.visible, result.corners)
-    return picture
-
-
 def write_drawing(path: Path, picture: Picture, result: Result) -> None:
     """Draw the result into a BGR picture and write it as JPEG."""
     with atomic_output(path) as scratch:
-        jpeg = cv2.imencode(".jpg", draw_result(picture, result))[1]
+        jpeg = cv2.imencode(".jpg", result.draw(picture))[1]
         scratch.write_bytes(marked_jpeg(jpeg.tobytes()))
 
 
@@ -47,7 +34,7 @@ def drawn_video(path: Path, rate: float) -> Iterator[Callable[[Picture, Result],
 
     def add(picture: Picture, result: Result) -> None:
         nonlocal frames
-        drawn = draw_result(picture, result)
+        drawn = result.draw(picture)
         if not writer.isOpened():
             writer.open(str(scratch), cv2.CAP_FFMPEG, _CODEC, rate, drawn.shape[1::-1])
         if not writer.isOpened():

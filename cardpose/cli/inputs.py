@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from cardpose.common.errors import InputError
-from cardpose.inference.predictor import BATCH_PICTURES, BATCH_PIXELS, Picture
+from cardpose.inference.picture_like import Picture
+from cardpose.inference.predictor import BATCH_PICTURES, BATCH_PIXELS
 from cardpose.pictures.reading import PICTURE_SUFFIXES, is_picture
 from cardpose.pictures.videos import sampled_frames
 

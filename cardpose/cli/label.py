@@ -15,6 +15,7 @@ _FORMATS = ("label-studio", "coco", "csv")
 
 def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands to the parser of `cardpose label`."""
+    parser.description = "Label new recordings, with the network's help."
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable, help: str, description: str) -> argparse.ArgumentParser:

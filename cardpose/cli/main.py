@@ -3,15 +3,21 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from importlib import import_module
 
-from cardpose.cli import app, label
-from cardpose.cli.check import add_check_arguments, run_check
-from cardpose.cli.predict import INTERRUPTED, add_predict_arguments, run_predict
-from cardpose.cli.shared import print_error
+from cardpose import __version__
+from cardpose.cli.shared import INTERRUPTED, print_error
 from cardpose.common.errors import InputError, silence_opencv, user_message
 
-_FORCE_HELP = "also overwrite files that cardpose did not write"
+_COMMANDS = {
+    "predict": "count the cards in photographs, in videos or in front of a camera",
+    "app": "count cards in a browser",
+    "check": "list likely faults of a data set before training on it",
+    "label": "label your own recordings, with the network's help",
+    "export": "write a network as an ONNX file",
+    "completion": "print a script that completes these commands in a shell",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,15 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Ctrl-C. For `check`, 1 means that something looks wrong, and 2 that some recording could not be
     checked.
     """
+    if arguments is None:
+        arguments = sys.argv[1:]
+    chosen = command_parser(arguments).parse_args(arguments)
     silence_opencv()
-    chosen = _parser().parse_args(arguments)
     try:
         status = chosen.run(chosen) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # the program that reads the output has ended, like `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = chosen.failed
-    except (InputError, OSError, RuntimeError, MemoryError) as error:
+    except (InputError, ModuleNotFoundError, OSError, RuntimeError, MemoryError) as error:
         line = user_message(error)
         if line is None:
             raise
@@ -40,35 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser(names: Collection[str] = tuple(_COMMANDS)) -> argparse.ArgumentParser:
+    """Return the parser of all commands, with the arguments of those that are in `names`.
+
+    Only the modules of these commands are imported, so that `cardpose --version` answers at once.
+    """
     parser = argparse.ArgumentParser(
         "cardpose", description="Count the cards in packets of playing cards."
     )
+    parser.add_argument("--version", action="version", version=f"cardpose {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    predict = commands.add_parser(
-        "predict",
-        help="count the cards in photographs, in videos or in front of a camera",
-        description="Count the cards in photographs, in videos or in front of a camera. Also"
-        " locate the corners of the packet, in pixels of the input.",
-    )
-    add_predict_arguments(predict, _FORCE_HELP)
-    predict.set_defaults(run=run_predict, failed=1)
-    check = commands.add_parser(
-        "check",
-        help="list likely faults of a data set before training on it",
-        description="List likely faults of a data set, the worst first: labels that fit no packet,"
-        " swapped names, wrong counts, copied recordings. Exit status 0: nothing looks wrong;"
-        " 1: something looks wrong; 2: some recording could not be checked.",
-    )
-    add_check_arguments(check, _FORCE_HELP)
-    check.set_defaults(run=run_check, failed=2)
-    labels = commands.add_parser(
-        "label",
-        help="label your own recordings, with the network's help",
-        description="Label new recordings, with the network's help.",
-    )
-    label.add_label_arguments(labels)
-    page = commands.add_parser("app", help="count cards in a browser", description=app.DESCRIPTION)
-    app.add_app_arguments(page)
-    page.set_defaults(run=app.run_app, failed=1)
+    for name, text in _COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if name in names:
+            module = import_module(f"cardpose.cli.{name}")
+            getattr(module, f"add_{name}_arguments")(command)
     return parser

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cardpose.cli.app import ONNX_MODEL
 from cardpose.cli.inputs import Source, find_sources
 from cardpose.cli.own_files import check_drawing, check_free, has_header, has_records
 from cardpose.cli.records import RECORD_COLUMNS, CsvWriter, JsonWriter
 from cardpose.cli.runner import PredictionRun
 from cardpose.cli.shared import (
+    FORCE_HELP,
+    INTERRUPTED,
     STDOUT,
+    chosen_network,
     output_files,
     output_name,
     positive,
@@ -24,14 +26,16 @@ from cardpose.cli.shared import (
 )
 from cardpose.cli.table import Table
 from cardpose.common.errors import InputError
+from cardpose.inference.networks import ONNX_NETWORK
 from cardpose.inference.predictor import load
 
-# Use the first that exists: outputs of `make repro`, then the network in the repository.
-MODELS = (ONNX_MODEL, "models/cardpose.safetensors", "models/pretrained.safetensors")
-INTERRUPTED = 130  # exit status that shells expect after Ctrl-C
 
-
-def add_predict_arguments(parser: argparse.ArgumentParser, force_help: str) -> None:
+def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Count the cards in photographs, in videos or in front of a camera. Also locate the corners"
+        " of the packet, in pixels of the input."
+    )
+    parser.set_defaults(run=run_predict, failed=1)
     add = parser.add_argument
     add(
         "inputs",
@@ -43,7 +47,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser, force_help: str) -> N
         "--model",
         type=Path,
         metavar="FILE",
-        help=f"file of the network (default: {MODELS[0]}, or another file in models/)",
+        help=f"file of the network (default: {ONNX_NETWORK}, or the one that comes with cardpose)",
     )
     add(
         "--output",
@@ -63,7 +67,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser, force_help: str) -> N
         metavar="FILE",
         help="write the same records as lines of JSON; - for stdout",
     )
-    add("--force", action="store_true", help=force_help)
+    add("--force", action="store_true", help=FORCE_HELP)
     add("--together", action="store_true", help="treat all pictures as one recording")
     add(
         "--every",
@@ -86,7 +90,7 @@ def run_predict(chosen: argparse.Namespace) -> int:
     sources, all_found = _find_sources(chosen.inputs)
     if not sources:
         return 1
-    model = chosen.model or _default_model()
+    model = chosen.model or chosen_network(".onnx", ".safetensors")
     targets = _drawing_targets(sources, chosen.output)
     _check_outputs(chosen, sources, model, targets.values())
     predictor = load(model, chosen.threads)
@@ -158,13 +162,6 @@ def _find_sources(names: Sequence[str]) -> tuple[list[Source], bool]:
             print_error(error)
             complete = False
     return list(dict.fromkeys(found)), complete
-
-
-def _default_model() -> Path:
-    for name in MODELS:
-        if Path(name).is_file():
-            return Path(name)
-    raise InputError(f"{MODELS[0]}: there is no such file: `make repro` makes it")
 
 
 def _drawing_targets(sources: Iterable[Source], folder: Path | None) -> dict[Source, Path]:

@@ -19,7 +19,8 @@ from cardpose.cli.records import CsvWriter, JsonWriter, Record, picture_record, 
 from cardpose.cli.shared import print_error
 from cardpose.cli.table import Table
 from cardpose.common.errors import InputError
-from cardpose.inference.predictor import Picture, Predictor, Result
+from cardpose.inference.picture_like import Picture
+from cardpose.inference.predictor import Predictor, Result
 from cardpose.pictures import videos
 from cardpose.pictures.reading import read_picture
 from cardpose.pictures.videos import video_timing

@@ -14,10 +14,10 @@ from cardpose.common.devices import is_stdout
 from cardpose.common.errors import InputError, short_repr
 from cardpose.common.files import TextFile, atomic_text
 from cardpose.common.locks import WAIT
-from cardpose.geometry.card import CARD, FOCAL
-from cardpose.params import load_params
 
 STDOUT = "-"  # name of an output that goes to stdout
+FORCE_HELP = "also overwrite files that cardpose did not write"
+INTERRUPTED = 130  # exit status that shells expect after Ctrl-C
 _FRAME_STEP = 20  # default without a params.yaml
 
 
@@ -84,8 +84,12 @@ def dataset_parameters() -> tuple[int, float, tuple[float, ...]]:
 
     Without that file, return the defaults.
     """
+    from cardpose.geometry.card import CARD, FOCAL
+
     if not Path("params.yaml").exists():
         return _FRAME_STEP, FOCAL, CARD
+    from cardpose.params import load_params  # needs pydantic, which counting does without
+
     params = load_params()
     return params.frame_step, params.geometry.focal, tuple(params.geometry.card)
 
@@ -100,6 +104,19 @@ def dataset_folder(name: str) -> Path:
         if folder.is_dir():
             return folder
     raise InputError(f"{name}: there is no such folder, neither here nor in data/")
+
+
+def chosen_network(*suffixes: str) -> Path:
+    """Return the default network with one of these suffixes, and name it on stderr.
+
+    Raises:
+        InputError: there is none.
+    """
+    from cardpose.inference.networks import default_network, network_name
+
+    path = default_network(suffixes)
+    print(f"network: {network_name(path)}", file=sys.stderr)
+    return path
 
 
 def print_error(error: Exception | str) -> None:

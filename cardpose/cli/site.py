@@ -1,4 +1,4 @@
-"""Files of the web page: read them from the repository, write them for any web server."""
+"""Files of the web page: read them from the package, write them for any web server."""
 
 import hashlib
 import json
@@ -11,8 +11,9 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from cardpose.cli.own_files import check_free
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
+from cardpose.inference.networks import PACKAGED_PAGE
 
-APP = Path(__file__).resolve().parents[2] / "app"
+APP = Path(__file__).resolve().parents[2] / "app"  # in a clone of the repository
 _PAGE = ("index.html", "style.css", "manifest.webmanifest", "*.js", "icons/*.svg", "icons/*.png")
 _RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 # First two lines of sw.js, the page's service worker: its version and the files to cache.
@@ -22,31 +23,28 @@ _HEAD_BYTES = 2**20  # number of bytes to search for these two lines
 _NAME = re.compile(r"(?!\.)[\w.-]+(?:/(?!\.)[\w.-]+)*", re.ASCII)
 
 
-def read_site(model: str | Path, app: Path = APP) -> dict[str, bytes]:
+def read_site(
+    model: str | Path, app: Path = APP, packaged: Path = PACKAGED_PAGE
+) -> dict[str, bytes]:
     """Return all files of the page, {path: content}: its source, the network and ONNX Runtime.
 
     Args:
         model: ONNX file that `inference.export` wrote.
         app: folder app/ of the repository, with its node packages installed.
+        packaged: page that `build_site` wrote into the installed package. Where it exists, `app` is
+            not needed.
 
     Raises:
         InputError: the model is missing or not an ONNX file, or a package is not installed.
     """
-    model, runtime = Path(model), app / "node_modules/onnxruntime-web/dist"
+    model = Path(model)
     if model.suffix != ".onnx":
         raise InputError(f"{model}: should be a .onnx file, which is what browsers can run")
     if not model.is_file():
         raise InputError(f"{model}: there is no such file; `make repro` makes it")
-    if not (app / "index.html").is_file():
-        raise InputError(
-            f"{app}: the page is not there; run cardpose from a clone of its repository"
-        )
-    if not all((runtime / name).is_file() for name in _RUNTIME):
-        raise InputError(f"{runtime}: is not installed yet; `make app` does that")
-    paths = sorted(path for pattern in _PAGE for path in app.glob(pattern))
-    files = {path.relative_to(app).as_posix(): path.read_bytes() for path in paths}
-    files |= {f"ort/{name}": (runtime / name).read_bytes() for name in _RUNTIME}
+    files = _built_page(packaged) if packaged.is_dir() else _source_page(app)
     files["cardpose.onnx"] = model.read_bytes()
+    files = dict(sorted(files.items()))
     # The version is a hash of all files. Browsers update the page when sw.js changes.
     version = hashlib.sha256()
     for path, content in files.items():
@@ -55,6 +53,28 @@ def read_site(model: str | Path, app: Path = APP) -> dict[str, bytes]:
     head = f'const VERSION = "{version.hexdigest()[:16]}";\nconst FILES = {json.dumps(cached)};\n'
     files["sw.js"] = head.encode() + files["sw.js"]
     return files
+
+
+def _source_page(app: Path) -> dict[str, bytes]:
+    """Return the files of the page without the network, from the repository."""
+    runtime = app / "node_modules/onnxruntime-web/dist"
+    if not (app / "index.html").is_file():
+        raise InputError(
+            f"{app}: the page is not there: install a wheel that `make wheel` built, or run"
+            " cardpose from a clone of its repository"
+        )
+    if not all((runtime / name).is_file() for name in _RUNTIME):
+        raise InputError(f"{runtime}: is not installed yet; `make app` does that")
+    paths = sorted(path for pattern in _PAGE for path in app.glob(pattern))
+    files = {path.relative_to(app).as_posix(): path.read_bytes() for path in paths}
+    return files | {f"ort/{name}": (runtime / name).read_bytes() for name in _RUNTIME}
+
+
+def _built_page(folder: Path) -> dict[str, bytes]:
+    """Return the files of a page that `build_site` wrote, without the head of sw.js."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    return files | {"sw.js": _HEAD.sub(b"", files["sw.js"], count=1)}
 
 
 def build_site(folder: str | Path, files: Mapping[str, bytes], force: bool = False) -> None:
@@ -76,7 +96,7 @@ def build_site(folder: str | Path, files: Mapping[str, bytes], force: bool = Fal
         raise InputError(f"{folder}: is a link to nothing; name a folder")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is no folder; name a new or an empty one")
-    if folder.resolve().is_relative_to(APP):
+    if any(folder.resolve().is_relative_to(source) for source in (APP, PACKAGED_PAGE)):
         raise InputError(f"{folder}: holds the page's source; name another folder")
     before = _built_files(folder)
     if not before and not force and folder.exists() and any(folder.iterdir()):

@@ -42,7 +42,7 @@ class Table:
             self._print_row(name, "no packet")
             return
         self._print_row(
-            name, f"{result.cards:.1f}", interval_text(result), f"{result.visible.sum()} of 8"
+            name, f"{result.cards:.1f}", result.interval_text, f"{result.visible.sum()} of 8"
         )
         if keypoints:
             self._print(f"  {'pixels':16} {'x':>8} {'y':>8}")
@@ -103,8 +103,3 @@ def camera_text(results: Sequence[Result]) -> str:
     cards, low, high = np.median([(r.cards, r.low, r.high) for r in found], axis=0)
     interval = "" if np.isnan(low) else f" ({low:.1f} to {high:.1f})"
     return f"{cards:.1f} cards{interval}, {len(results)} pictures a second"
-
-
-def interval_text(result: Result) -> str:
-    """Return the 90 % interval in words, or "" if the network gives none."""
-    return "" if math.isnan(result.low) else f"{result.low:.1f} to {result.high:.1f}"

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor
 from types import FrameType
 
-import cv2
-
 # Messages of torch (on the processor, on the GPU) and of OpenCV.
 _NO_MEMORY = ("t allocate memory", "CUDA out of memory", "Insufficient memory")
 # Messages of libraries that raise their own types of errors when the disk is full.
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
+# Modules of the extra `train`, which counting does without.
+_TRAIN = {
+    *("dvc", "dvclive", "joblib", "lightning", "matplotlib", "onnx", "pandas", "pandera"),
+    *("pydantic", "requests", "ruamel", "safetensors", "scipy", "scmrepo", "sklearn", "torch"),
+}
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
@@ -59,6 +62,10 @@ def user_message(error: BaseException) -> str | None:
     """Return one line about an error that the user can fix, or None for a bug."""
     if isinstance(error, InputError):
         return one_line(error)
+    if isinstance(error, ModuleNotFoundError):
+        name = (error.name or "").partition(".")[0]
+        needed = f'this needs {name}, which pip install "cardpose[train]" installs'
+        return needed if name in _TRAIN else None
     if isinstance(error, OSError):
         # For a copy or a move, filename2 is the destination.
         where = error.filename2 or error.filename or "writing or reading a file"
@@ -87,6 +94,8 @@ def silence_opencv() -> None:
 
     cardpose reports faulty files itself.
     """
+    import cv2  # takes a fifth of a second, and `cardpose --version` does without
+
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

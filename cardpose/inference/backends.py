@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from cardpose.common.errors import InputError
+from cardpose.common.errors import InputError, user_message
 from cardpose.common.onnx_runtime import import_onnxruntime
 
 OUTPUTS = (
@@ -29,10 +29,13 @@ Run = Callable[[UInt8[np.ndarray, "n height width 3"]], list[np.ndarray]]
 
 def load_torch(path: Path, threads: int | None) -> tuple[Run, dict[str, Any]]:
     """Load a .safetensors file with PyTorch."""
-    import torch
+    try:
+        import torch
 
-    from cardpose.inference.end_to_end import EndToEnd
-    from cardpose.network.weights import load_network
+        from cardpose.inference.end_to_end import EndToEnd
+        from cardpose.network.weights import load_network
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path}: {user_message(error) or error}") from None
 
     if threads:
         torch.set_num_threads(threads)

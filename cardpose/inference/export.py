@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from typing import Any, no_type_check
 
+import numpy as np
 import onnx
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from cardpose.geometry.box_fit import BoxFitter, State, repeat_step
@@ -21,6 +23,7 @@ from cardpose.inference.end_to_end import EndToEnd, Outputs
 from cardpose.network.model import CardPose
 
 OPSET = 20
+_LARGE = 1000  # fewest numbers of a weight that is worth halving
 UNITS = {
     "keypoints": "pixels of the picture, (0, 0) the outer corner of its top-left one",
     "visibility": "probability",
@@ -38,6 +41,7 @@ def export_onnx(
     metadata: Mapping[str, Any],
     count: str,
     metrics: Mapping[str, Any],
+    half: bool = False,
 ) -> None:
     """Write a network with its pre- and postprocessing as an ONNX file.
 
@@ -46,6 +50,7 @@ def export_onnx(
         network, metadata: as `weights.load_network` returns them.
         count: the way of counting, one of `model.COUNTS`.
         metrics: of the network, as `evaluation.evaluate` reports them.
+        half: store weights in 16 bits instead of 32, which halves the file.
     """
     end_to_end = EndToEnd(network, metadata, count).eval()
     picture = torch.zeros(1, 48, 64, 3, dtype=torch.uint8)
@@ -65,6 +70,8 @@ def export_onnx(
             )
     model = onnx.load(path)
     _forget_shapes(model.graph)
+    if half:
+        _halve_weights(model.graph)
     stored = {
         **metadata,
         "count": count,
@@ -73,7 +80,7 @@ def export_onnx(
         "units": UNITS,
         "metrics": metrics,
     }
-    onnx.helper.set_model_props(model, {"cardpose": json.dumps(stored)})
+    helper.set_model_props(model, {"cardpose": json.dumps(stored)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
@@ -92,6 +99,22 @@ def _forget_shapes(graph: onnx.GraphProto, is_loop: bool = False) -> None:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
                 _forget_shapes(attribute.g, node.op_type == "Loop")
+
+
+def _halve_weights(graph: onnx.GraphProto) -> None:
+    """Store large weights of a graph as float16, and cast them back before they are used.
+
+    ONNX Runtime casts them once, when it loads the file. So it calculates in float32 all the same.
+    """
+    casts = []
+    for weight in graph.initializer:
+        if weight.data_type == TensorProto.FLOAT and np.prod(weight.dims) >= _LARGE:
+            name, values = weight.name, numpy_helper.to_array(weight)
+            weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            casts.append(helper.make_node("Cast", [weight.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,11 @@
 """Count the cards of packets in pictures.
 
-    import cv2
+    import cardpose
 
-    from cardpose.inference.predictor import load
-
-    predictor = load("models/cardpose.onnx")
-    result = predictor.predict(cv2.imread("photo.jpg"))
+    result = cardpose.load().predict("photo.jpg")
     if result.packet:
         print(f"{result.cards:.1f} cards ({result.low:.1f} to {result.high:.1f})")
-        print(result.keypoints[result.visible])
+        x, y = result.corners["upper_left_back"]  # in pixels; NaN if it cannot be seen
 
 ONNX Runtime runs .onnx files, without torch or pandas. PyTorch runs .safetensors files. Neither
 file format can hold code.
@@ -26,13 +23,13 @@ from cardpose.common.errors import InputError
 from cardpose.geometry.projection import Pose
 from cardpose.geometry.recording_count import contributions
 from cardpose.inference.backends import LOADERS, Run
+from cardpose.inference.networks import default_network
+from cardpose.inference.picture_like import PictureLike, picture_array
 from cardpose.inference.recording import RecordingCount, RecordingCounter
 from cardpose.inference.result import SURE, Result
 
 BATCH_PICTURES = 4  # most pictures in a batch; larger batches are no faster
 BATCH_PIXELS = 2**22  # most pixels in a batch of several pictures
-
-Picture = UInt8[np.ndarray, "_ _ 3"]  # sizes may differ within one call
 
 
 class Predictor:
@@ -46,49 +43,52 @@ class Predictor:
         self.metadata = metadata
         self._run = run
 
-    def predict(self, picture: Picture, rgb: bool = False) -> Result:
+    def predict(self, picture: PictureLike, rgb: bool = False) -> Result:
         """Find and count the packet in one picture.
 
         Args:
-            picture: upright picture of any size, as uint8. Its channels are in the order blue,
-                green, red, as `cv2.imread` returns them.
-            rgb: whether the channels are in the order red, green, blue, as Pillow and imageio
-                return them.
+            picture: path of a picture file; or a Pillow image; or an upright picture of any size as
+                a uint8 array, whose channels are in the order blue, green, red, as `cv2.imread`
+                returns them.
+            rgb: whether the channels of an array are in the order red, green, blue, as in arrays
+                from Pillow, Matplotlib and imageio.
 
         Raises:
-            InputError: `picture` is not such an array.
+            InputError: the file cannot be read, or `picture` is none of these.
         """
         return self.predict_batch([picture], rgb)[0]
 
     def predict_batch(
-        self, pictures: Sequence[Picture] | UInt8[np.ndarray, "n height width 3"], rgb: bool = False
+        self,
+        pictures: Sequence[PictureLike] | UInt8[np.ndarray, "n height width 3"],
+        rgb: bool = False,
     ) -> list[Result]:
         """Find and count the packets in many pictures, faster if several have the same size.
 
         Args:
-            pictures: pictures as in `predict`, or one array of all pictures.
+            pictures: pictures as in `predict`, or one array (n, height, width, 3) of all pictures.
             rgb: as in `predict`.
 
         Returns:
             results in the order of `pictures`.
 
         Raises:
-            InputError: one of `pictures` is not such an array.
+            InputError: one of `pictures` cannot be read, or is no picture.
         """
         by_size: dict[tuple[int, ...], list[int]] = {}
-        for i, picture in enumerate(pictures):
-            _check(picture)
+        arrays = [picture_array(picture, rgb) for picture in pictures]
+        for i, picture in enumerate(arrays):
             by_size.setdefault(picture.shape, []).append(i)
         results = {}
         for (height, width, _), rows in by_size.items():
             size = max(1, min(BATCH_PICTURES, BATCH_PIXELS // (height * width)))
             for first in range(0, len(rows), size):
                 group = rows[first : first + size]
-                batch = np.stack([pictures[i] for i in group])
-                outputs = self._run(batch if rgb else np.ascontiguousarray(batch[..., ::-1]))
+                batch = np.stack([arrays[i][..., ::-1] for i in group])
+                outputs = self._run(batch)
                 for i, row in zip(group, zip(*outputs, strict=True), strict=True):
                     results[i] = _result(row, width, height)
-        return [results[i] for i in range(len(pictures))]
+        return [results[i] for i in range(len(arrays))]
 
     def count_recording(self, results: Sequence[Result]) -> RecordingCount | None:
         """Count the cards of a recording from all its frames.
@@ -112,17 +112,18 @@ class Predictor:
         return RecordingCounter(self.metadata)
 
 
-def load(path: str | PathLike, threads: int | None = None) -> Predictor:
+def load(path: str | PathLike | None = None, threads: int | None = None) -> Predictor:
     """Load a network from an .onnx or .safetensors file that `dvc repro` wrote.
 
     Args:
-        path: of the file.
+        path: of the file. By default it is models/cardpose.onnx in the current folder, or else the
+            network that comes with the package.
         threads: number of processor cores to use; None leaves it to ONNX Runtime or PyTorch.
 
     Raises:
         InputError: the file is missing, or holds no network of this project.
     """
-    path = Path(path)
+    path = default_network() if path is None else Path(path)
     if path.suffix not in LOADERS:
         raise InputError(f"{path}: should be a .onnx or .safetensors file, which can hold no code")
     if not path.is_file():
@@ -144,21 +145,9 @@ def _try_out(path: Path, predictor: Predictor) -> None:
         raise InputError(f"{path}: should be a network that cardpose made; this one does not work")
 
 
-def _check(picture: Any) -> None:
-    """Raise an error if an argument is not a picture."""
-    if not isinstance(picture, np.ndarray):
-        raise InputError(f"a picture should be a numpy array (got {type(picture).__name__})")
-    shape = picture.shape
-    if picture.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-        raise InputError(
-            "a picture should be a uint8 array of shape (height, width, 3)"
-            f" (got {picture.dtype} of shape {shape})"
-        )
-
-
 def _result(row: tuple, width: int, height: int) -> Result:
     """Build the `Result` of one picture from its row in each of `backends.OUTPUTS`."""
-    keypoints, visibility, cards, low, high, confidence, rotation, box, corners, *said = row
+    keypoints, visibility, cards, low, high, confidence, rotation, box, order, *said = row
     information, vector = (part[None].astype(float) for part in said)
     pose = Pose(rotation[None].astype(float), box[None].astype(float))
     found = contributions(information, vector, visibility[None] > SURE, pose)
@@ -171,6 +160,6 @@ def _result(row: tuple, width: int, height: int) -> Result:
         confidence=float(confidence),
         width=width,
         height=height,
-        corners=corners,
+        box_order=order,
         contribution=found[0] if found else None,
     )

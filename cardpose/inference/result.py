@@ -1,16 +1,21 @@
 """Prediction for one picture."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 
+from cardpose.common.errors import InputError
+from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.geometry.sweep import Contribution
+from cardpose.inference.picture_like import Picture, PictureLike, picture_array
+from cardpose.pictures.drawing import draw_count, draw_packet
 
 SURE = 0.5  # threshold for the confidence of a packet and the visibility of a keypoint
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """Prediction for one picture.
 
@@ -22,7 +27,7 @@ class Result:
         visibility: probability that each keypoint is visible, 0 to 1.
         confidence: the network's confidence that the picture shows a packet, 0 to 1.
         width, height: of the picture, in pixels.
-        corners: index in `keypoints` of each keypoint of the fitted box.
+        box_order: index in `keypoints` of each keypoint of the fitted box.
         contribution: what the picture says of the box, for the count of a recording; None if it
             shows too few keypoints.
     """
@@ -35,7 +40,7 @@ class Result:
     confidence: float
     width: int
     height: int
-    corners: Shaped[np.ndarray, " 8"]  # not Int64: ONNX Runtime returns `long long`
+    box_order: Shaped[np.ndarray, " 8"]  # not Int64: ONNX Runtime returns `long long`
     contribution: Contribution | None
 
     @property
@@ -44,6 +49,52 @@ class Result:
         return self.visibility > SURE
 
     @property
+    def corners(self) -> dict[str, tuple[float, float]]:
+        """x and y of each keypoint by its name, in pixels; NaN for those that cannot be seen."""
+        seen = self.visible & self.packet
+        places = np.where(seen[:, None], self.keypoints, np.nan).tolist()
+        return {name: (x, y) for name, (x, y) in zip(KEYPOINTS, places, strict=True)}
+
+    @property
     def packet(self) -> bool:
         """Whether the picture shows a packet. If not, ignore the other attributes."""
         return self.confidence >= SURE
+
+    @property
+    def interval_text(self) -> str:
+        """90 % interval, such as "28.0 to 48.5", or "" if the network has no margins."""
+        return "" if math.isnan(self.low) else f"{self.low:.1f} to {self.high:.1f}"
+
+    def __repr__(self) -> str:
+        words = [
+            f"{self.cards:.1f} cards",
+            self.interval_text,
+            f"{self.visible.sum()} of 8 corners",
+        ]
+        return f"Result({', '.join(filter(None, words)) if self.packet else 'no packet'})"
+
+    def draw(self, picture: PictureLike, rgb: bool = False) -> Picture:
+        """Return a copy of the picture with corners, edges, count and interval drawn into it.
+
+        Args:
+            picture: picture that was predicted, as in `Predictor.predict`.
+            rgb: whether the channels of the copy, and those of an array, are in the order red,
+                green, blue.
+
+        Raises:
+            InputError: `picture` is none, or has another size than the one that was predicted.
+        """
+        drawn = picture_array(picture, rgb).copy()
+        if drawn.shape[1::-1] != (self.width, self.height):
+            raise InputError(
+                f"the picture should have {self.width} x {self.height} pixels, like the predicted"
+                f" one (got {drawn.shape[1]} x {drawn.shape[0]})"
+            )
+        if self.packet:
+            interval = self.interval_text
+            draw_count(drawn, f"{self.cards:.1f} cards", interval and f"90 %: {interval}")
+            # Draw the packet last, because the background of the text would cover corners.
+            draw_packet(drawn, self.keypoints, self.visible, self.box_order)
+        else:
+            draw_count(drawn, "no packet")
+        return np.ascontiguousarray(drawn[..., ::-1]) if rgb else drawn

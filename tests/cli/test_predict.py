@@ -214,10 +214,13 @@ def test_the_default_model_is_found_in_models(cardpose, tmp_path, stand_in):
     for name in ("pretrained", "cardpose"):
         (tmp_path / "models" / f"{name}.safetensors").write_bytes(b"something")
         _, _, err = cardpose("predict", "a.png", model=None)
-        assert err.startswith(f"error: models/{name}.safetensors: should be a network")
+        assert err.splitlines() == [
+            f"network: models/{name}.safetensors",
+            f"error: models/{name}.safetensors: should be a network that cardpose trained",
+        ]
     (tmp_path / "models" / "cardpose.onnx").write_bytes(stand_in.read_bytes())
-    status, out, _ = cardpose("predict", "a.png", model=None)
-    assert status == 0
+    status, out, err = cardpose("predict", "a.png", model=None)
+    assert (status, err) == (0, "network: models/cardpose.onnx\n")
     assert words(out)[1][:2] == ["a.png", "5.0"]
 
 

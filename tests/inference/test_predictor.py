@@ -12,11 +12,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
-from support import ABOUT, REPOSITORY, seen
+from support import ABOUT, REPOSITORY, seen, with_orientation
 
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter
+from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.inference.end_to_end import EndToEnd
 from cardpose.inference.predictor import Predictor, Result, load
 from cardpose.network.model import CardPose, network_shape
@@ -111,6 +113,69 @@ def test_the_predictor_returns_what_the_end_to_end_module_returns(network_file):
         assert result.packet
 
 
+def test_all_kinds_of_pictures_give_the_same_result(stand_in, tmp_path):
+    upright = picture(90, 60, bright=(40, 20))
+    cv2.imwrite(str(tmp_path / "a.png"), upright)
+    with_orientation(upright, 6, tmp_path / "turned.jpg")
+    predictor = load(stand_in)
+    expected = predictor.predict(upright)
+    kinds = [
+        (tmp_path / "a.png", False),
+        (str(tmp_path / "a.png"), True),  # rgb is only for arrays
+        (Image.open(tmp_path / "a.png"), False),
+        (Image.open(tmp_path / "turned.jpg"), False),
+        (upright[..., ::-1], True),
+    ]
+    for kind, rgb in kinds:
+        found = predictor.predict(kind, rgb)
+        assert (found.width, found.height) == (60, 90)
+        assert found.cards == pytest.approx(expected.cards, abs=0.05)
+        assert found.keypoints[0] == pytest.approx(expected.keypoints[0], abs=1)
+
+
+def test_unreadable_files_and_deep_images_are_refused(stand_in, complains, tmp_path):
+    predictor = load(stand_in)
+    with complains("none.jpg", "No such file"):
+        predictor.predict(tmp_path / "none.jpg")
+    with complains("8 bits", "I;16"):
+        predictor.predict(Image.fromarray(np.zeros((48, 64), np.uint16)))
+
+
+def test_named_corners_are_nan_where_they_cannot_be_seen(stand_in):
+    result = load(stand_in).predict(picture())
+    assert tuple(result.corners) == KEYPOINTS
+    assert result.corners["upper_left_face"] == (20.5, 10.5)
+    assert result.corners["lower_right_face"] == pytest.approx((32, 12))
+    assert np.isnan(result.corners["lower_left_back"]).all()  # hidden
+    assert np.isfinite(result.keypoints).all()
+    empty = load(stand_in).predict(picture(bgr=(0, 0, 0)))
+    assert np.isnan(list(empty.corners.values())).all()
+
+
+def test_a_result_is_short_in_words(stand_in):
+    predictor = load(stand_in)
+    assert repr(predictor.predict(picture())) == "Result(7.0 cards, 6.0 to 9.0, 6 of 8 corners)"
+    without = replace(predictor.predict(picture()), low=np.nan, high=np.nan)
+    assert repr(without) == "Result(7.0 cards, 6 of 8 corners)"
+    assert repr(predictor.predict(picture(bgr=(0, 0, 0)))) == "Result(no packet)"
+
+
+def test_a_result_is_drawn_into_a_copy(stand_in, complains):
+    made = picture(240, 320)
+    before = made.copy()
+    result = load(stand_in).predict(made)
+    drawn = result.draw(made)
+    assert (made == before).all()
+    assert drawn.shape == made.shape
+    for corner, is_drawn in ((5, True), (7, False)):  # visible and hidden
+        x, y = result.keypoints[corner].astype(int)
+        near = slice(y - 6, y + 6), slice(x - 6, x + 6)
+        assert (drawn[near] != made[near]).any() == is_drawn
+    assert (result.draw(made[..., ::-1], rgb=True) == drawn[..., ::-1]).all()
+    with complains("320 x 240", "64 x 48"):
+        result.draw(picture())
+
+
 # Recordings
 
 
@@ -197,8 +262,8 @@ def test_a_recording_has_one_size(complains):
         (np.zeros((3, 48, 64), np.uint8), ["(3, 48, 64)"]),
         (np.zeros((1, 48, 64, 3), np.uint8), ["(1, 48, 64, 3)"]),
         (np.zeros((0, 64, 3), np.uint8), ["(0, 64, 3)"]),
-        (None, ["numpy array", "NoneType"]),  # what cv2.imread returns for a missing file
-        ("photo.jpg", ["numpy array", "str"]),
+        (None, ["a path, a NumPy array or a Pillow image", "None, as cv2.imread returns"]),
+        (7, ["a path, a NumPy array or a Pillow image (got 7)"]),
     ],
 )
 def test_other_arrays_and_objects_are_refused(stand_in, complains, monkeypatch, bad, words):

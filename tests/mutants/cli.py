@@ -135,7 +135,21 @@ MUTANTS = [
         "from cardpose.pictures.reading import PICTURE_SUFFIXES, is_picture",
         "from cardpose.dataset.recordings import PICTURE_SUFFIXES\n"
         "from cardpose.pictures.reading import is_picture",
-        "tests/test_imports.py -k neither",
+        "tests/test_imports.py -k nothing_of_the_extra",
+    ),
+    Mutant(
+        "every command imports the modules of all others",
+        "cardpose/cli/main.py",
+        "        if name in names:",
+        "        if True:",
+        "tests/test_imports.py -k help",
+    ),
+    Mutant(
+        "completing leaves out options",
+        "cardpose/cli/completion.py",
+        "    parser = command_parser()",
+        "    parser = command_parser([])",
+        "tests/test_imports.py -k complete",
     ),
     Mutant(
         "image sizes need not fit half-size epochs",
