@@ -130,6 +130,27 @@ MUTANTS = [
         "tests/cli/test_site.py -k link",
     ),
     Mutant(
+        "the page turns leans the wrong way",
+        "app/shared-box.js",
+        "TURNED_BOX = [1, -1, -1, 1]",
+        "TURNED_BOX = [1, -1, 1, 1]",
+        "tests/cli/test_page_sweep.py -k legs",
+    ),
+    Mutant(
+        "the page never begins again",
+        "app/sweep.js",
+        "distance(box, other.estimate()) > CHANGED;",
+        "false;",
+        "tests/cli/test_page_sweep.py -k another",
+    ),
+    Mutant(
+        "the page keeps fewer views",
+        "app/sweep.js",
+        "const MOST_VIEWS = 100;",
+        "const MOST_VIEWS = 90;",
+        "tests/cli/test_page_sweep.py -k kept",
+    ),
+    Mutant(
         "predicting imports pandas",
         "cardpose/cli/inputs.py",
         "from cardpose.pictures.reading import PICTURE_SUFFIXES, is_picture",
