@@ -79,6 +79,7 @@ ABOUT = {
     "focal": 1.06,
     "card": [63.0, 88.0, 0.3],
     "margins": None,
+    "recording_margin": None,
 }
 SMALLEST = {**ABOUT, "widths": [8, 8, 8], "hidden": 8}
 

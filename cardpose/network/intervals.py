@@ -41,7 +41,7 @@ class Errors(NamedTuple):
         """Return the size below which _SHARE of the errors are, with equal recordings."""
         order, weights = np.argsort(self.sizes), self.weights
         passed = np.cumsum(weights[order]) / weights.sum()
-        return float(self.sizes[order][np.searchsorted(passed, _SHARE)])
+        return float(self.sizes[order][np.searchsorted(passed, _SHARE - 1e-9)])
 
     def total(self) -> float:
         """Return the sum of the recordings' mean errors."""

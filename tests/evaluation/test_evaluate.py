@@ -5,23 +5,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from support import CARD, FOCAL, SIZE, posed, seen
+from support import CARD, FOCAL, informed, seen
 
 from cardpose.dataset.tensors import Tensors
 from cardpose.evaluation import report as report_module
-from cardpose.evaluation.evaluate import count_recordings, evaluate
+from cardpose.evaluation.evaluate import evaluate
 from cardpose.evaluation.report import write_report
 from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.network.predict import FramePredictions
+from cardpose.network.recordings import count_recordings
 from cardpose.pictures.drawing import heatmap_rows
 
 METADATA = {"focal": FOCAL, "card": CARD, "deck": 52}
 
 
 def counted(recordings, points, visible):
-    predicted = FramePredictions(None, points, visible, *posed(points, visible))
-    sizes = np.tile(SIZE, (len(points), 1))
-    return count_recordings(np.array(recordings), predicted, sizes, METADATA)
+    predicted = FramePredictions(None, points, visible, *informed(points, visible))
+    counts = count_recordings(np.array(recordings), predicted, METADATA)
+    return {recording: count.cards for recording, count in counts.items()}
 
 
 def test_a_recording_is_counted_by_the_box_fitted_to_its_frames():
@@ -113,16 +114,19 @@ def test_the_interval_has_the_margin_of_the_reported_way_of_counting(held_out, c
     metadata |= {"margins": {"picture": 1.5, "keypoints": 2.5, "both": 4.0}}
     report, found = evaluate(network, metadata, tensors, role, count)
     frames = found.frames
-    low = (frames["cards_predicted"] - margin).clip(lower=0)
-    assert np.allclose(frames["high"] - frames["cards_predicted"], margin)
+    low, high = (
+        (frames["cards_predicted"] + side * margin).clip(1, METADATA["deck"]) for side in (-1, 1)
+    )
+    assert np.allclose(frames["high"], high)
     assert np.allclose(frames["low"], low)
-    width = (frames["high"] - low).mean()
+    width = (high - low).mean()
     assert report["interval"]["mean_width"] == pytest.approx(width, abs=1e-4)
 
 
 def test_a_network_without_margins_has_no_intervals(held_out):
     report, found = evaluate(*held_out, "both")
     assert report["interval"] == {"coverage": None, "mean_width": None}
+    assert report["interval_per_video"] == {"coverage": None, "mean_width": None}
     assert found.frames[["low", "high"]].isna().all(axis=None)
 
 

@@ -18,9 +18,13 @@ from support import ABOUT, REPOSITORY, seen, with_orientation
 
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter
+from cardpose.geometry.box_information import box_information
 from cardpose.geometry.keypoints import KEYPOINTS
+from cardpose.geometry.projection import Pose
+from cardpose.geometry.recording_count import contributions
 from cardpose.inference.end_to_end import EndToEnd
-from cardpose.inference.predictor import Predictor, Result, load
+from cardpose.inference.predictor import Predictor, load
+from cardpose.inference.result import Result
 from cardpose.network.model import CardPose, network_shape
 from cardpose.network.weights import load_network, save_network
 from cardpose.pictures.letterbox import fit, fractions_to_fitted
@@ -196,8 +200,13 @@ def filmed(thickness, size):
     fitted = fractions_to_fitted(points / size, [size] * len(points), network_size)
     focal = torch.full((len(points),), 1.06 * max(inner))
     fitter = BoxFitter(BoxModel(network_size, 1.06, (63, 88, 0.3), 52))
-    pose, corners = fitter.fit(torch.from_numpy(fitted), torch.from_numpy(visible), focal=focal)
-    rows = zip(points, visible, pose.rotation, pose.numbers, corners, strict=True)
+    fitted, visible = torch.from_numpy(fitted), torch.from_numpy(visible)
+    pose, corners = fitter.fit(fitted, visible, focal=focal)
+    ordered = fitted.gather(1, corners[..., None].expand(-1, -1, 2))
+    said = box_information(fitter, pose, ordered, visible.gather(1, corners), None, focal)
+    visible, corners, *said = (part.numpy() for part in (visible, corners, *said))
+    pose = Pose(*(part.numpy() for part in pose))
+    rows = zip(points, visible, corners, contributions(*said, visible, pose), strict=True)
     results = [
         Result(
             cards=12.0,
@@ -208,9 +217,10 @@ def filmed(thickness, size):
             confidence=0.9,
             width=size[0],
             height=size[1],
-            pose=tuple(part.numpy() for part in parts),
+            corners=order,
+            contribution=contribution,
         )
-        for at, shown, *parts in rows
+        for at, shown, order, contribution in rows
     ]
     metadata = {"image_size": network_size, "focal": 1.06, "card": [63, 88, 0.3], "deck": 52}
     return results, Predictor(never_run, {**metadata, "count": "both"})
@@ -237,17 +247,44 @@ def test_frames_without_a_packet_do_not_count():
 
 def test_a_recording_without_a_box_has_the_median_count_of_its_frames():
     results, predictor = filmed(6.0, (640, 480))
-    hidden = [replace(result, visibility=np.zeros(8, np.float32)) for result in results]
-    assert predictor.count_recording(hidden).cards == 12
+    hidden = [replace(result, contribution=None) for result in results]
+    count = predictor.count_recording(hidden)
+    assert count.cards == 12
+    assert np.isnan(count.thickness)
     # Networks exported with count.from: picture use no box.
     alone = Predictor(never_run, {**predictor.metadata, "count": "picture"})
     assert alone.count_recording(results).cards == 12
 
 
-def test_a_recording_has_one_size(complains):
+def test_the_frames_of_a_recording_may_differ_in_size():
     results, predictor = filmed(6.0, (640, 480))
-    with complains("one size", "(320, 240), (640, 480)"):
-        predictor.count_recording([*results, replace(results[0], width=320, height=240)])
+    others, _ = filmed(6.0, (480, 640))
+    count = predictor.count_recording(results[::2] + others[1::2])
+    assert count.cards == pytest.approx(20, abs=0.2)
+
+
+def test_a_recording_has_the_box_and_an_interval():
+    results, predictor = filmed(6.0, (640, 480))
+    count = predictor.count_recording(results)
+    assert count.thickness == pytest.approx(6.0, abs=0.05)
+    assert np.isnan([count.low, count.high]).all()  # the network has no margin
+    sure = Predictor(never_run, {**predictor.metadata, "recording_margin": 2.0})
+    count = sure.count_recording(results)
+    assert count.low == pytest.approx(count.cards - (count.high - count.cards))
+    assert 0.5 < count.high - count.low < 4
+    assert 0.1 < count.covered < 0.5
+
+
+def test_another_packet_begins_the_count_again():
+    results, predictor = filmed(6.0, (640, 480))
+    others, _ = filmed(9.0, (640, 480))
+    counter = predictor.recording_counter()
+    changes = [counter.add(result) for result in results * 2 + others * 2]
+    assert sum(changes) == 1
+    assert changes.index(True) >= 2 * len(results)
+    count = counter.count()
+    assert count.cards == pytest.approx(30, abs=0.4)
+    assert count.frames <= 2 * len(others)
 
 
 # What goes in
@@ -380,7 +417,7 @@ def test_the_command_line_counts_with_an_onnx_file_without_torch(stand_in, tmp_p
         sys.meta_path.insert(0, NoTorch())
         model, path = sys.argv[1:]
         import cv2
-        from cardpose.inference.predictor import Predictor, Result, load
+        from cardpose.inference.predictor import Predictor, load
 
         predictor = load(model, threads=1)
         result = predictor.predict(cv2.imread(path))

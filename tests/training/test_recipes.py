@@ -13,7 +13,7 @@ import torch
 from dvc.repo import Repo
 from made_up import network_of, with_train
 
-from cardpose.network.intervals import interval_margin
+from cardpose.network.intervals import Errors, interval_margin
 from cardpose.network.predict import pair_loader, predict_frames
 from cardpose.training import recipes
 from cardpose.training.datasets import AugmentedFrames
@@ -139,16 +139,24 @@ def test_training_frames_change_every_part_of_the_network(small, trained):
     assert same.isdisjoint({"stem.0.weight", "closer.move.weight"})
 
 
-def test_margins_are_those_of_predictions_of_the_validation_frames(small, trained):
-    _, tensors = small
+def test_margins_compare_the_trained_network_with_its_start(small, trained):
+    params, tensors = small
     weights, metadata = trained(tensors, ROLE)
-    rows = np.arange(8, 12)
-    network = network_of(weights, metadata).eval()
-    predicted = predict_frames(network, pair_loader(tensors, rows, 4), metadata).cards
-    recordings = tensors.frames["recording"].iloc[rows]
-    expected = [
-        interval_margin(column, tensors.cards[rows] * 52, recordings) for column in predicted.T
+    start = network_of(*pretrain(tensors, np.arange(12), params))
+
+    def errors(network, rows):
+        predicted = predict_frames(network.eval(), pair_loader(tensors, rows, 4), metadata).cards
+        recordings = tensors.frames["recording"].to_numpy()[rows]
+        off = abs(predicted - tensors.cards[rows, None] * 52)
+        return [Errors(column, recordings) for column in off.T]
+
+    validating = np.arange(8, 12)
+    parts = [
+        errors(start, np.arange(12)),
+        errors(start, validating),
+        errors(network_of(weights, metadata), validating),
     ]
+    expected = [interval_margin(*each) for each in zip(*parts, strict=True)]
     assert list(metadata["margins"].values()) == pytest.approx(expected)
 
 
