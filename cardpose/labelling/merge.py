@@ -109,7 +109,8 @@ def merge_report(labels: Labels, merged: Merged, proposed: int, dataset: str) ->
         (merged.unchanged, "the same as before"),
     ]
     counts = ", ".join(f"{len(frames)} {what}" for frames, what in parts if frames)
-    lines = [f"{len(labels.frames)} labels: {counts}"]
+    number = len(labels.frames)
+    lines = [f"{number} label{'s' if number != 1 else ''}: {counts}"]
     if merged.changed:
         moved = "no corner that stayed visible"
         if merged.moved:
@@ -129,7 +130,7 @@ def merge_report(labels: Labels, merged: Merged, proposed: int, dataset: str) ->
     lines += labels.notes
     lines += [f"left out: {count} {why}" for why, count in labels.left_out.items()]
     if proposed:
-        lines.append(f"{proposed} of the {len(labels.frames)} exactly as proposed")
+        lines.append(f"{proposed} of the {number} exactly as proposed")
     if merged.misnamed:
         lines.append(f"upper, lower, left or right may be exchanged: {join_names(merged.misnamed)}")
     return [*lines, f"see what looks wrong: cardpose check {dataset}"]

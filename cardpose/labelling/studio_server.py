@@ -5,19 +5,14 @@ reports. It keeps its users and labels in the data set's folder labelling/label-
 """
 
 import json
-import os
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
@@ -25,6 +20,14 @@ from cardpose.dataset.layout import labelling_folder
 from cardpose.labelling import studio_client
 from cardpose.labelling.studio_address import normalised
 from cardpose.labelling.studio_format import configuration, served_folder, studio_tasks
+from cardpose.labelling.studio_process import (
+    USER,
+    Access,
+    stop_signals,
+    studio_folder,
+    studio_log,
+    studio_process,
+)
 from cardpose.labelling.tasks import Tasks
 
 PROGRAM = Path(".venv-label-studio/bin/label-studio")
@@ -33,19 +36,10 @@ HOW = (
     "drag the marks onto the packet's corners; delete the marks of hidden corners; put in those"
     " that are missing, keys 1 to 8; submit"
 )
-_USER = "labeller@localhost"
-_HOST = "127.0.0.1"
 _PATIENCE = 600  # seconds that the first start may take, because it creates the database
 _HEALTH = studio_client.Limits(seconds=10, size=2**16)  # for the answer to a health check
 _PAUSE = 0.5  # seconds between two health checks
 _LONGEST_TITLE = 50  # characters of a project's title; Label Studio allows no more
-
-
-class Access(BaseModel):
-    """Credentials of Label Studio's user: printable ASCII without spaces."""
-
-    password: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
-    token: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
 
 
 def serve_studio(dataset: Path, tasks: Tasks, port: int, say: Callable[[str], object]) -> None:
@@ -58,7 +52,7 @@ def serve_studio(dataset: Path, tasks: Tasks, port: int, say: Callable[[str], ob
         say: called with each line of the instructions for the person who labels.
 
     Raises:
-        InputError: Label Studio is not installed, does not start, or ends by itself.
+        InputError: Label Studio is not installed, runs already, does not start, or ends by itself.
         KeyboardInterrupt: the labels are saved.
     """
     program = shutil.which(PROGRAM) or shutil.which("label-studio")
@@ -66,9 +60,10 @@ def serve_studio(dataset: Path, tasks: Tasks, port: int, say: Callable[[str], ob
         raise InputError(f"{PROGRAM}: there is no such file: `make label-studio` installs it")
     access = _access(dataset)
     say("starting Label Studio; the first time takes a minute or two")
-    with _stopped(), _running(program, dataset, port, access) as (process, address):
+    with stop_signals(), studio_process(program, dataset, port, access) as (process, address):
+        wait_until_healthy(process.poll, address, dataset)
         fill_studio(dataset, tasks, address)
-        say(f"label at {address}, as {_USER}, password {access.password}")
+        say(f"label at {address}, as {USER}, password {access.password}")
         say(f"there: {HOW}")
         say(f"take what is labelled: cardpose label import {dataset} {address}")
         say("or end Label Studio with Ctrl-C, which saves it first")
@@ -80,7 +75,7 @@ def serve_studio(dataset: Path, tasks: Tasks, port: int, say: Callable[[str], ob
                 new.write_bytes(export_studio(dataset, address))
             say(f"saved; to take it: cardpose label import {dataset} {path}")
             raise
-    raise InputError(f"{_log(dataset)}: Label Studio has ended; the reason stands there")
+    raise InputError(f"{studio_log(dataset)}: Label Studio has ended; the reason stands there")
 
 
 def fill_studio(dataset: Path, tasks: Tasks, address: str) -> None:
@@ -153,16 +148,8 @@ def _title(dataset: Path) -> str:
     return f"cardpose {Path(dataset).resolve().name}"[:_LONGEST_TITLE]
 
 
-def _folder(dataset: Path) -> Path:
-    return labelling_folder(dataset) / "label-studio"
-
-
-def _log(dataset: Path) -> Path:
-    return _folder(dataset) / "server.log"
-
-
 def _access_file(dataset: Path) -> Path:
-    return _folder(dataset) / "access.json"
+    return studio_folder(dataset) / "access.json"
 
 
 def _access(dataset: Path) -> Access:
@@ -193,80 +180,6 @@ def _client(dataset: Path, address: str) -> studio_client.Client:
     return studio_client.Client(address, _access(dataset).token, _access_file(dataset))
 
 
-@contextmanager
-def _stopped() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP, so that Label Studio ends too."""
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _running(
-    program: str, dataset: Path, port: int, access: Access
-) -> Iterator[tuple[subprocess.Popen, str]]:
-    """Run Label Studio in a session that Ctrl-C does not reach; yield process and address."""
-    port = _free_port(port)
-    command = [program, "start", "--no-browser", "--internal-host", _HOST, "--port", str(port)]
-    with open(_log(dataset), "w") as log:
-        process = subprocess.Popen(
-            [*command, "--data-dir", str(_folder(dataset).resolve())],
-            env=_environment(dataset, access),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        address = f"http://{_HOST}:{port}"
-        wait_until_healthy(process.poll, address, dataset)
-        yield process, address
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
-
-
-def _free_port(port: int) -> int:
-    """Return `port` if it is free, or any free port for 0."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError as error:
-            raise InputError(f"--port {port}: {error.strerror}; name another") from None
-        except OverflowError:
-            raise InputError(f"--port {port}: there is no such port; name another") from None
-        return probe.getsockname()[1]
-
-
-def _environment(dataset: Path, access: Access) -> dict[str, str]:
-    settings = {
-        "LABEL_STUDIO_USERNAME": _USER,
-        "LABEL_STUDIO_PASSWORD": access.password,
-        "LABEL_STUDIO_USER_TOKEN": access.token,
-        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
-        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
-        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
-        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(Path(dataset).resolve().parent),
-        "ALLOWED_HOSTS": f"{_HOST},localhost",
-        # No reports, and no requests for newer versions.
-        "COLLECT_ANALYTICS": "false",
-        "LATEST_VERSION_CHECK": "false",
-        "SENTRY_DSN": "",
-        "FRONTEND_SENTRY_DSN": "",
-    }
-    # Label Studio runs in a Python environment of its own.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return kept | settings
-
-
 def wait_until_healthy(poll: Callable[[], int | None], address: str, dataset: Path) -> None:
     """Wait until Label Studio answers a health check.
 
@@ -283,4 +196,4 @@ def wait_until_healthy(poll: Callable[[], int | None], address: str, dataset: Pa
             if 200 <= status < 300:
                 return
         time.sleep(_PAUSE)
-    raise InputError(f"{_log(dataset)}: Label Studio does not start; the reason stands there")
+    raise InputError(f"{studio_log(dataset)}: Label Studio does not start; the reason stands there")

@@ -107,7 +107,7 @@ def test_a_file_whose_proposals_were_accepted_before_is_taken_whole(
 def test_a_frame_whose_hidden_corner_moved_is_labelled(mine, exported, taken):
     found = from_cvat(exported("coco"))
     found["annotations"][1]["keypoints"][0] += 5  # which is hidden
-    assert taken(found)[1].startswith("1 labels: 1 added")
+    assert taken(found)[1].startswith("1 label: 1 added")
     assert read_annotations(mine / "annotations.csv")[0] == FRAMES[1:2]
 
 
@@ -119,7 +119,7 @@ def test_a_file_from_before_the_proposals_changed_is_recognized_by_its_field(
     write_proposals(path, proposals._replace(points=proposals.points + 0.01))
     assert f"5 {untouched.UNTOUCHED}" in taken(found)[1]
     found["annotations"][2]["keypoints"][0] += 1
-    assert taken(found)[1].startswith("1 labels: 1 added")
+    assert taken(found)[1].startswith("1 label: 1 added")
 
 
 def test_a_proposal_does_not_replace_a_label(mine, exported, taken, proposals):
@@ -147,7 +147,7 @@ def test_untouched_proposals_beside_labels_are_no_labels(keeps, mine, exported, 
     assert (status, f"1 {untouched.UNTOUCHED}" in said) == (1, True)
     assert path.read_bytes() == before
     found["annotations"][0]["keypoints"][3 * 5] += 1  # one of the open corners
-    assert taken(found)[1].startswith("1 labels: 1 completed")
+    assert taken(found)[1].startswith("1 label: 1 completed")
     assert read_annotations(path)[3].all()
 
 
