@@ -8,7 +8,8 @@ import re
 
 from cardpose.common.errors import InputError, short_repr
 
-_INDEX = re.compile("0|[1-9][0-9]{0,14}", re.ASCII)
+_MAX_DIGITS = 15  # of a frame's index
+_INDEX = re.compile(f"0|[1-9][0-9]{{0,{_MAX_DIGITS - 1}}}", re.ASCII)
 _RESERVED = ("index.csv", "recordings.csv")  # `extract_frames` writes these beside the recordings
 # Longest name of a recording in bytes. File systems allow 255, and "_frame_123456.jpg" is appended.
 _MAX_BYTES = 200
@@ -32,6 +33,24 @@ def split_frame_name(frame: str, where: str = "frame") -> tuple[str, int]:
     if not (separator and recording and _INDEX.fullmatch(index)):
         raise InputError(f"{where}: should be like MyVideo_frame_20 (got {short_repr(frame)})")
     return recording, int(index)
+
+
+def check_frame_number(digits: str, where: str) -> int:
+    """Return the frame's index that the digits at the end of a picture's name give.
+
+    Args:
+        where: start of the error message.
+
+    Raises:
+        InputError: there are too many digits for a frame's name.
+    """
+    digits = digits.lstrip("0") or "0"
+    if len(digits) > _MAX_DIGITS:
+        raise InputError(
+            f"{where}: the frame's number should have at most {_MAX_DIGITS} digits"
+            f" (got {len(digits)})"
+        )
+    return int(digits)
 
 
 def check_recording_name(name: str, where: str) -> None:

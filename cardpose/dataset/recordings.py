@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from cardpose.common.errors import InputError, short_repr
 from cardpose.common.tables import between, name_column, number_column, read_table
-from cardpose.dataset.names import check_recording_name
+from cardpose.dataset.names import check_frame_number, check_recording_name
 from cardpose.pictures.reading import PICTURE_SUFFIXES, read_picture
 from cardpose.pictures.videos import sampled_frames
 
@@ -70,7 +70,8 @@ def numbered_pictures(folder: str | Path) -> dict[int, Path]:
         {index: path}, in the order of the indices.
 
     Raises:
-        InputError: there are no pictures, one has no number, or two have the same number.
+        InputError: there are no pictures, one has no number or too long a one, or two have the
+            same number.
     """
     pictures: dict[int, Path] = {}
     for path in sorted(Path(folder).iterdir()):
@@ -79,7 +80,7 @@ def numbered_pictures(folder: str | Path) -> dict[int, Path]:
         number_at_end = re.search(r"([0-9]+)$", path.stem)
         if not number_at_end:
             raise InputError(f"{path}: should end in the frame's number, like frame_20.jpg")
-        index = int(number_at_end.group(1))
+        index = check_frame_number(number_at_end.group(1), str(path))
         if index in pictures:
             raise InputError(f"{path}: has the same number as {pictures[index].name}")
         pictures[index] = path

@@ -106,6 +106,15 @@ def test_pictures_are_ordered_by_number_not_by_name(folder):
     assert list(found.values()) == [path / name for name in names]
 
 
+def test_every_number_that_a_picture_may_have_makes_the_name_of_a_frame(folder):
+    numbers = [0, 7, 10**15 - 1]
+    found = numbered_pictures(folder("a_000.png", f"b_{'0' * 30}7.png", f"c_{'9' * 15}.png"))
+    assert list(found) == numbers
+    assert [split_frame_name(frame_name("a", index)) for index in found] == [
+        ("a", index) for index in numbers
+    ]
+
+
 def test_files_that_are_not_pictures_are_ignored(folder):
     assert list(numbered_pictures(folder("a_1.png", "notes.txt", "Thumbs.db", "._a_1.png"))) == [1]
 
@@ -117,8 +126,10 @@ def test_files_that_are_not_pictures_are_ignored(folder):
         (["notes.txt"], ["holds no pictures"]),
         (["a_1.png", "cover.png"], ["cover.png", "frame_20.jpg"]),
         (["a_1.png", "b_01.png"], ["b_01.png", "same number", "a_1.png"]),
+        ([f"a_{'1' * 16}.png"], [f"a_{'1' * 16}.png: ", "at most 15 digits (got 16)"]),
+        ([f"a_{'1' * 200}.png"], ["at most 15 digits (got 200)"]),
     ],
-    ids=["empty", "no pictures", "no number", "same number"],
+    ids=["empty", "no pictures", "no number", "same number", "16 digits", "200 digits"],
 )
 def test_a_bad_folder_is_named(folder, complains, names, words):
     path = folder(*names)
