@@ -143,7 +143,10 @@ class Synthetic(Section):
 
 
 class Params(Section):
-    dataset: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    # File systems allow names of at most 255 bytes.
+    dataset: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)
+    ]
     seed: Seed
     frame_step: FrameStep
     image_size: ImageSize
@@ -179,7 +182,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     if params.split.fold >= params.split.folds:
         raise InputError(
             f"{path}: split.fold: should be below split.folds, {params.split.folds}"
-            f" (got {params.split.fold})"
+            f" (got {short_repr(params.split.fold)})"
         )
     _check_image_size(params, path)
     return params
@@ -212,7 +215,7 @@ def _first_problem(error: ValidationError, values: dict[Any, Any], path: str | P
         return f"{name}: no such parameter"
     if problem["type"] == "missing":
         return f"{name}: missing"
-    if problem["type"] == "string_pattern_mismatch":
+    if problem["type"] in ("string_pattern_mismatch", "string_too_long"):
         return f"{name}: should be the name of a folder below data/ (got {value})"
     if problem["type"] == "bool_type":
         return f"{name}: should be a valid boolean, true or false (got {value})"
@@ -225,7 +228,7 @@ def _first_problem(error: ValidationError, values: dict[Any, Any], path: str | P
 def _quoting_advice(problem: ErrorDetails, values: dict[Any, Any], path: str | Path) -> str:
     """Explain how to quote a name that YAML or DVC's -S reads as a number."""
     number, data = problem["input"], Path(path).parent / "data"
-    if not isinstance(number, int | float) or abs(number) > 1e30:
+    if not isinstance(number, int | float):
         return "name one"
     if problem["loc"] == ("dataset",):
         names = [folder.name for folder in _entries(data)]
@@ -234,6 +237,8 @@ def _quoting_advice(problem: ErrorDetails, values: dict[Any, Any], path: str | P
         names = [file.stem for file in _entries(data / str(values.get("dataset")) / "videos")]
         quoted = (_quote(each, names) for each in values["split"]["test_videos"])
         setting = f"split.test_videos=[{','.join(quoted)}]"
+    if len(setting) > 200:
+        return "put the name in quotes"
     return f'put the name in quotes, with DVC so: -S "{one_line(setting)}"'
 
 

@@ -127,6 +127,27 @@ def test_a_bad_parameter_is_reported_by_name(tmp_path, complains, changes, words
         load_params(path)
 
 
+@pytest.mark.parametrize("name", ["split.fold", "seed", "split.test_videos", "dataset", "sigma"])
+@pytest.mark.parametrize(
+    "value", ["0x" + "f" * 400, "9" * 400, "x" * 10**5, "[1, 0x" + "f" * 400 + "]"]
+)
+def test_a_value_without_end_is_shortened(tmp_path, name, value):
+    text = write(tmp_path, {name: "put here"}).read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("put here", value))
+    with pytest.raises(InputError) as caught:
+        load_params(path)
+    assert str(caught.value).startswith(f"{path}: {name}")
+    assert len(str(caught.value)) < len(str(path)) + 300
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_a_long_number_for_a_name_is_to_be_quoted(tmp_path, number):
+    path = write(tmp_path, {"split.test_videos": [1, number]})
+    with pytest.raises(InputError, match=r"split.test_videos.0: .* put the name in quotes$"):
+        load_params(path)
+
+
 def test_messages_do_not_quote_patterns(tmp_path):
     path = write(tmp_path, {"dataset": "../x"})
     with pytest.raises(InputError) as caught:

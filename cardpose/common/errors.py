@@ -1,9 +1,11 @@
 """Errors that a user can fix, reported in one line."""
 
+import getpass
 import os
 import reprlib
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor
 from types import FrameType
@@ -39,6 +41,7 @@ def run_stage(main: Callable[[], object]) -> None:
     little memory; with 130 after Ctrl-C; with 143 after SIGTERM. Other errors are raised again.
     """
     silence_opencv()
+    _name_user()
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         main()
@@ -52,6 +55,18 @@ def run_stage(main: Callable[[], object]) -> None:
         advice = str(interrupt) or "run it again to start over"
         print(f"\ninterrupted; {advice}", file=sys.stderr)
         sys.exit(128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT))
+
+
+def _name_user() -> None:
+    """Set LOGNAME and HOME for a user whom the system does not list, as in many containers.
+
+    DVC asks for the user's name and home, and fails if it finds none.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # KeyError until Python 3.12
+        os.environ["LOGNAME"] = str(os.getuid())
+        os.environ.setdefault("HOME", tempfile.gettempdir())
 
 
 def _raise_terminated(number: int, frame: FrameType | None) -> None:

@@ -107,7 +107,7 @@ def coco_labels(
     annotated = set()
     found: dict[str, tuple] = {}
     for number, annotation in enumerate(_dicts(path, content, "annotations"), 1):
-        where = f"{path}: annotation {annotation.get('id', number)}"
+        where = f"{path}: annotation {short_repr(annotation.get('id', number))}"
         if "keypoints" not in annotation:
             left_out["without keypoints"] += 1
             continue
@@ -212,11 +212,11 @@ def _size(path: object, image: dict[str, Any]) -> list:
     size = [image["width"], image["height"]]
     if not all(is_number(side) and side > 0 for side in size):
         raise InputError(
-            f"{path}: image {image['id']}: width and height should be numbers above 0"
+            f"{path}: image {short_repr(image['id'])}: width and height should be numbers above 0"
             f" (got {short_repr(size)})"
         )
     if not isinstance(image["file_name"], str):
-        raise InputError(f"{path}: image {image['id']}: file_name should be text")
+        raise InputError(f"{path}: image {short_repr(image['id'])}: file_name should be text")
     return size
 
 
@@ -225,7 +225,7 @@ def _keypoint_order(path: object, category: dict[str, Any]) -> list[int]:
     listed = category.get("keypoints")
     if not isinstance(listed, list) or sorted(map(str, listed)) != sorted(KEYPOINTS):
         raise InputError(
-            f"{path}: category {category['id']}: keypoints should be the eight that"
+            f"{path}: category {short_repr(category['id'])}: keypoints should be the eight that"
             f" cardpose/geometry/keypoints.py names (got {short_repr(listed)})"
         )
     return [listed.index(name) for name in KEYPOINTS]

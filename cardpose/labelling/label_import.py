@@ -6,7 +6,8 @@ Formats are Label Studio's JSON (`studio_format`), COCO keypoints (`coco_format`
 
 import json
 import re
-from collections import defaultdict
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,7 +42,13 @@ def read_label_file(path: str | Path, index: FrameIndex) -> Labels:
         raise InputError(f"{path}: is a ZIP archive: unpack it, and import the JSON file in it")
     if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
         return read_labels_json(path, content, index)
-    return _check(path, csv_labels(path), index)
+    labels = csv_labels(path)
+    frame_of = _frame_finder(path, index)
+    frames = [frame_of(frame, None) for frame in labels.frames]
+    repeated = next((frame for frame, count in Counter(frames).items() if count > 1), None)
+    if repeated is not None:
+        raise InputError(f"{path}: {short_repr(repeated)}: is there twice, in two spellings")
+    return _check(path, labels._replace(frames=frames), index)
 
 
 def read_labels_json(path: str | Path, content: bytes | str, index: FrameIndex) -> Labels:
@@ -72,12 +79,13 @@ def _frame_finder(path: object, index: FrameIndex) -> Callable[[str, list | None
 
     The function raises an InputError where no frame fits, several do, or the shape differs.
     """
-    by_cleaned_name = defaultdict(list)
+    by_spelling: dict[str, set[str]] = defaultdict(set)
     for frame in index:
-        by_cleaned_name[_cleaned(frame)].append(frame)
+        for spelling in _spellings(frame):
+            by_spelling[spelling].add(frame)
 
     def frame_of(name: str, size: list | None) -> str:
-        frames = _frames_named(name, index, by_cleaned_name)
+        frames = _frames_named(name, index, by_spelling)
         if not frames:
             raise _no_such_frame(path, name)
         if len(frames) > 1:
@@ -98,7 +106,7 @@ def _frame_finder(path: object, index: FrameIndex) -> Callable[[str, list | None
     return frame_of
 
 
-def _frames_named(name: str, index: FrameIndex, by_cleaned_name: dict[str, list[str]]) -> list[str]:
+def _frames_named(name: str, index: FrameIndex, by_spelling: dict[str, set[str]]) -> list[str]:
     """Return the frames that a picture's path or address may belong to.
 
     Files are named after their frames. Label Studio cleans the names of uploaded files and puts
@@ -109,7 +117,18 @@ def _frames_named(name: str, index: FrameIndex, by_cleaned_name: dict[str, list[
     exact = next((frame for frame in stems if frame in index), None)
     if exact is not None:
         return [exact]
-    return next((by_cleaned_name[each] for each in stems if each in by_cleaned_name), [])
+    spellings = [spelling for each in stems for spelling in _spellings(each)]
+    return sorted(next((by_spelling[each] for each in spellings if each in by_spelling), ()))
+
+
+def _spellings(name: str) -> list[str]:
+    """Return the spellings of a name that tools write, the most specific first.
+
+    Unicode has two for letters with accents, composed and decomposed. macOS and some tools change
+    one into the other. Cleaning removes the accents of decomposed letters.
+    """
+    forms = [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+    return [*forms, *map(_cleaned, forms)]
 
 
 def _cleaned(name: str) -> str:

@@ -3,9 +3,11 @@
 import copy
 import json
 import random
+import unicodedata
 
 import pytest
-from tool_files import BACK_AGAIN, FRAMES, NEAR, off
+from raw_server import complaint
+from tool_files import BACK_AGAIN, FRAMES, NEAR, approved, off, submitted
 
 from cardpose.common.errors import InputError
 from cardpose.dataset.annotations import write_annotations
@@ -124,3 +126,83 @@ def test_a_missing_label_studio_is_reported_in_one_line(mine, label, monkeypatch
         "error: .venv-label-studio/bin/label-studio: there is no such file: `make label-studio`"
         " installs it\n",
     )
+
+
+@pytest.mark.parametrize("kind", task_export.FORMATS)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_may_come_back_composed_or_decomposed(kind, form, mine, exported):
+    """As macOS decomposes the names of files, and others compose them again."""
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    accented = {frame: frame.replace("phone", "Küche é") for frame in FRAMES}
+    index = {
+        unicodedata.normalize(form, accented[frame]): value
+        for frame, value in label_tasks.sampled_frames_index(mine).items()
+    }
+    text = json.dumps(BACK_AGAIN[kind](exported(kind)), ensure_ascii=False)
+    text = unicodedata.normalize(other, text.replace("phone", "Küche é"))
+    path = mine / "back"
+    path.write_text(json.loads(text) if kind == "csv" else text)
+    assert label_import.read_label_file(path, index).frames == list(index)
+
+
+def test_one_frame_in_two_spellings_is_one_line(mine, exported):
+    index = {"Küche_frame_0": ("a.png", (640, 480))}
+    header, row = approved(exported("csv")).splitlines()[:2]
+    rows = [
+        row.replace(FRAMES[0], unicodedata.normalize(form, "Küche_frame_0"))
+        for form in ("NFC", "NFD")
+    ]
+    path = mine / "back.csv"
+    path.write_text("\n".join([header, *rows]))
+    with complaint("'Küche_frame_0': is there twice, in two spellings"):
+        label_import.read_label_file(path, index)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_the_name_of_an_uploaded_picture_is_recognised(form, mine, exported):
+    """Label Studio removes spaces and signs, and the accents of decomposed letters."""
+    index = label_tasks.sampled_frames_index(mine)
+    tasks = submitted(exported("label-studio"))
+    for task, frame in zip(tasks, FRAMES, strict=True):
+        cleaned = label_import._cleaned(
+            unicodedata.normalize(form, frame.replace("phone", "é (1)"))
+        )
+        task["data"] = {"image": f"/data/upload/3/10ab34ff-{cleaned}.png"}
+    index = {frame.replace("phone", "é (1)"): value for frame, value in index.items()}
+    found = label_import.read_labels_json("a.json", json.dumps(tasks), index)
+    assert found.frames == list(index)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), "x" * 10**5])
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("annotations", "id"),
+        ("annotations", "image_id"),
+        ("annotations", "category_id"),
+        ("images", "id"),
+        ("images", "width"),
+        ("images", "file_name"),
+        ("categories", "id"),
+        ("categories", "keypoints"),
+    ],
+)
+def test_numbers_and_texts_without_end_are_shortened(number, place, mine, exported):
+    """Also where they are legal, and something else is wrong."""
+    index = label_tasks.sampled_frames_index(mine)
+    content = exported("coco")
+    kind, name = place
+    content[kind][0][name] = number
+    if name == "id":
+        if kind == "images":
+            content["annotations"][0]["image_id"] = number
+            content[kind][0]["width"] = 0
+        elif kind == "categories":
+            for annotation in content["annotations"]:
+                annotation["category_id"] = number
+            content[kind][0]["keypoints"] = []
+        else:
+            content[kind][0]["image_id"] = None
+    with complaint("a.json: ") as caught:
+        label_import.read_labels_json("a.json", json.dumps(content), index)
+    assert len(str(caught.value)) < 300

@@ -83,4 +83,32 @@ MUTANTS = [
         "taken,",
         TESTS + "test_merge.py",
     ),
+    Mutant(
+        "a Label Studio that a killed command left running is not found",
+        HERE + "studio_process.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        TESTS + "test_studio_process.py",
+    ),
+    Mutant(
+        "Label Studio asks GitHub for tips",
+        HERE + "studio_process.py",
+        '"https_proxy": _NOBODY,',
+        "",
+        TESTS + "test_studio_process.py",
+    ),
+    Mutant(
+        "decomposed names are not recognised",
+        HERE + "label_import.py",
+        'for form in ("NFC", "NFD")]',
+        'for form in ("NFC", "NFC")]',
+        TESTS + "test_label_import.py",
+    ),
+    Mutant(
+        "the id of an annotation is quoted whole",
+        HERE + "coco_format.py",
+        "annotation {short_repr(annotation.get('id', number))}",
+        "annotation {annotation.get('id', number)}",
+        TESTS + "test_label_import.py",
+    ),
 ]
