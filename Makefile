@@ -14,6 +14,8 @@ STUDIO_VERSION := 1.23.2
 STUDIO_INSTALLED := $(STUDIO)/.installed-$(STUDIO_VERSION)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
+# DVC needs a name of the user, and some containers list none.
+export LOGNAME ?= $(shell id -un 2> /dev/null || id -u)
 
 .PHONY: install repro pretrain folds app label-studio test soak test-label-studio browser mutants lint format
 

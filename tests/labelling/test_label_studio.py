@@ -335,3 +335,21 @@ def test_a_port_that_is_taken_is_said_in_one_line(folder):
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == f"error: --port {port}: Address already in use; name another\n"
+
+
+def test_a_server_that_kill_9_left_running_is_named_at_the_next_start(folder):
+    killed = Studio(folder)
+    (server,) = psutil.Process(killed.process.pid).children()
+    killed.process.kill()
+    killed.process.wait()
+    try:
+        command = [sys.executable, "-m", "cardpose", "label", "studio", DATASET, "--port", "0"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        said = cardpose(folder, "label", "import", DATASET, killed.address)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+    assert done.returncode == 1
+    assert f"process {server.pid} at {killed.address}: " in done.stderr
+    assert f"`kill -- -{server.pid}`" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert said.startswith("3 labels: 3 the same as before\n")

@@ -4,6 +4,13 @@ from mutants import Mutant
 
 MUTANTS = [
     Mutant(
+        "a stage fails for a user whom the system does not list",
+        "cardpose/common/errors.py",
+        "    _name_user()\n    signal",
+        "    signal",
+        "tests/common/test_users.py",
+    ),
+    Mutant(
         "a killed run's scratch folder stays",
         "cardpose/common/locks.py",
         "        if killed and lock.lock_counter == 1:",
