@@ -7,6 +7,7 @@ print(result)  # Result(24.3 cards, 21.9 to 26.7, 7 of 8 corners)
 print(result.corners["upper_left_back"])  # x and y in pixels, NaN if it cannot be seen
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "load"]
 __version__ = "0.1.0"
+# OpenCV reads this when it is imported. It allocates 3 bytes per pixel before it decodes.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 
 
 def __getattr__(name: str) -> Any:

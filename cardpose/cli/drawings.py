@@ -9,15 +9,15 @@ import cv2
 from cardpose.cli.own_files import mark_video, marked_jpeg
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
-from cardpose.inference.picture_like import Picture
+from cardpose.inference.picture_like import Picture, PictureLike
 from cardpose.inference.predictor import Result
 from cardpose.pictures.videos import check_written
 
 _CODEC = cv2.VideoWriter.fourcc(*"mp4v")
 
 
-def write_drawing(path: Path, picture: Picture, result: Result) -> None:
-    """Draw the result into a BGR picture and write it as JPEG."""
+def write_drawing(path: Path, picture: PictureLike, result: Result) -> None:
+    """Draw the result into a picture and write it as JPEG."""
     with atomic_output(path) as scratch:
         jpeg = cv2.imencode(".jpg", result.draw(picture))[1]
         scratch.write_bytes(marked_jpeg(jpeg.tobytes()))

@@ -10,12 +10,13 @@ from typing import Literal, TypeVar
 from cardpose.common.errors import InputError
 from cardpose.inference.picture_like import Picture
 from cardpose.inference.predictor import BATCH_PICTURES, BATCH_PIXELS
-from cardpose.pictures.reading import PICTURE_SUFFIXES, is_picture
+from cardpose.pictures.formats import PICTURE_SUFFIXES, UNREAD_SUFFIXES, is_picture
 from cardpose.pictures.videos import sampled_frames
 
-PHOTO_SUFFIXES = PICTURE_SUFFIXES | {".avif", ".heic", ".heif"}
+PHOTO_SUFFIXES = PICTURE_SUFFIXES | UNREAD_SUFFIXES  # an error names those that are not read
 VIDEO_SUFFIXES = {
-    *(".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv"),
+    *(".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4"),
+    *(".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
 }
 
 Kind = Literal["picture", "video", "camera"]
@@ -49,8 +50,8 @@ def find_sources(name: str) -> list[Source]:
         files = [
             file
             for file in path.iterdir()
-            if file.suffix.lower() in PHOTO_SUFFIXES | VIDEO_SUFFIXES
-            and not file.name.startswith(".")
+            if not file.name.startswith(".")
+            and (file.suffix.lower() in PHOTO_SUFFIXES | VIDEO_SUFFIXES or is_picture(file))
         ]
         if not files:
             raise InputError(f"{path}: holds no pictures or videos")

@@ -19,10 +19,9 @@ from cardpose.cli.records import CsvWriter, JsonWriter, Record, picture_record, 
 from cardpose.cli.shared import print_error
 from cardpose.cli.table import Table
 from cardpose.common.errors import InputError
-from cardpose.inference.picture_like import Picture
 from cardpose.inference.predictor import Predictor, Result
 from cardpose.pictures import videos
-from cardpose.pictures.reading import read_picture
+from cardpose.pictures.reading import Photograph, read_photograph
 from cardpose.pictures.videos import video_timing
 
 _KEPT = 1000  # results of a video to keep in memory: at most twice this number
@@ -105,19 +104,19 @@ class PredictionRun:
             leave=False,
             disable=self.table.is_visible or None,  # the table's lines show the progress
         )
-        for source, picture in bar:
-            if isinstance(picture, InputError):
-                print_error(picture)
+        for source, photo in bar:
+            if isinstance(photo, InputError):
+                print_error(photo)
                 complete = False
                 continue
             name = str(source.path)
-            result = self.predictor.predict(picture)
+            result = self.predictor.predict(photo)
             if self.one_packet:
                 album.append(result)
             self._write(picture_record("picture", name, None, result))
             self.table.print_picture(name, result, keypoints=alone)
             if source in self.targets:
-                write_drawing(self.targets[source], picture, result)
+                write_drawing(self.targets[source], photo, result)
             if self.stop.is_set():
                 break
         return complete
@@ -205,10 +204,10 @@ class _EvenSample:
 
 def _read_pictures(
     sources: Iterable[Source],
-) -> Iterator[tuple[Source, Picture | InputError]]:
+) -> Iterator[tuple[Source, Photograph | InputError]]:
     """Yield (source, picture), or (source, error) if it cannot be read."""
     for source in sources:
         try:
-            yield source, read_picture(source.path)
+            yield source, read_photograph(source.path)
         except InputError as error:
             yield source, error

@@ -22,7 +22,7 @@ from cardpose.common.tables import between, name_column, number_column, read_tab
 from cardpose.dataset.annotations import write_annotations
 from cardpose.dataset.names import check_recording_name, split_frame_name
 from cardpose.geometry.keypoints import KEYPOINTS
-from cardpose.pictures.reading import read_picture
+from cardpose.pictures.reading import read_photograph
 
 
 def convert_cardcut(
@@ -127,7 +127,7 @@ def _copy_frames(
     bar = tqdm(files, "convert", unit="frame")
     for file, recording in zip(bar, recordings, strict=True):
         if recording not in sizes:
-            height, width = read_picture(images / file).shape[:2]
+            width, height = read_photograph(images / file).size
             sizes[recording] = width, height
             (videos / recording).mkdir(parents=True)
         shutil.copyfile(images / file, videos / recording / file)

@@ -23,11 +23,12 @@ from cardpose.common.tls import CertificatePaths
 from cardpose.dataset.layout import INDEX_COLUMNS, SUMMARY_COLUMNS
 from cardpose.dataset.names import frame_name
 from cardpose.dataset.recordings import Recording, numbered_pictures
-from cardpose.pictures.reading import read_marked_picture
+from cardpose.pictures.reading import read_photograph
 from cardpose.pictures.videos import sampled_frames
 
 T = TypeVar("T")
 
+_NOT_IN_BROWSERS = {".jp2", ".mpo"}
 # Quality 98 with full-resolution colour: the error is smaller than the frame's own noise.
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY,
@@ -194,16 +195,19 @@ def _copy_pictures(recording: Recording, target: Path) -> tuple:
     found = []
     pictures = numbered_pictures(recording.path)
     for index, source in pictures.items():
-        picture, square = read_marked_picture(source)
+        picture = read_photograph(source)
         # Browsers and labelling tools assume square pixels. Copy pictures that have these, and
-        # write the others anew.
-        suffix = source.suffix.lower() if square else ".jpg"
+        # write the others anew, and formats that browsers do not show.
+        suffix = source.suffix.lower()
+        keep = picture.square and suffix not in _NOT_IN_BROWSERS
+        suffix = suffix if keep else ".jpg"
         file = target / f"{frame_name(recording.name, index)}{suffix}"
-        if square:
+        if keep:
             shutil.copyfile(source, file)
         else:
-            _write(file, picture)
-        found.append((index, suffix, *picture.shape[1::-1]))
+            _write(file, picture.pixels)
+        size = picture.size if keep else picture.pixels.shape[1::-1]
+        found.append((index, suffix, *size))
     return "folder", len(pictures), 1, found
 
 

@@ -13,7 +13,8 @@ from jaxtyping import UInt8
 from cardpose.common.errors import InputError, short_repr
 from cardpose.common.tables import between, name_column, number_column, read_table
 from cardpose.dataset.names import check_frame_number, check_recording_name
-from cardpose.pictures.reading import PICTURE_SUFFIXES, read_picture
+from cardpose.pictures.formats import PICTURE_SUFFIXES, UNREAD_SUFFIXES, is_picture
+from cardpose.pictures.reading import read_picture
 from cardpose.pictures.videos import sampled_frames
 
 
@@ -70,12 +71,20 @@ def numbered_pictures(folder: str | Path) -> dict[int, Path]:
         {index: path}, in the order of the indices.
 
     Raises:
-        InputError: there are no pictures, one has no number or too long a one, or two have the
-            same number.
+        InputError: there are no pictures, one has no number or too long a one, two have the same
+            number, or one has a format that is not read.
     """
     pictures: dict[int, Path] = {}
     for path in sorted(Path(folder).iterdir()):
-        if path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith("."):
+        suffix = path.suffix.lower()
+        if path.name.startswith("."):
+            continue
+        if suffix not in PICTURE_SUFFIXES:
+            if suffix in UNREAD_SUFFIXES or is_picture(path):
+                raise InputError(
+                    f"{path}: is a picture, and would be left out: convert it to JPEG, or move it"
+                    " out of the folder"
+                )
             continue
         number_at_end = re.search(r"([0-9]+)$", path.stem)
         if not number_at_end:

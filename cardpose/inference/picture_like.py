@@ -8,28 +8,31 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from cardpose.common.errors import InputError, short_repr
-from cardpose.pictures.reading import read_picture
+from cardpose.pictures.reading import Photograph, read_photograph
 
 Picture = UInt8[np.ndarray, "_ _ 3"]  # sizes may differ within one call
-PictureLike = Picture | Image.Image | str | PathLike[str]
+PictureLike = Picture | Photograph | Image.Image | str | PathLike[str]
 
 
-def picture_array(picture: Any, rgb: bool = False) -> Picture:
-    """Return the upright BGR picture that is meant.
+def photograph(picture: Any, rgb: bool = False) -> Photograph:
+    """Return the upright BGR picture that is meant, and its size. Large files are reduced.
 
     Args:
-        picture: path of a picture file, Pillow image or uint8 array (height, width, 3).
+        picture: path of a picture file, what `read_photograph` returns, Pillow image or uint8 array
+            (height, width, 3).
         rgb: whether the channels of an array are in the order red, green, blue.
 
     Raises:
         InputError: the file cannot be read, or `picture` is none of these.
     """
     if isinstance(picture, str | PathLike):
-        return read_picture(picture)
+        return read_photograph(picture)
+    if isinstance(picture, Photograph):
+        return picture
     if isinstance(picture, Image.Image):
         if picture.mode[0] in "IF":  # Pillow would clip, not scale, these values
             raise InputError(f"an image should have 8 bits a channel (got mode {picture.mode})")
-        return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))[..., ::-1]
+        picture, rgb = np.asarray(ImageOps.exif_transpose(picture).convert("RGB")), True
     if not isinstance(picture, np.ndarray):
         hint = ", as cv2.imread returns for a file that it cannot read" if picture is None else ""
         raise InputError(
@@ -42,4 +45,4 @@ def picture_array(picture: Any, rgb: bool = False) -> Picture:
             "a picture should be a uint8 array of shape (height, width, 3)"
             f" (got {picture.dtype} of shape {shape})"
         )
-    return picture[..., ::-1] if rgb else picture
+    return Photograph(picture[..., ::-1] if rgb else picture, shape[1::-1], True)

@@ -24,7 +24,7 @@ from cardpose.geometry.projection import Pose
 from cardpose.geometry.recording_count import contributions
 from cardpose.inference.backends import LOADERS, Run
 from cardpose.inference.networks import default_network
-from cardpose.inference.picture_like import PictureLike, picture_array
+from cardpose.inference.picture_like import PictureLike, photograph
 from cardpose.inference.recording import RecordingCount, RecordingCounter
 from cardpose.inference.result import SURE, Result
 
@@ -76,19 +76,19 @@ class Predictor:
             InputError: one of `pictures` cannot be read, or is no picture.
         """
         by_size: dict[tuple[int, ...], list[int]] = {}
-        arrays = [picture_array(picture, rgb) for picture in pictures]
-        for i, picture in enumerate(arrays):
-            by_size.setdefault(picture.shape, []).append(i)
+        photos = [photograph(picture, rgb) for picture in pictures]
+        for i, photo in enumerate(photos):
+            by_size.setdefault(photo.pixels.shape, []).append(i)
         results = {}
         for (height, width, _), rows in by_size.items():
             size = max(1, min(BATCH_PICTURES, BATCH_PIXELS // (height * width)))
             for first in range(0, len(rows), size):
                 group = rows[first : first + size]
-                batch = np.stack([arrays[i][..., ::-1] for i in group])
+                batch = np.stack([photos[i].pixels[..., ::-1] for i in group])
                 outputs = self._run(batch)
                 for i, row in zip(group, zip(*outputs, strict=True), strict=True):
-                    results[i] = _result(row, width, height)
-        return [results[i] for i in range(len(arrays))]
+                    results[i] = _result(row, width, height).scaled(photos[i].size)
+        return [results[i] for i in range(len(photos))]
 
     def count_recording(self, results: Sequence[Result]) -> RecordingCount | None:
         """Count the cards of a recording from all its frames.

@@ -1,7 +1,7 @@
 """Prediction for one picture."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32, Shaped
 from cardpose.common.errors import InputError
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.geometry.sweep import Contribution
-from cardpose.inference.picture_like import Picture, PictureLike, picture_array
+from cardpose.inference.picture_like import Picture, PictureLike, photograph
 from cardpose.pictures.drawing import draw_count, draw_packet
 
 SURE = 0.5  # threshold for the confidence of a packet and the visibility of a keypoint
@@ -55,6 +55,16 @@ class Result:
         places = np.where(seen[:, None], self.keypoints, np.nan).tolist()
         return {name: (x, y) for name, (x, y) in zip(KEYPOINTS, places, strict=True)}
 
+    def scaled(self, size: tuple[int, int]) -> "Result":
+        """Return the prediction for the same picture of another size.
+
+        Args:
+            size: width and height in pixels.
+        """
+        width, height = size
+        scale = np.array([width / self.width, height / self.height], np.float32)
+        return replace(self, keypoints=self.keypoints * scale, width=width, height=height)
+
     @property
     def packet(self) -> bool:
         """Whether the picture shows a packet. If not, ignore the other attributes."""
@@ -76,6 +86,8 @@ class Result:
     def draw(self, picture: PictureLike, rgb: bool = False) -> Picture:
         """Return a copy of the picture with corners, edges, count and interval drawn into it.
 
+        The copy of a large file is reduced, as `read_photograph` reads it.
+
         Args:
             picture: picture that was predicted, as in `Predictor.predict`.
             rgb: whether the channels of the copy, and those of an array, are in the order red,
@@ -84,17 +96,19 @@ class Result:
         Raises:
             InputError: `picture` is none, or has another size than the one that was predicted.
         """
-        drawn = picture_array(picture, rgb).copy()
-        if drawn.shape[1::-1] != (self.width, self.height):
+        photo = photograph(picture, rgb)
+        if photo.size != (self.width, self.height):
             raise InputError(
                 f"the picture should have {self.width} x {self.height} pixels, like the predicted"
-                f" one (got {drawn.shape[1]} x {drawn.shape[0]})"
+                f" one (got {photo.size[0]} x {photo.size[1]})"
             )
+        drawn = photo.pixels.copy()
         if self.packet:
             interval = self.interval_text
             draw_count(drawn, f"{self.cards:.1f} cards", interval and f"90 %: {interval}")
             # Draw the packet last, because the background of the text would cover corners.
-            draw_packet(drawn, self.keypoints, self.visible, self.box_order)
+            keypoints = self.scaled(drawn.shape[1::-1]).keypoints
+            draw_packet(drawn, keypoints, self.visible, self.box_order)
         else:
             draw_count(drawn, "no packet")
         return np.ascontiguousarray(drawn[..., ::-1]) if rgb else drawn

@@ -1,67 +1,71 @@
 """Read pictures of all common formats, upright, with square pixels, in BGR."""
 
-import math
-import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from cardpose.common.errors import InputError
+from cardpose.common.regular_files import read_file
+from cardpose.pictures import formats
+from cardpose.pictures.marks import (
+    Marks,
+    Turn,
+    is_square,
+    picture_marks,
+    squared,
+    squared_size,
+    turned,
+)
 
-# Suffixes in lower case. OpenCV reads all of these formats.
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-MOST_PIXELS = 2**28  # largest number of pixels of a picture; decoded, it takes 800 MB
-# Brands of HEIF files. An AVIF file may list them in addition to its own.
-_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
-_AVIF = {b"avif", b"avis"}
+# Limits. A picture is refused before it is decoded; docs/reliability.md has a table.
+MOST_BYTES = 2**28  # size of a picture file
+MOST_PIXELS = 2**27  # pixels to decode; they take 400 MB
+MOST_JPEG_PIXELS = 2**28  # pixels of a JPEG of one scan, which is decoded at a reduced size
+LARGE = 2**25  # larger pictures are reduced, so that reading several at a time needs no more memory
+_SCANNED = 10 * MOST_PIXELS  # pixels times scans of a JPEG; decoding them takes half a minute
 _SIDE = 2**16  # pixels; sides must be shorter, as in JPEG
-_ORIENTATION, _RESOLUTIONS = 0x0112, (0x011A, 0x011B)  # tags of EXIF and TIFF
-_SQUARE = 0.01  # tolerance of square pixels, because densities are rounded
-_FLATTEST = 4  # largest plausible ratio of a pixel's longer side to its shorter one
-# Hide Pillow's warnings of large pictures and of files that OpenCV may still read.
+_REDUCED = {  # flags of OpenCV
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+# Hide Pillow's warnings of large pictures and of files that OpenCV may still read. The limits of
+# this module replace Pillow's own.
 warnings.filterwarnings("ignore", module="PIL")
 
 
-class Turn(NamedTuple):
-    """Steps to turn a stored picture upright: swap rows and columns, then mirror."""
+class Photograph(NamedTuple):
+    """Picture as it was read from a file.
 
-    swap: bool = False
-    left_right: bool = False
-    up_down: bool = False
-
-
-class Marks(NamedTuple):
-    """Turn and pixel shape that a picture file specifies.
-
-    `turn` is None if OpenCV turns the picture. `aspect` is the width / height of a stored pixel.
+    Attributes:
+        pixels: in BGR, upright and square. Pictures of more than `LARGE` pixels are reduced to a
+            half, a quarter or an eighth of their sides.
+        size: width and height of the picture in pixels, not reduced.
+        square: whether the pixels in the file are square.
     """
 
-    turn: Turn | None = None
-    aspect: float = 1.0
-
-
-# Turns by EXIF orientation. All other values, such as 1, mean an upright picture.
-_EXIF_TURNS: dict[Any, Turn] = {
-    2: Turn(False, True, False),
-    3: Turn(False, True, True),
-    4: Turn(False, False, True),
-    5: Turn(True, False, False),
-    6: Turn(True, True, False),
-    7: Turn(True, True, True),
-    8: Turn(True, False, True),
-}
+    pixels: UInt8[np.ndarray, "h w 3"]
+    size: tuple[int, int]
+    square: bool
 
 
 def read_picture(path: str | PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
-    """Read a BGR picture, upright and with square pixels.
+    """Read the pixels of a picture; see `read_photograph`."""
+    return read_photograph(path).pixels
+
+
+def read_photograph(path: str | PathLike[str]) -> Photograph:
+    """Read a BGR picture, upright and with square pixels. Large pictures are reduced.
 
     Grey pictures get three channels. 16 bits become 8. Transparency is ignored. Only the first
     picture of an animation is read.
@@ -70,226 +74,175 @@ def read_picture(path: str | PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
         InputError: the file is not a readable picture, is cut off, is too large, or specifies an
             unsupported pixel shape or a crop.
     """
-    return read_marked_picture(path)[0]
-
-
-def read_marked_picture(
-    path: str | PathLike[str],
-) -> tuple[UInt8[np.ndarray, "h w 3"], bool]:
-    """Return the result of `read_picture`, and whether the file has square pixels."""
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if is_heic(content):
-        raise InputError(f"{path}: is a HEIC picture: convert it to JPEG first")
-    if content[:2] == b"\xff\xd8" and _is_cut_off(content):
-        raise InputError(f"{path}: ends early: a part of the picture is missing")
-    marks = _marks(path, content)
+    content = read_file(path, MOST_BYTES)
+    _check_format(path, content)
+    if formats.is_png(content):
+        content = _without_comments(path, content)
+    size, marks = _header(path, content)
+    factor = _factor(size, marks.aspect) if size and formats.is_jpeg(content) else 1
     # OpenCV turns only a few formats, so the flag disables it. OpenCV ignores the flag for TIFF,
-    # see `_turn`.
-    flags = cv2.IMREAD_COLOR | (0 if marks.turn is None else cv2.IMREAD_IGNORE_ORIENTATION)
-    try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:  # an empty file, or a format that Pillow cannot read
-        picture = None
-    if picture is None:
+    # see `picture_marks`.
+    flags = _REDUCED[factor] | (0 if marks.turn is None else cv2.IMREAD_IGNORE_ORIENTATION)
+    if formats.is_jpeg(content):
+        content = _with_end(path, content, size or (1, 1), factor)
+    pixels = _decoded(content, flags)
+    if pixels is None:
         raise InputError(f"{path}: cannot be read as a picture")
-    shown = turned(squared(picture, marks.aspect, path), marks.turn or Turn())
-    return shown, _is_square(marks.aspect)
+    if factor == 1 or size is None:
+        size = pixels.shape[1::-1]  # OpenCV swaps the sides of some TIFF files
+        pixels = _shrunk(pixels, _factor(size, marks.aspect))
+    pixels = turned(squared(pixels, marks.aspect), marks.turn or Turn())
+    width, height = squared_size(size, marks.aspect)
+    swap = marks.turn is not None and marks.turn.swap
+    return Photograph(pixels, (height, width) if swap else (width, height), is_square(marks.aspect))
 
 
-def turned(picture: UInt8[np.ndarray, "h w 3"], turn: Turn) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Turn a picture upright."""
-    if turn.swap:
-        picture = cv2.transpose(picture)
-    if turn.left_right or turn.up_down:
-        code = -1 if turn.left_right and turn.up_down else 1 if turn.left_right else 0
-        picture = cv2.flip(picture, code)
-    return picture
+def _check_format(path: str | PathLike[str], content: bytes) -> None:
+    """Refuse formats that no decoder here reads."""
+    name = None
+    if formats.is_heic(content):
+        name = "HEIC picture"
+    elif formats.is_jxl(content):
+        name = "JPEG XL picture"
+    elif Path(path).suffix.lower() in formats.RAW_SUFFIXES:
+        name = "camera's raw picture"
+    if name:
+        raise InputError(f"{path}: is a {name}: convert it to JPEG first")
 
 
-def squared(
-    picture: UInt8[np.ndarray, "h w 3"], aspect: float | int, path: str | PathLike[str]
-) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Stretch a picture whose pixels are `aspect` times as wide as high until they are square.
-
-    Only one side grows and none shrinks, so no detail is lost.
-
-    Raises:
-        InputError: the stretched picture would be too large. The message begins with `path`.
-    """
-    if _is_square(aspect):
-        return picture
-    height, width = picture.shape[:2]
-    size = round(width * max(1, aspect)), round(height * max(1, 1 / aspect))
-    _check_size(path, size)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
-
-
-def is_picture(path: str | PathLike[str]) -> bool:
-    """Return whether a file begins like a picture that OpenCV can read or like a HEIC picture."""
-    try:
-        with open(path, "rb") as file:
-            if is_heic(file.read(4096)):
-                return True
-    except OSError:
-        return False
-    with tempfile.TemporaryDirectory() as folder:
-        # OpenCV crashes on names that are not UTF-8, so give it a link.
-        link = Path(folder) / "picture"
-        link.symlink_to(Path(path).absolute())
-        return cv2.haveImageReader(str(link))
-
-
-def is_heic(content: bytes) -> bool:
-    """Return whether `content` begins like a HEIF file other than AVIF."""
-    if content[4:8] != b"ftyp":
-        return False
-    end = min(int.from_bytes(content[:4], "big"), len(content))
-    # The major brand, its version, then the compatible brands.
-    brands = {content[8:12], *(content[at : at + 4] for at in range(16, end, 4))}
-    return bool(brands & _HEIF) and not brands & _AVIF
-
-
-def _is_square(aspect: float | int) -> bool:
-    return abs(aspect - 1) <= _SQUARE
-
-
-def _check_size(path: str | PathLike[str], size: tuple[int, int]) -> None:
-    if size[0] * size[1] > MOST_PIXELS or max(size) >= _SIDE:
+def _check_size(path: str | PathLike[str], size: tuple[int, int], most: int) -> None:
+    if size[0] * size[1] > most or max(size) >= _SIDE:
         raise InputError(
-            f"{path}: is too large a picture: it may have {MOST_PIXELS:,} pixels, and less than"
+            f"{path}: is too large a picture: it may have {most:,} pixels, and less than"
             f" {_SIDE:,} a side"
         )
 
 
-def _marks(path: str | PathLike[str], content: bytes) -> Marks:
-    """Read the turn and the pixel shape from a picture's header.
+def _without_comments(path: str | PathLike[str], png: bytes) -> bytes:
+    """Return a PNG without comments.
+
+    Raises:
+        InputError: the file is cut off, and pixels are missing.
+    """
+    content, ended = formats.essential_png(png)
+    if not ended:
+        _header(path, content)
+        if _by_pillow(content) is None:
+            raise InputError(f"{path}: cannot be read as a picture: it is damaged")
+    return content
+
+
+def _header(path: str | PathLike[str], content: bytes) -> tuple[tuple[int, int] | None, Marks]:
+    """Read width and height in stored pixels, or None if only OpenCV may know them, and the marks.
 
     Raises:
         InputError: the picture is too large, is damaged, or specifies an unsupported pixel shape
             or a crop.
     """
     try:
-        picture = Image.open(BytesIO(content))
-    except Image.DecompressionBombError:
-        _check_size(path, (_SIDE, _SIDE))
+        picture = _opened(content)
+    except Image.DecompressionBombError:  # more pixels than `MOST_PIXELS`
+        _check_size(path, (_SIDE, _SIDE), MOST_PIXELS)
     except Exception:  # Pillow raises many kinds; OpenCV may still read the format
-        if content.startswith(b"\x89PNG"):  # OpenCV would trust its chunk lengths of up to 4 GB
+        if formats.is_png(content):  # OpenCV would trust its chunk lengths of up to 4 GB
             raise InputError(f"{path}: cannot be read as a picture: it is damaged") from None
-        return Marks()
-    _check_size(path, picture.size)
-    exif = _exif(picture, content)
-    marks = Marks(_turn(picture, exif), _aspect(path, picture, exif))
-    if picture.format == "AVIF":
-        marks = _avif_marks(path, content, marks)
-    if picture.format == "TIFF" and _EXIF_TURNS.get((exif or {}).get(_ORIENTATION), Turn()).swap:
-        marks = marks._replace(aspect=1 / marks.aspect)  # OpenCV swaps the sides
+        return None, Marks()
+    jpeg = formats.is_jpeg(content)
+    _check_size(path, picture.size, MOST_JPEG_PIXELS if jpeg else MOST_PIXELS)
+    if jpeg:
+        _check_scans(path, content, picture.size)
+    marks = picture_marks(path, picture, content)
+    _check_size(path, squared_size(picture.size, marks.aspect), MOST_JPEG_PIXELS)
     try:
         picture.verify()
     except Exception:
         raise InputError(f"{path}: cannot be read as a picture: it is damaged") from None
-    return marks
+    return picture.size, marks
 
 
-def _exif(picture: Image.Image, content: bytes) -> dict[int, Any] | None:
-    """Read the EXIF data, or all tags of a TIFF. Return None if they are damaged.
-
-    Pillow decodes a whole PNG to find EXIF data, so skip a PNG without any.
-    """
-    hints = (b"eXIf", b"Raw profile type exif", b"tiff:Orientation")
-    if picture.format == "PNG" and not any(hint in content for hint in hints):
-        return {}
+def _opened(content: bytes) -> Image.Image:
+    """Open a picture in Pillow, and a JPEG of any size, whose pixels Pillow does not decode."""
     try:
-        return dict(picture.getexif())
-    except Exception:  # invalid data raise struct.error, SyntaxError and others
+        return Image.open(BytesIO(content))
+    except Image.DecompressionBombError:
+        if formats.is_jpeg(content):
+            return JpegImageFile(BytesIO(content))
+        raise
+
+
+def _check_scans(path: str | PathLike[str], jpeg: bytes, size: tuple[int, int]) -> None:
+    """Refuse a JPEG of so many scans or pixels that decoding takes minutes or gigabytes."""
+    most = _most_scans(size)
+    scans = formats.jpeg_scans(jpeg, most).scans
+    if scans > 1:  # the decoder has to hold them all
+        _check_size(path, size, MOST_PIXELS)
+    if scans > most:
+        raise InputError(f"{path}: has more scans than {most}, the most at its size: save it again")
+
+
+def _most_scans(size: tuple[int, int]) -> int:
+    return max(1, _SCANNED // max(1, size[0] * size[1]))
+
+
+def _with_end(path: str | PathLike[str], jpeg: bytes, size: tuple[int, int], factor: int) -> bytes:
+    """Return a JPEG with the marker of its end.
+
+    If it is missing, pixels may be, too. A decoder would invent them from whatever follows, so
+    decode the file with several endings, and compare. Pillow does so without printing.
+
+    Raises:
+        InputError: pixels are missing.
+    """
+    if formats.jpeg_scans(jpeg, _most_scans(size)).ended:
+        return jpeg
+    endings = (b"", b"\x55" * 64, b"\xaa" * 64)
+    first, *others = (jpeg.rstrip(b"\xff") + ending + b"\xff\xd9" for ending in endings)
+    pixels = _by_pillow(first, factor)
+    for other in others:
+        again = _by_pillow(other, factor)
+        if pixels is None or again is None or not np.array_equal(pixels, again):
+            raise InputError(f"{path}: ends early: a part of the picture is missing")
+    return first
+
+
+def _decoded(content: bytes, flags: int) -> UInt8[np.ndarray, "h w 3"] | None:
+    """Decode a picture by OpenCV, or by Pillow if OpenCV cannot. Return None if neither can."""
+    pixels = _by_opencv(content, flags)
+    return _by_pillow(content) if pixels is None else pixels
+
+
+def _by_opencv(content: bytes, flags: int) -> UInt8[np.ndarray, "h w 3"] | None:
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:  # an empty file, or a format that Pillow cannot read
         return None
 
 
-def _turn(picture: Image.Image, exif: dict[int, Any] | None) -> Turn | None:
-    """Return the turn of a picture, or None if the turn is left to OpenCV.
-
-    OpenCV turns every TIFF. An AVIF is turned by its properties irot and imir alone, which Pillow
-    converts to an EXIF orientation.
-    """
-    if exif is None or picture.format == "TIFF":
-        return None
-    return _EXIF_TURNS.get(exif.get(_ORIENTATION), Turn())
-
-
-def _aspect(path: str | PathLike[str], picture: Image.Image, exif: dict[int, Any] | None) -> float:
-    """Return the width / height of a pixel, computed from the densities in the file.
-
-    Densities are in pixels per inch or per another length.
-    """
-    info = picture.info
-    if picture.format in ("JPEG", "MPO"):
-        # JFIF densities without a unit are still pixels per length. FFmpeg alone writes the pixel's
-        # width and height instead.
-        across, down = info.get("jfif_density", (0, 0))
-        if info.get("jfif_unit") == 0 and info.get("comment", b"").startswith(b"Lavc"):
-            across, down = down, across
-        densities = [(across, down)]
-    else:
-        densities = [info.get("dpi", (0, 0))]
-    densities.append(tuple((exif or {}).get(tag, 0) for tag in _RESOLUTIONS))
-    for across, down in densities:
-        aspect = _ratio(down, across)
-        if not _is_square(aspect):
-            return aspect
-    aspect = _ratio(*info.get("aspect", (1, 1)))
-    if not _is_square(aspect):
-        # A PNG should hold densities here, but FFmpeg writes the pixel's width and height.
-        raise InputError(
-            f"{path}: has pixels that are not square, of {aspect:.3g} to 1, and does not say which"
-            " side is the longer: save it with square pixels"
-        )
-    return 1.0
-
-
-def _ratio(width: Any, height: Any) -> float:
-    """Return width / height, or 1 if the numbers are implausible."""
+def _by_pillow(content: bytes, factor: int = 1) -> UInt8[np.ndarray, "h w 3"] | None:
+    """Decode a picture; a JPEG at a size that is reduced by a factor."""
     try:
-        aspect = float(width) / float(height)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return 1.0
-    return aspect if math.isfinite(aspect) and 1 / _FLATTEST <= aspect <= _FLATTEST else 1.0
+        with _opened(content) as picture:
+            if factor > 1:
+                width, height = picture.size
+                picture.draft("RGB", (width // factor, height // factor))
+            if picture.mode.startswith("I"):  # 16 bits
+                grey = (np.asarray(picture) // 257).clip(0, 255).astype(np.uint8)
+                return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+            return cv2.cvtColor(np.asarray(picture.convert("RGB")), cv2.COLOR_RGB2BGR)
+    except Exception:  # Pillow raises many kinds
+        return None
 
 
-def _avif_marks(path: str | PathLike[str], content: bytes, marks: Marks) -> Marks:
-    """Add the pixel shape of an AVIF, which Pillow ignores. Reject a crop."""
-    for kind in (b"meta", b"iprp", b"ipco"):
-        content = next((body for name, body in _boxes(content) if name == kind), b"")
-        content = content[4:] if kind == b"meta" else content
-    for kind, body in _boxes(content):
-        if kind == b"clap":
-            raise InputError(f"{path}: says to show only a part of itself: save that part alone")
-        if kind == b"pasp":
-            aspect = _ratio(int.from_bytes(body[:4]), int.from_bytes(body[4:8]))
-            marks = marks._replace(aspect=aspect)
-    return marks
+def _factor(size: Sequence[int], aspect: float) -> int:
+    """Return the factor, 1, 2, 4 or 8, that reduces a picture to at most `LARGE` pixels."""
+    width, height = squared_size(size, aspect)
+    return next((k for k in _REDUCED if width * height <= LARGE * k * k), 8)
 
 
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (name, body) of each box of an ISO base media file.
-
-    A box here is a block of data, not a model of a packet.
-    """
-    at = 0
-    while (size := int.from_bytes(content[at : at + 4])) >= 8:
-        yield content[at + 4 : at + 8], content[at + 8 : at + size]
-        at += size
-
-
-def _is_cut_off(jpeg: bytes) -> bool:
-    """Return whether the end of a JPEG file is missing, which OpenCV would fill in silently.
-
-    Each segment begins with 0xff, a second byte, and two bytes for its length. The picture itself
-    begins with 0xff 0xda and ends with the first 0xff 0xd9 after that.
-    """
-    at = 2
-    while jpeg[at : at + 1] == b"\xff" and jpeg[at : at + 2] != b"\xff\xda":
-        filled = jpeg[at : at + 2] == b"\xff\xff"  # any number of 0xff may precede a segment
-        at += 1 if filled else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
-    return b"\xff\xd9" not in jpeg[at:]
+def _shrunk(pixels: UInt8[np.ndarray, "h w 3"], factor: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Reduce the sides of a picture by a whole factor."""
+    if factor == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = -(-width // factor), -(-height // factor)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

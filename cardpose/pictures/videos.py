@@ -22,7 +22,8 @@ from jaxtyping import UInt8
 
 from cardpose.common.errors import InputError
 from cardpose.pictures.decoding import Damage, decoded_frames, promised_frames
-from cardpose.pictures.reading import Turn, is_heic, is_picture, squared, turned
+from cardpose.pictures.formats import is_heic, is_picture
+from cardpose.pictures.marks import Turn, squared, turned
 
 # Formats that contain the video. Playlists and the like would make FFmpeg open other files.
 _FORMATS = (
@@ -165,7 +166,7 @@ class _FrameConverter:
         picture, turn = self._bgr(frame), _turn(self._path, frame)
         stored, ratio = picture.shape, self._codec.sample_aspect_ratio
         if self._first is None:
-            picture = squared(picture, self._aspect, self._path)
+            picture = squared(picture, self._aspect)
             self._first = stored, ratio, turn, picture.shape
         first_stored, first_ratio, first_turn, size = self._first
         if turn != first_turn or (stored == first_stored and ratio != first_ratio):

@@ -1,5 +1,6 @@
 """Arguments of `cardpose predict`, batches of frames, and reading ahead."""
 
+import os
 import threading
 
 import numpy as np
@@ -35,6 +36,15 @@ def test_a_folder_means_its_pictures_and_videos_in_natural_order(folder):
     pictures = ["7.png", "b_2.jpg", "b_10.JPG", "c.HEIC"]
     assert sorted(found(path)) == sorted([("video", "a.mov"), *(("picture", p) for p in pictures)])
     assert [name for kind, name in found(path) if kind == "picture"] == pictures
+
+
+def test_no_picture_or_video_of_a_folder_is_left_out(folder):
+    names = ["a.gif", "b.jp2", "c.MPO", "d.avif", "e.jxl", "f.dng", "g.ts", "h.ogv", "i.flv"]
+    path = folder(*names, "notes.txt")
+    Image.new("L", (4, 4)).save(path / "j", "PNG")
+    os.mkfifo(path / "pipe")
+    kinds = ["picture"] * 6 + ["video"] * 3 + ["picture"]
+    assert found(path) == list(zip(kinds, [*names, "j"], strict=True))
 
 
 def test_files_of_unknown_suffix_are_recognised_by_content(folder, write_video):

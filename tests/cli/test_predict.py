@@ -16,6 +16,7 @@ from cardpose.cli import runner
 from cardpose.cli.main import main
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.inference.predictor import load
+from cardpose.pictures import reading
 from cardpose.pictures.videos import sampled_frames
 
 # Photographs
@@ -60,6 +61,25 @@ def test_keypoints_refer_to_the_upright_photograph(cardpose, tmp_path, orientati
     assert 8 <= first["y"] <= 16
     drawn = cv2.imread(str(tmp_path / "out" / "a.jpg"))
     assert drawn.shape == (90, 60, 3)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_keypoints_of_a_reduced_picture_are_in_pixels_of_the_whole(
+    cardpose, tmp_path, monkeypatch, suffix
+):
+    monkeypatch.setattr(reading, "LARGE", 64 * 48)
+    made = grey(tmp_path / "a.png", 60, 96, 128)
+    made[32:48, 80:96] = 255
+    cv2.imwrite(str(tmp_path / f"a.{suffix}"), made)
+    status, *_ = cardpose("predict", f"a.{suffix}", "--jsonl", "a.jsonl", "--output", "out")
+    (record,) = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    assert status == 0
+    assert (record["width"], record["height"]) == (128, 96)
+    first, second = (record["keypoints"][name] for name in KEYPOINTS[:2])
+    assert 80 <= first["x"] <= 96
+    assert 32 <= first["y"] <= 48
+    assert (second["x"], second["y"]) == pytest.approx((12.8, 4.8))  # shares of width and height
+    assert cv2.imread(str(tmp_path / "out" / "a.jpg")).shape == (48, 64, 3)
 
 
 def test_unreadable_inputs_are_reported_and_the_others_predicted(cardpose, tmp_path, write_video):

@@ -1,5 +1,6 @@
 """Read videos.csv, folders of frames, and videos."""
 
+import os
 import struct
 
 import numpy as np
@@ -117,6 +118,33 @@ def test_every_number_that_a_picture_may_have_makes_the_name_of_a_frame(folder):
 
 def test_files_that_are_not_pictures_are_ignored(folder):
     assert list(numbered_pictures(folder("a_1.png", "notes.txt", "Thumbs.db", "._a_1.png"))) == [1]
+
+
+@pytest.mark.parametrize("name", ["a_2.gif", "a_2.JP2", "a_2.avif", "a_2.MPO", "a_2.jfif"])
+def test_rarer_formats_are_frames_too(folder, name):
+    assert list(numbered_pictures(folder("a_1.png", name))) == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["a_2.HEIC", "a_2.heif", "a_2.jxl", "a_2.NEF"])
+def test_a_picture_that_is_not_read_is_named(folder, complains, name):
+    path = folder("a_1.png", name)
+    with complains(f"{path / name}: is a picture, and would be left out"):
+        numbered_pictures(path)
+
+
+@pytest.mark.parametrize("name", ["a_2", "a_2.picture"])
+def test_a_picture_of_unknown_suffix_is_named(folder, complains, name):
+    path = folder("a_1.png")
+    Image.new("L", (4, 4)).save(path / name, "PNG")
+    with complains(f"{path / name}: is a picture, and would be left out"):
+        numbered_pictures(path)
+
+
+def test_pipes_and_folders_beside_frames_do_no_harm(folder):
+    path = folder("a_1.png")
+    os.mkfifo(path / "pipe")
+    (path / "deeper").mkdir()
+    assert list(numbered_pictures(path)) == [1]
 
 
 @pytest.mark.parametrize(

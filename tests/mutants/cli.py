@@ -153,9 +153,9 @@ MUTANTS = [
     Mutant(
         "predicting imports pandas",
         "cardpose/cli/inputs.py",
-        "from cardpose.pictures.reading import PICTURE_SUFFIXES, is_picture",
+        "from cardpose.pictures.formats import PICTURE_SUFFIXES, UNREAD_SUFFIXES, is_picture",
         "from cardpose.dataset.recordings import PICTURE_SUFFIXES\n"
-        "from cardpose.pictures.reading import is_picture",
+        "from cardpose.pictures.formats import UNREAD_SUFFIXES, is_picture",
         "tests/test_imports.py -k nothing_of_the_extra",
     ),
     Mutant(

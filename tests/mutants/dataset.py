@@ -20,6 +20,13 @@ MUTANTS = [
         "tests/dataset/test_recordings.py",
     ),
     Mutant(
+        "a HEIC picture in a folder of frames is skipped",
+        "cardpose/dataset/recordings.py",
+        "if suffix in UNREAD_SUFFIXES or is_picture(path):",
+        "if False:",
+        "tests/dataset/test_recordings.py",
+    ),
+    Mutant(
         "every fold holds out the same recordings",
         SPLITS,
         "split.by, seed) == split.fold",

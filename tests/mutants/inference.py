@@ -4,6 +4,13 @@ from mutants import Mutant
 
 MUTANTS = [
     Mutant(
+        "keypoints of a reduced picture are in its own pixels",
+        "cardpose/inference/predictor.py",
+        "_result(row, width, height).scaled(photos[i].size)",
+        "_result(row, width, height)",
+        "tests/cli/test_predict.py -k whole",
+    ),
+    Mutant(
         "the focal length is a share of the width",
         "cardpose/inference/end_to_end.py",
         "self.focal * fitted.max()",
@@ -48,7 +55,7 @@ MUTANTS = [
     Mutant(
         "results come by the sizes of pictures",
         "cardpose/inference/predictor.py",
-        "[results[i] for i in range(len(arrays))]",
+        "[results[i] for i in range(len(photos))]",
         "list(results.values())",
         "tests/inference/test_predictor.py::test_a_batch_of_many_sizes_keeps_its_order",
     ),

@@ -2,6 +2,7 @@
 
 from mutants import Mutant
 
+_LIMITS = "tests/pictures/test_decoders_limits.py"
 _TESTS = "tests/pictures/test_letterbox.py"
 
 MUTANTS = [
@@ -25,5 +26,33 @@ MUTANTS = [
         "shares[alike] >= _SHARE",
         "shares[alike] > _SHARE",
         "tests/pictures/test_duplicates.py",
+    ),
+    Mutant(
+        "pixels that a JPEG lacks are invented",
+        "cardpose/pictures/reading.py",
+        "not np.array_equal(pixels, again)",
+        "False",
+        _LIMITS,
+    ),
+    Mutant(
+        "a JPEG of any number of scans is decoded",
+        "cardpose/pictures/reading.py",
+        "    if scans > most:",
+        "    if False:",
+        _LIMITS,
+    ),
+    Mutant(
+        "a comment with a wrong checksum spoils a PNG",
+        "cardpose/pictures/formats.py",
+        "kind[:1].isupper() or (_is_kept(kind, data) and _has_checksum(chunk))",
+        "True",
+        _LIMITS,
+    ),
+    Mutant(
+        "the size of a reduced picture is that of its pixels",
+        "cardpose/pictures/reading.py",
+        "    if factor == 1 or size is None:",
+        "    if True:",
+        _LIMITS,
     ),
 ]

@@ -77,7 +77,7 @@ def test_a_truncated_photograph_is_reported(tmp_path, complains):
     whole = jpeg[:2] + segment + jpeg[2:]
     (tmp_path / "a.jpg").write_bytes(whole + b"what phones append")
     assert read_picture(tmp_path / "a.jpg").shape == (48, 64, 3)
-    for length in (len(whole) // 2, len(whole) - 2, len(segment) + 10, 5, 2):
+    for length in (len(whole) // 2, len(whole) - 5, len(segment) + 10, 5, 2):
         (tmp_path / "a.jpg").write_bytes(whole[:length])
         with complains(f"{tmp_path / 'a.jpg'}: ends early"):
             read_picture(tmp_path / "a.jpg")

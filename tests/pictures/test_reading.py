@@ -12,7 +12,8 @@ from support import TURNS
 
 from cardpose.dataset.extraction import extract_frames
 from cardpose.dataset.recordings import Recording
-from cardpose.pictures.reading import is_heic, is_picture, read_picture
+from cardpose.pictures.formats import is_heic, is_picture
+from cardpose.pictures.reading import read_picture
 
 UPRIGHT = np.zeros((48, 64, 3), np.uint8)
 UPRIGHT[:16, :16] = (250, 0, 0)
