@@ -3,7 +3,7 @@
 import json
 import sys
 
-from cardpose.common.errors import run_stage
+from cardpose.common.errors import print_line, run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
@@ -32,7 +32,7 @@ def main() -> None:
     warnings = cautions(report, tensors, role, params.split)
     report["data"]["warnings"] = len(warnings)
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print_line(f"warning: {warning}", sys.stderr)
     with (
         atomic_output("metrics/evaluate.json") as metrics,
         atomic_output("metrics/predictions.csv") as predictions,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cardpose.common.errors import run_stage
+from cardpose.common.errors import print_line, run_stage
 from cardpose.common.files import atomic_output
 from cardpose.dataset.labelled_frames import write_labelled
 from cardpose.params import load_params
@@ -21,7 +21,7 @@ def main():
             params.unlabelled,
         )
     then = "train the count" if params.unlabelled else "are left out"
-    print(f"{labelled} labelled frames; {missing} without a label {then}")
+    print_line(f"{labelled} labelled frames; {missing} without a label {then}")
 
 
 if __name__ == "__main__":

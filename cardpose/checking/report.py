@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from cardpose.checking.findings import INFO, WRONG, Finding
+from cardpose.common.errors import printable
 from cardpose.dataset.annotations import read_annotations
 from cardpose.dataset.names import frame_name
 from cardpose.dataset.recordings import read_recordings, sampled_pictures
@@ -24,7 +25,7 @@ def as_table(found: Sequence[Finding]) -> str:
     if not found:
         return "nothing looks wrong"
     rows = [("recording", "frame", "what", "how far")] + [
-        (one.recording, "" if one.frame is None else str(one.frame), *_describe(one))
+        (printable(one.recording), "" if one.frame is None else str(one.frame), *_describe(one))
         for one in found
     ]
     widths = [max(len(row[k]) for row in rows) for k in range(3)]

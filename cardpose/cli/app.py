@@ -9,7 +9,7 @@ from pathlib import Path
 from cardpose.cli.page_server import ADDRESS, PageServer, host_names
 from cardpose.cli.shared import chosen_network
 from cardpose.cli.site import build_site, read_site
-from cardpose.common.errors import InputError
+from cardpose.common.errors import InputError, print_line
 from cardpose.inference.networks import ONNX_NETWORK
 from cardpose.inference.predictor import load
 
@@ -59,17 +59,17 @@ def run_app(chosen: argparse.Namespace) -> None:
     load(model)  # report a broken network here, before a browser fails on it
     if chosen.build:
         build_site(chosen.build, files, chosen.force)
-        print(f"{chosen.build}: upload this folder to any web server")
+        print_line(f"{chosen.build}: upload this folder to any web server")
         return
     with site_server(files, chosen.port, chosen.host) as server:
         url = f"http://{ADDRESS}:{server.server_port}/"
-        print(f"{url} (Ctrl+C stops)", flush=True)
+        print_line(f"{url} (Ctrl+C stops)")
         if not chosen.no_browser:
             webbrowser.open(url)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            print()
+            print_line("")
 
 
 def site_server(

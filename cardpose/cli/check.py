@@ -18,8 +18,10 @@ from cardpose.cli.shared import (
     output_name,
     print_error,
     refuse_overwriting,
+    spreadsheet_text,
     text_output,
 )
+from cardpose.common.errors import print_line
 from cardpose.common.files import atomic_output
 
 
@@ -77,9 +79,12 @@ def run_check(chosen: argparse.Namespace) -> int:
     if chosen.csv:
         with text_output(chosen.csv) as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([COLUMNS, *(finding.row() for finding in findings)])
+            writer.writerow(COLUMNS)
+            for finding in findings:
+                writer.writerow(spreadsheet_text(str(cell)) for cell in finding.row())
     if chosen.csv != STDOUT:
-        print(as_table(findings))
+        for line in as_table(findings).split("\n"):
+            print_line(line)
     if chosen.sheet:
         _write_sheet(chosen.sheet, folder, findings)
     return 2 if unread else int(any(finding.level == WRONG for finding in findings))
@@ -91,7 +96,7 @@ def _write_sheet(path: Path, dataset: Path, findings: list) -> None:
 
     picture = worst_pictures(dataset, findings, MOST_DRAWN)
     if picture is None:
-        print(f"{path}: not written, as no label looks wrong")
+        print_line(f"{path}: not written, as no label looks wrong")
         return
     with atomic_output(path) as scratch:
         scratch.write_bytes(marked_png(cv2.imencode(".png", picture)[1].tobytes()))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 
@@ -31,18 +32,21 @@ def drawn_video(path: Path, rate: float) -> Iterator[Callable[[Picture, Result],
         rate: frames per second.
     """
     writer, frames = cv2.VideoWriter(), 0
+    plain: Path  # OpenCV crashes on names that are not UTF-8, so it writes to this path
 
     def add(picture: Picture, result: Result) -> None:
         nonlocal frames
         drawn = result.draw(picture)
         if not writer.isOpened():
-            writer.open(str(scratch), cv2.CAP_FFMPEG, _CODEC, rate, drawn.shape[1::-1])
+            writer.open(str(plain), cv2.CAP_FFMPEG, _CODEC, rate, drawn.shape[1::-1])
         if not writer.isOpened():
             raise InputError(f"{path}: cannot be written")
         writer.write(drawn)
         frames += 1
 
-    with atomic_output(path) as scratch:
+    with atomic_output(path) as scratch, TemporaryDirectory() as folder:
+        plain = Path(folder, "drawing.mp4")
+        plain.symlink_to(scratch.absolute())
         try:
             yield add
         finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cardpose.cli.own_files import check_free
 from cardpose.cli.shared import FORCE_HELP, chosen_network, refuse_overwriting
-from cardpose.common.errors import InputError
+from cardpose.common.errors import InputError, print_line
 from cardpose.common.files import atomic_output
 from cardpose.inference.networks import TORCH_NETWORKS
 from cardpose.inference.predictor import load
@@ -54,7 +54,7 @@ def run_export(chosen: argparse.Namespace) -> None:
     with atomic_output(output) as path:
         export_onnx(path, network, metadata, "both", {}, chosen.half)
         _check_export(model, path)
-    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    print_line(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
 
 def _check_export(model: Path, output: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cardpose.cli.own_files import check_free, is_export
 from cardpose.cli.shared import dataset_folder, dataset_parameters, positive
-from cardpose.common.errors import InputError
+from cardpose.common.errors import InputError, print_line
 
 MODEL = Path("models/pretrained.safetensors")  # trained on the widest range of tables and decks
 _FORMATS = ("label-studio", "coco", "csv")
@@ -128,7 +128,7 @@ def _start(chosen: argparse.Namespace) -> None:
         torch.set_num_threads(chosen.threads)
     proposals, recordings = start_labelling(folder, chosen.model, *dataset_parameters())
     doubtful = (proposals.confidence < DOUBTFUL).any(axis=1).sum()
-    print(
+    print_line(
         f"{len(proposals.frames)} frames of {recordings} recordings; {doubtful} surely need a look,"
         f" as a corner is doubtful: {labelling_folder(folder) / 'proposals.csv'}"
     )
@@ -141,12 +141,12 @@ def _next(chosen: argparse.Namespace) -> None:
     drawn = draw_next(folder, chosen.n)
     write_next(folder, drawn)
     if not drawn:
-        print("nothing is left: all frames have labels")
+        print_line("nothing is left: all frames have labels")
         return
     width = max(len(each.frame) for each in drawn)
-    print(f"{'frame':{width}}  why")
+    print_line(f"{'frame':{width}}  why")
     for frame, before in drawn:
-        print(f"{frame:{width}}  {_reason(before)}")
+        print_line(f"{frame:{width}}  {_reason(before)}")
 
 
 def _reason(before: int) -> str:
@@ -173,11 +173,11 @@ def _export(chosen: argparse.Namespace) -> None:
     write_tasks(tasks, chosen.format, path, served_folder(folder))
     proposed = int((~tasks.labelled & ~np.isnan(tasks.confidence).all(axis=1)).sum())
     what = "with their labels" if chosen.labelled else f"{proposed} with proposals"
-    print(f"{path}: {len(tasks.frames)} frames, {what}")
+    print_line(f"{path}: {len(tasks.frames)} frames, {what}")
     if chosen.format == "label-studio":
-        print(f"{path.parent / CONFIGURATION}: the labelling configuration")
+        print_line(f"{path.parent / CONFIGURATION}: the labelling configuration")
     if chosen.format == "csv" and not chosen.labelled:
-        print("write 1 into the column `annotated` of each row that you have looked at")
+        print_line("write 1 into the column `annotated` of each row that you have looked at")
 
 
 def _is_configuration(path: str | Path) -> bool:
@@ -192,7 +192,7 @@ def _studio(chosen: argparse.Namespace) -> None:
 
     folder = dataset_folder(chosen.dataset)
     tasks = choose_tasks(folder, chosen.next, chosen.labelled)
-    serve_studio(folder, tasks, chosen.port, lambda line: print(line, flush=True))
+    serve_studio(folder, tasks, chosen.port, print_line)
 
 
 def _import(chosen: argparse.Namespace) -> None:
@@ -214,4 +214,5 @@ def _import(chosen: argparse.Namespace) -> None:
     sizes = picture_sizes(labels.frames, index)
     merged = merge_labels(folder / "annotations.csv", labels, sizes, chosen.overwrite)
     proposed = int(as_proposed(folder, labels).sum())
-    print("\n".join(merge_report(labels, merged, proposed, chosen.dataset)))
+    for line in merge_report(labels, merged, proposed, chosen.dataset):
+        print_line(line)

@@ -1,14 +1,20 @@
 """The command `cardpose`: its subcommands and its exit status."""
 
 import argparse
-import os
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from cardpose import __version__
-from cardpose.cli.shared import INTERRUPTED, print_error
-from cardpose.common.errors import InputError, silence_opencv, user_message
+from cardpose.common.errors import one_line, print_line, silence_opencv, user_message
+from cardpose.common.process import (
+    drop_broken_output,
+    exit_on_interrupt,
+    interrupt_status,
+    prepare_process,
+    raise_on_signals,
+)
 
 _COMMANDS = {
     "predict": "count the cards in photographs, in videos or in front of a camera",
@@ -23,29 +29,41 @@ _COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit status.
 
-    The status is 0 on success, 1 after an error, 2 for invalid arguments and 130 after
-    Ctrl-C. For `check`, 1 means that something looks wrong, and 2 that some recording could not be
-    checked.
+    The status is 0 on success, 1 after an error, 2 for invalid arguments, 130 after Ctrl-C, 143
+    after SIGTERM and 129 after the terminal is closed. For `check`, 1 means that something looks
+    wrong, and 2 that some recording could not be checked.
     """
     if arguments is None:
         arguments = sys.argv[1:]
-    chosen = command_parser(arguments).parse_args(arguments)
-    silence_opencv()
+    prepare_process()
+    exit_on_interrupt()
+    failed = 1
     try:
+        chosen = command_parser(arguments).parse_args(arguments)
+        failed = chosen.failed
+        silence_opencv()
+        raise_on_signals()
         status = chosen.run(chosen) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # the program that reads the output has ended, like `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = chosen.failed
-    except (InputError, ModuleNotFoundError, OSError, RuntimeError, MemoryError) as error:
+        status = failed
+    except Exception as error:
         line = user_message(error)
-        if line is None:
+        if line is None:  # a bug: the traceback helps more than one line
             raise
-        print_error(line)
-        status = chosen.failed
-    except KeyboardInterrupt:
-        status = INTERRUPTED
+        print_line(f"error: {line}", sys.stderr)
+        status = failed
+    except KeyboardInterrupt as interrupt:
+        status = interrupt_status(interrupt)
+    drop_broken_output()
     sys.exit(status)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parser whose errors are one short line, whatever the arguments hold."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(one_line(message))
 
 
 def command_parser(names: Collection[str] = tuple(_COMMANDS)) -> argparse.ArgumentParser:
@@ -53,9 +71,7 @@ def command_parser(names: Collection[str] = tuple(_COMMANDS)) -> argparse.Argume
 
     Only the modules of these commands are imported, so that `cardpose --version` answers at once.
     """
-    parser = argparse.ArgumentParser(
-        "cardpose", description="Count the cards in packets of playing cards."
-    )
+    parser = _Parser("cardpose", description="Count the cards in packets of playing cards.")
     parser.add_argument("--version", action="version", version=f"cardpose {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text in _COMMANDS.items():

@@ -1,11 +1,9 @@
 """The command `cardpose predict`."""
 
 import argparse
-import signal
 import sys
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from cardpose.cli.inputs import Source, find_sources
@@ -14,7 +12,6 @@ from cardpose.cli.records import RECORD_COLUMNS, CsvWriter, JsonWriter
 from cardpose.cli.runner import PredictionRun
 from cardpose.cli.shared import (
     FORCE_HELP,
-    INTERRUPTED,
     STDOUT,
     chosen_network,
     output_files,
@@ -22,10 +19,11 @@ from cardpose.cli.shared import (
     positive,
     print_error,
     refuse_overwriting,
-    text_output,
 )
 from cardpose.cli.table import Table
 from cardpose.common.errors import InputError
+from cardpose.common.files import atomic_text
+from cardpose.common.process import Screen, stop_on_signals
 from cardpose.inference.networks import ONNX_NETWORK
 from cardpose.inference.predictor import load
 
@@ -59,7 +57,8 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         "--csv",
         type=output_name,
         metavar="FILE",
-        help="write one row per picture, frame and recording; - for stdout",
+        help="write one row per picture, frame and recording; - for stdout; a name that begins with"
+        " = + - or @ gets a ' in front, so that no spreadsheet computes it",
     )
     add(
         "--jsonl",
@@ -95,18 +94,18 @@ def run_predict(chosen: argparse.Namespace) -> int:
     _check_outputs(chosen, sources, model, targets.values())
     predictor = load(model, chosen.threads)
     with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals())
+        screen = Screen(sys.stdout, stop)
         writers = [
             # Do not wait: another process may write the file for hours.
-            writer(stack.enter_context(text_output(name, wait=0)))
+            writer(screen if name == STDOUT else stack.enter_context(atomic_text(name, wait=0)))
             for writer, name in ((CsvWriter, chosen.csv), (JsonWriter, chosen.jsonl))
             if name
         ]
-        screen = None if STDOUT in (chosen.csv, chosen.jsonl) else sys.stdout
         names = [str(source.path) for source in sources if source.kind != "camera"]
-        stop = stack.enter_context(_stop_on_interrupt())
         run = PredictionRun(
             predictor=predictor,
-            table=Table(names, screen),
+            table=Table(names, None if STDOUT in (chosen.csv, chosen.jsonl) else screen),
             writers=writers,
             targets=targets,
             stop=stop,
@@ -115,7 +114,9 @@ def run_predict(chosen: argparse.Namespace) -> int:
             seconds=chosen.seconds,
         )
         complete = run.predict_all(sources)
-    return INTERRUPTED if stop.is_set() else int(not (all_found and complete))
+    if screen.error and not stop.status:
+        raise screen.error
+    return stop.status or int(not (all_found and complete))
 
 
 def _check_outputs(
@@ -133,22 +134,6 @@ def _check_outputs(
             check_free(name, is_ours, chosen.force)
     for target in targets:
         check_drawing(target, chosen.force, chosen.output)
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C sets. A second Ctrl-C interrupts as usual."""
-    stop = threading.Event()
-
-    def set_stop(*_: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, set_stop)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _find_sources(names: Sequence[str]) -> tuple[list[Source], bool]:

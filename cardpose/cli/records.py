@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cardpose.common.files import TextFile
+from cardpose.cli.shared import spreadsheet_text
+from cardpose.common.errors import printable
+from cardpose.common.process import TextFile
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.inference.predictor import RecordingCount, Result
 
@@ -71,15 +73,17 @@ def recording_record(name: str, frames: int, count: RecordingCount | None) -> Re
 class CsvWriter:
     """Write records as rows of CSV with the columns RECORD_COLUMNS.
 
-    Missing values stay empty.
+    Missing values stay empty. Names that a spreadsheet would compute get a ' in front.
     """
 
     def __init__(self, file: TextFile):
+        self._escape = printable if file.isatty() else str
         self._writer = csv.DictWriter(file, RECORD_COLUMNS, restval="", lineterminator="\n")
         self._writer.writeheader()
 
     def write(self, record: Record) -> None:
-        row = {**record, "packet": int(record["packet"])}
+        name = spreadsheet_text(self._escape(record["input"]))
+        row = {**record, "packet": int(record["packet"]), "input": name}
         for keypoint, values in row.pop("keypoints", {}).items():
             row |= {f"{keypoint}_{part}": value for part, value in values.items()}
         self._writer.writerow({name: "" if row[name] is None else row[name] for name in row})
@@ -92,7 +96,8 @@ class JsonWriter:
         self._file = file
 
     def write(self, record: Record) -> None:
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        # In ASCII: a terminal or pipe may be unable to hold other characters.
+        self._file.write(json.dumps(record) + "\n")
 
 
 def _number(value: float | np.floating) -> float | None:

@@ -18,7 +18,7 @@ from cardpose.cli.inputs import Source
 from cardpose.cli.records import CsvWriter, JsonWriter, Record, picture_record, recording_record
 from cardpose.cli.shared import print_error
 from cardpose.cli.table import Table
-from cardpose.common.errors import InputError
+from cardpose.common.errors import InputError, printable
 from cardpose.inference.predictor import Predictor, Result
 from cardpose.pictures import videos
 from cardpose.pictures.reading import Photograph, read_photograph
@@ -140,7 +140,7 @@ class PredictionRun:
         rate, promised = video_timing(source.path)
         sample, seen, error = _EvenSample(), 0, None
         total = -(-promised // self.step) or None
-        bar = tqdm(desc=name, total=total, unit="frame", leave=False, disable=None)
+        bar = tqdm(desc=printable(name), total=total, unit="frame", leave=False, disable=None)
         drawing = drawn_video(target, rate / self.step) if target else nullcontext()
         with bar, drawing as draw:
             try:

@@ -3,21 +3,18 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from math import inf
 from pathlib import Path
 
-from tqdm import tqdm
-
 from cardpose.common.devices import is_stdout
-from cardpose.common.errors import InputError, short_repr
-from cardpose.common.files import TextFile, atomic_text
-from cardpose.common.locks import WAIT
+from cardpose.common.errors import InputError, one_line, print_line, short_repr
+from cardpose.common.files import atomic_text
+from cardpose.common.process import TextFile
 
 STDOUT = "-"  # name of an output that goes to stdout
 FORCE_HELP = "also overwrite files that cardpose did not write"
-INTERRUPTED = 130  # exit status that shells expect after Ctrl-C
 _FRAME_STEP = 20  # default without a params.yaml
 
 
@@ -52,15 +49,9 @@ def output_files(*names: str | Path | None) -> list[Path]:
     return [Path(name) for name in names if name not in (None, STDOUT)]
 
 
-@contextmanager
-def text_output(name: str | Path, wait: int | float = WAIT) -> Iterator[TextFile]:
-    """Yield a text file for an output: stdout for "-", otherwise that of `atomic_text`."""
-    if name == STDOUT:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # readers may wait
-        yield sys.stdout
-    else:
-        with atomic_text(name, wait) as file:
-            yield file
+def text_output(name: str | Path) -> AbstractContextManager[TextFile]:
+    """Return a context of a text file: stdout for "-", otherwise that of `atomic_text`."""
+    return nullcontext(sys.stdout) if name == STDOUT else atomic_text(name)
 
 
 def refuse_overwriting(sources: Iterable[str | Path], targets: Iterable[Path]) -> None:
@@ -115,10 +106,19 @@ def chosen_network(*suffixes: str) -> Path:
     from cardpose.inference.networks import default_network, network_name
 
     path = default_network(suffixes)
-    print(f"network: {network_name(path)}", file=sys.stderr)
+    print_line(f"network: {network_name(path)}", sys.stderr)
     return path
 
 
 def print_error(error: Exception | str) -> None:
-    """Print one line on stderr, above a progress bar if there is one."""
-    tqdm.write(f"error: {error}", file=sys.stderr)
+    """Print one line on stderr."""
+    print_line(f"error: {one_line(error)}", sys.stderr)
+
+
+def spreadsheet_text(text: str) -> str:
+    """Return text for a cell of a CSV file for people, with ' before what would be a formula.
+
+    Spreadsheets compute cells that begin with one of these characters, and formulas can run
+    commands. See https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from cardpose.common.files import TextFile
+from cardpose.common.errors import printable
+from cardpose.common.process import TextFile
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.inference.predictor import RecordingCount, Result
 
@@ -27,7 +28,7 @@ class Table:
         self._is_terminal = file is not None and file.isatty()
         columns = shutil.get_terminal_size().columns if self._is_terminal else math.inf
         left = columns - sum(2 + width for width in _RIGHT)
-        self._width = max(12, min(left, max(map(len, names), default=0)))
+        self._width = max(12, min(left, max((len(printable(name)) for name in names), default=0)))
         self._printed_at = -math.inf
         if names:
             self._print_row("", "cards", "90 % interval", "corners")
@@ -85,6 +86,7 @@ class Table:
             self._print("")
 
     def _print_row(self, name: str, *cells: str) -> None:
+        name = printable(name)
         if len(name) > self._width:
             name = "…" + name[int(1 - self._width) :]
         words = [f"{cell:>{size}}" for cell, size in zip(cells, _RIGHT, strict=False)]

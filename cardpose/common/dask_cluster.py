@@ -15,10 +15,9 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import cv2
-from tqdm import tqdm
 
 from cardpose.common.dask_scheduler import ANSWER, check_scheduler
-from cardpose.common.errors import InputError, one_line
+from cardpose.common.errors import InputError, one_line, print_line
 from cardpose.common.tls import CertificatePaths
 
 _CHECK = 60  # longest wait for all workers to report their code, in seconds
@@ -63,10 +62,10 @@ def map_on_cluster(
     where = f"params.yaml: machine.dask: {address}"
     if not local and not certificates:
         # Not an error: the network may be private, and the user chose the address.
-        tqdm.write(
+        print_line(
             f"warning: {where}: the connection is not encrypted; whoever can reach into this"
             " network can run commands on this computer, unless machine.dask_tls is set",
-            file=sys.stderr,
+            sys.stderr,
         )
     client = None
     try:

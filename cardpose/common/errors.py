@@ -1,17 +1,25 @@
 """Errors that a user can fix, reported in one line."""
 
-import getpass
 import os
 import reprlib
-import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor
-from types import FrameType
+
+from cardpose.common.process import (
+    TextFile,
+    drop_broken_output,
+    interrupt_status,
+    prepare_process,
+    raise_on_signals,
+)
 
 # Messages of torch (on the processor, on the GPU) and of OpenCV.
 _NO_MEMORY = ("t allocate memory", "CUDA out of memory", "Insufficient memory")
+# Message of Python when a system or a container allows no more threads.
+_NO_THREADS = "can't start new thread"
+# Messages of the loader of libraries.
+_NO_ADDRESSES = ("failed to map segment", "cannot allocate memory")
 # Messages of libraries that raise their own types of errors when the disk is full.
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 # Modules of the extra `train`, which counting does without.
@@ -21,6 +29,7 @@ _TRAIN = {
 }
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
+_LONGEST = 380  # characters of a message
 
 
 class InputError(Exception):
@@ -30,47 +39,33 @@ class InputError(Exception):
     """
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which clusters and containers send to stop a process."""
-
-
 def run_stage(main: Callable[[], object]) -> None:
     """Call `main`; print one line on stderr for an error that a user can fix.
 
     The process ends with status 1 after an InputError, a full disk, missing permissions or too
-    little memory; with 130 after Ctrl-C; with 143 after SIGTERM. Other errors are raised again.
+    little memory; with 130 after Ctrl-C; with 143 after SIGTERM; with 129 when the terminal is
+    closed. Other errors are raised again.
     """
+    prepare_process()
+    raise_on_signals()
     silence_opencv()
-    _name_user()
-    signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         main()
     except Exception as error:
         line = user_message(error)
         if line is None:  # a bug: the traceback helps more than one line
             raise
-        print(f"error: {line}", file=sys.stderr)
-        sys.exit(1)
+        status = 1
+        print_line(f"error: {line}", sys.stderr)
     except KeyboardInterrupt as interrupt:
-        advice = str(interrupt) or "run it again to start over"
-        print(f"\ninterrupted; {advice}", file=sys.stderr)
-        sys.exit(128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT))
-
-
-def _name_user() -> None:
-    """Set LOGNAME and HOME for a user whom the system does not list, as in many containers.
-
-    DVC asks for the user's name and home, and fails if it finds none.
-    """
-    try:
-        getpass.getuser()
-    except (KeyError, OSError):  # KeyError until Python 3.12
-        os.environ["LOGNAME"] = str(os.getuid())
-        os.environ.setdefault("HOME", tempfile.gettempdir())
-
-
-def _raise_terminated(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+        status = interrupt_status(interrupt)
+        print_line("", sys.stderr)
+        print_line(f"interrupted; {str(interrupt) or 'run it again to start over'}", sys.stderr)
+    else:
+        status = 0
+    drop_broken_output()
+    if status:
+        sys.exit(status)
 
 
 def user_message(error: BaseException) -> str | None:
@@ -89,14 +84,50 @@ def user_message(error: BaseException) -> str | None:
         return _NO_ROOM[0]
     if isinstance(error, BrokenExecutor):  # the system killed a process that used too much memory
         return "a worker process was killed: free some memory, or take smaller or fewer videos"
+    if _NO_THREADS in str(error):
+        return "the system allows no more threads: end other programs, or raise `ulimit -u`"
+    if isinstance(error, ImportError) and any(sign in str(error) for sign in _NO_ADDRESSES):
+        return "too little memory to load the libraries: raise `ulimit -v` or the container's limit"
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
         return "out of memory: make batch_size, image_size or model.widths smaller"
     return None
 
 
-def one_line(text: object) -> str:
+def print_line(text: object, file: TextFile | None = None) -> None:
+    """Print a line on stdout or `file`, above a progress bar if there is one.
+
+    Everything that people read is printed this way. Names of files may hold escape sequences, so
+    control characters are escaped. A line that cannot be written to stderr is dropped, for example
+    because the terminal is closed.
+
+    Raises:
+        OSError: the line cannot be written to stdout.
+    """
+    from tqdm import tqdm  # not above, so that Ctrl-C is handled soon after the start
+
+    try:
+        tqdm.write(printable(text), file)
+        (file or sys.stdout).flush()
+    except OSError:
+        if file is not sys.stderr:
+            raise
+
+
+def printable(text: object) -> str:
     """Return `str(text)` with line breaks and other control characters escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def one_line(text: object) -> str:
+    """Return `printable(text)`, shortened in its middle if it is long.
+
+    The beginning of a message names the faulty item, and its end says what would be right.
+    """
+    text = str(text)
+    if len(text) > 2 * _LONGEST:  # escaping a long text takes long
+        text = text[:_LONGEST] + text[-_LONGEST:]
+    line, half = printable(text), _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} ... {line[-half:]}"
 
 
 def short_repr(value: object) -> str:

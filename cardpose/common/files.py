@@ -7,12 +7,11 @@ stage as done only after all of them, so it runs that stage again.
 
 import contextlib
 import errno
-import io
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 from cardpose.common.devices import device_descriptor, device_output, is_special
 from cardpose.common.errors import InputError
@@ -24,10 +23,12 @@ from cardpose.common.locks import (
     locked,
     new_scratch,
 )
+from cardpose.common.process import TextFile
 
-TextFile = TextIO | io.TextIOBase
 # Error numbers of failed writes. NumPy's errors have None.
 _FAILED_WRITE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS, None)
+# Names of files that are not UTF-8 are escaped.
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
 _EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
 
@@ -86,11 +87,11 @@ def atomic_text(path: str | Path, wait: int | float = WAIT) -> Iterator[TextFile
         with (
             _name_in_errors(path),
             device_descriptor(path) as handle,
-            open(handle, "w", 1, encoding="utf-8", newline="", closefd=False) as file,
+            open(handle, "w", 1, **_TEXT, closefd=False) as file,
         ):
             yield file
     else:
-        with atomic_output(path, wait) as new, new.open("w", encoding="utf-8", newline="") as file:
+        with atomic_output(path, wait) as new, new.open("w", **_TEXT) as file:
             yield file
 
 

@@ -17,7 +17,7 @@ import pandera.pandas as pa
 from jaxtyping import Bool, Float64, Int
 from tqdm import tqdm
 
-from cardpose.common.errors import InputError, join_names
+from cardpose.common.errors import InputError, join_names, short_repr
 from cardpose.common.tables import between, name_column, number_column, read_table
 from cardpose.dataset.annotations import write_annotations
 from cardpose.dataset.names import check_recording_name, split_frame_name
@@ -92,7 +92,7 @@ def _recordings(path: Path, rows: pd.DataFrame) -> list[str]:
     for line, name in rows["imageName"].items():
         where = f"{path}: line {line}: imageName"
         if Path(name).name != name:
-            raise InputError(f"{where}: should be a bare file name (got {name!r})")
+            raise InputError(f"{where}: should be a bare file name (got {short_repr(name)})")
         stem = Path(name).stem
         recordings.append(split_frame_name(stem, where)[0])
         check_recording_name(recordings[-1], where)

@@ -150,6 +150,8 @@ def _loader(
 
 
 def _leave_interrupts(worker: int) -> None:
-    """Ignore Ctrl-C in a worker. It reaches all processes, and the main one ends its workers."""
+    """Ignore Ctrl-C and a closed terminal in a worker. They reach all processes, and the main one
+    ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

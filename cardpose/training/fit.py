@@ -11,7 +11,7 @@ import lightning
 import torch
 from torch.utils.data import DataLoader
 
-from cardpose.common.errors import InputError
+from cardpose.common.errors import InputError, print_line
 from cardpose.params import Params
 from cardpose.training.callbacks import SaveEpoch, StopOnDivergence
 from cardpose.training.checkpoints import AtomicCheckpoints, read_checkpoint
@@ -63,7 +63,7 @@ def fit_module(
         start = read_checkpoint(path)
     if start and rank() == 0:
         done = start["epoch"] + 1  # Lightning counts from 0
-        print(f"training on {part.data} goes on after epoch {done} of {part.epochs}", flush=True)
+        print_line(f"training on {part.data} goes on after epoch {done} of {part.epochs}")
     shared, plugins = strategy(params.train, module)
     trainer = lightning.Trainer(
         **shared,

@@ -8,7 +8,7 @@ import pytest
 from outputs import NOT_OURS, WRITTEN, another_writer
 from support import grey
 
-from cardpose.cli import own_files, shared
+from cardpose.cli import own_files, predict
 from cardpose.common.files import atomic_text
 
 
@@ -139,7 +139,7 @@ def test_a_second_prediction_into_the_same_file_is_refused_at_once(
         waits.append(wait)
         return atomic_text(name, wait)
 
-    monkeypatch.setattr(shared, "atomic_text", recorded)
+    monkeypatch.setattr(predict, "atomic_text", recorded)
     with another_writer("atomic_output", tmp_path / "o.csv"):
         status, out, err = cardpose("predict", "a.png", option, "o.csv")
         assert (status, out, err) == (1, "", f"error: o.csv: {WRITTEN}\n")

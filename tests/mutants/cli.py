@@ -186,4 +186,32 @@ MUTANTS = [
         "    return f\"'{value}'\"",
         "tests/test_params.py",
     ),
+    Mutant(
+        "a formula reaches a spreadsheet",
+        "cardpose/cli/records.py",
+        'spreadsheet_text(self._escape(record["input"]))',
+        'self._escape(record["input"])',
+        "tests/cli/test_terminal.py -k spreadsheet",
+    ),
+    Mutant(
+        "escape sequences of names reach the terminal",
+        "cardpose/cli/table.py",
+        "        name = printable(name)\n",
+        "",
+        "tests/cli/test_terminal.py -k escape",
+    ),
+    Mutant(
+        "OpenCV is given names that it takes for something else",
+        "cardpose/cli/drawings.py",
+        "writer.open(str(plain)",
+        "writer.open(str(scratch)",
+        "tests/cli/test_terminal.py -k drawn_video",
+    ),
+    Mutant(
+        "errors about arguments are printed as they are",
+        "cardpose/cli/main.py",
+        "super().error(one_line(message))",
+        "super().error(message)",
+        "tests/cli/test_terminal.py -k argument",
+    ),
 ]

@@ -5,9 +5,9 @@ from mutants import Mutant
 MUTANTS = [
     Mutant(
         "a stage fails for a user whom the system does not list",
-        "cardpose/common/errors.py",
-        "    _name_user()\n    signal",
-        "    signal",
+        "cardpose/common/process.py",
+        "    _name_user()\n\n\n",
+        "\n\n",
         "tests/common/test_users.py",
     ),
     Mutant(
@@ -149,5 +149,40 @@ MUTANTS = [
         "    if any(sign in str(error) for sign in _NO_ROOM):",
         "    if False:",
         "tests/stages/test_interruption.py",
+    ),
+    Mutant(
+        "closed standard streams stay closed",
+        "cardpose/common/process.py",
+        "        if getattr(sys, name) is None:",
+        "        if False:",
+        "tests/cli/test_terminal.py -k closed_standard",
+    ),
+    Mutant(
+        "characters that an output cannot hold are an error",
+        "cardpose/common/process.py",
+        'stream.reconfigure(errors="backslashreplace")',
+        'stream.reconfigure(errors="strict")',
+        "tests/cli/test_terminal.py -k every_name",
+    ),
+    Mutant(
+        "SIGTERM and SIGHUP discard the results",
+        "cardpose/common/process.py",
+        "    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):",
+        "    for number in (signal.SIGINT,):",
+        "tests/cli/test_terminal.py -k signal",
+    ),
+    Mutant(
+        "results are lost with the terminal",
+        "cardpose/common/process.py",
+        "            except OSError as error:\n",
+        "            except EOFError as error:\n",
+        "tests/cli/test_terminal.py -k terminal",
+    ),
+    Mutant(
+        "names that are not UTF-8 cannot be written",
+        "cardpose/common/files.py",
+        '"errors": "backslashreplace"',
+        '"errors": "strict"',
+        "tests/cli/test_terminal.py -k utf8",
     ),
 ]

@@ -1,0 +1,171 @@
+"""What commands and stages need of their process: standard streams, signals, a user's name.
+
+Imports only the standard library, so it works while other imports, which take seconds, still run.
+"""
+
+import getpass
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TextIO
+
+TextFile = TextIO | io.TextIOBase
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which clusters and containers send to stop a process."""
+
+
+class HungUp(KeyboardInterrupt):
+    """SIGHUP, which a terminal sends when it is closed."""
+
+
+class Stop(threading.Event):
+    """Event that Ctrl-C and other signals set.
+
+    Attributes:
+        status: exit status that shells expect after the signal; 0 before it.
+    """
+
+    status = 0
+
+
+class Screen(io.TextIOBase):
+    """Output that people read or another program, like stdout; other outputs do not depend on it.
+
+    Once it cannot be written, for example because its reader has ended or the terminal is closed,
+    what is written is dropped.
+
+    Args:
+        file: the output.
+        stop: set once `file` cannot be written.
+
+    Attributes:
+        error: why `file` cannot be written; None if it can.
+    """
+
+    def __init__(self, file: TextFile, stop: threading.Event):
+        self._file, self._stop = file, stop
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        if self.error is None:
+            try:
+                self._file.write(text)
+                self._file.flush()  # a reader may wait
+            except OSError as error:
+                self.error = error
+                self._stop.set()
+        return len(text)
+
+    def isatty(self) -> bool:
+        return self._file.isatty()
+
+
+def exit_on_interrupt() -> None:
+    """End the process at once on Ctrl-C, until `raise_on_signals` is called.
+
+    Serves while modules are imported: nothing has been written that could be lost, and an exception
+    in the middle of an import can become another one or vanish.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _exit)
+
+
+def prepare_process() -> None:
+    """Make the standard streams and the user's name safe to use.
+
+    - What is written to a closed stdout or stderr is dropped. Otherwise the next file that is
+      opened would take its place.
+    - Characters that an output cannot hold are escaped.
+    - A user whom the system does not list gets a name and a home.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    _name_user()
+
+
+def raise_on_signals() -> None:
+    """Raise KeyboardInterrupt on Ctrl-C, `Terminated` on SIGTERM and `HungUp` on SIGHUP.
+
+    A process that ignores SIGHUP, as under nohup, goes on ignoring it.
+    """
+    if signal.getsignal(signal.SIGINT) is _exit:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, handler in ((signal.SIGTERM, _raise_terminated), (signal.SIGHUP, _raise_hung_up)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, handler)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Yield an event that a signal sets. A second signal interrupts as usual."""
+    stop = Stop()
+    before: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def set_stop(number: int, frame: FrameType | None) -> None:
+        stop.status = 128 + number
+        stop.set()
+        restore()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, set_stop)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+def interrupt_status(interrupt: KeyboardInterrupt) -> int:
+    """Return the exit status that shells expect after Ctrl-C, SIGTERM or SIGHUP."""
+    numbers = {Terminated: signal.SIGTERM, HungUp: signal.SIGHUP}
+    return 128 + numbers.get(type(interrupt), signal.SIGINT)
+
+
+def drop_broken_output() -> None:
+    """Empty the standard streams; drop what cannot be written, so that Python's exit is silent."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _name_user() -> None:
+    """Set LOGNAME and HOME for a user whom the system does not list, as in many containers.
+
+    DVC and torch ask for the user's name and home, and fail if they find none.
+    """
+    import tempfile  # not above, so that Ctrl-C is handled soon after the start
+
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # KeyError until Python 3.12
+        os.environ["LOGNAME"] = str(os.getuid())
+        os.environ.setdefault("HOME", tempfile.gettempdir())
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _raise_hung_up(number: int, frame: FrameType | None) -> None:
+    raise HungUp
