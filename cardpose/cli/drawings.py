@@ -11,7 +11,7 @@ from cardpose.cli.own_files import mark_video, marked_jpeg
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
 from cardpose.inference.picture_like import Picture, PictureLike
-from cardpose.inference.predictor import Result
+from cardpose.inference.result import RecordingCount, Result
 from cardpose.pictures.videos import check_written
 
 _CODEC = cv2.VideoWriter.fourcc(*"mp4v")
@@ -25,8 +25,12 @@ def write_drawing(path: Path, picture: PictureLike, result: Result) -> None:
 
 
 @contextmanager
-def drawn_video(path: Path, rate: float) -> Iterator[Callable[[Picture, Result], None]]:
-    """Yield a function that draws a result into a frame and adds the frame to a video.
+def drawn_video(
+    path: Path, rate: float
+) -> Iterator[Callable[[Picture, Result, RecordingCount | None], None]]:
+    """Yield a function that draws into a frame and adds the frame to a video.
+
+    It draws the frame's result and the count of the recording so far.
 
     Args:
         rate: frames per second.
@@ -34,9 +38,9 @@ def drawn_video(path: Path, rate: float) -> Iterator[Callable[[Picture, Result],
     writer, frames = cv2.VideoWriter(), 0
     plain: Path  # OpenCV crashes on names that are not UTF-8, so it writes to this path
 
-    def add(picture: Picture, result: Result) -> None:
+    def add(picture: Picture, result: Result, count: RecordingCount | None) -> None:
         nonlocal frames
-        drawn = result.draw(picture)
+        drawn = result.draw(picture, recording=count)
         if not writer.isOpened():
             writer.open(str(plain), cv2.CAP_FFMPEG, _CODEC, rate, drawn.shape[1::-1])
         if not writer.isOpened():

@@ -11,13 +11,15 @@ from cardpose.cli.shared import spreadsheet_text
 from cardpose.common.errors import printable
 from cardpose.common.process import TextFile
 from cardpose.geometry.keypoints import KEYPOINTS
-from cardpose.inference.predictor import RecordingCount, Result
+from cardpose.inference.result import RecordingCount, Result
 
 _DIGITS = 4  # digits after the decimal point, for pixels and cards
 _PARTS = ("x", "y", "visibility")
+_BOX_COLUMNS = ("thickness_mm", "lean_short_mm", "lean_long_mm", "twist_mm", "covered")
 RECORD_COLUMNS = (
     *("kind", "input", "frame", "frames", "width", "height"),
     *("packet", "confidence", "cards", "low", "high"),
+    *_BOX_COLUMNS,
     *(f"{name}_{part}" for name in KEYPOINTS for part in _PARTS),
 )
 
@@ -61,13 +63,21 @@ def recording_record(name: str, frames: int, count: RecordingCount | None) -> Re
         frames: number of frames read.
         count: None if no frame shows a packet.
     """
+    nothing = (None,) * (3 + len(_BOX_COLUMNS))
+    values = nothing if count is None else map(_number, _numbers_of(count))
     return {
         "kind": "recording",
         "input": name,
         "frames": frames,
         "packet": count is not None,
-        "cards": _number(count.cards) if count else None,
+        **dict(zip(("cards", "low", "high", *_BOX_COLUMNS), values, strict=True)),
     }
+
+
+def _numbers_of(count: RecordingCount) -> tuple[float, ...]:
+    """Return the values of "cards", "low", "high" and _BOX_COLUMNS."""
+    box = count.thickness, *count.lean, count.twist, count.covered
+    return count.cards, count.low, count.high, *box
 
 
 class CsvWriter:

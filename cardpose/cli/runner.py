@@ -1,5 +1,6 @@
 """Predict all inputs of `cardpose predict` and write the results to every output."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -16,16 +17,17 @@ from cardpose.cli import inputs
 from cardpose.cli.drawings import drawn_video, write_drawing
 from cardpose.cli.inputs import Source
 from cardpose.cli.records import CsvWriter, JsonWriter, Record, picture_record, recording_record
-from cardpose.cli.shared import print_error
+from cardpose.cli.shared import print_error, print_note
 from cardpose.cli.table import Table
 from cardpose.common.errors import InputError, printable
-from cardpose.inference.predictor import Predictor, Result
+from cardpose.inference.predictor import Predictor
+from cardpose.inference.recording import RecordingCounter
 from cardpose.pictures import videos
 from cardpose.pictures.reading import Photograph, read_photograph
 from cardpose.pictures.videos import video_timing
 
-_KEPT = 1000  # results of a video to keep in memory: at most twice this number
-_CAMERA_SECONDS = 1.0  # length of time that one count of a camera covers
+_GONE_SECONDS = 1.0  # without a packet; after them, a camera's count begins again
+_CHANGED = "the packet was touched or exchanged, so the count began again a few pictures"
 
 
 @dataclass
@@ -57,20 +59,20 @@ class PredictionRun:
             Whether all inputs were read completely.
         """
         complete = True
-        album: list[Result] = []
+        album, pictures = self.predictor.recording_counter(), 0
         for kind, group in groupby(sources, lambda source: source.kind):
             if kind == "picture":
-                complete &= self._predict_pictures(list(group), len(sources) == 1, album)
+                listed = list(group)
+                read = self._predict_pictures(listed, len(sources) == 1, album)
+                complete &= read == len(listed)
+                pictures += read
             else:
                 predict = {"video": self._predict_video, "camera": self._predict_camera}[kind]
                 complete &= self._try_each(predict, group)
             if self.stop.is_set():
                 break
-        if self.one_packet and album:
-            with_packet = sum(result.packet for result in album)
-            complete &= self._try_each(
-                self._count_recording, ["all pictures"], album, len(album), with_packet
-            )
+        if self.one_packet and pictures:
+            self._report_recording("all pictures", pictures, album)
         return complete
 
     def _try_each(
@@ -89,14 +91,17 @@ class PredictionRun:
         return complete
 
     def _predict_pictures(
-        self, sources: Sequence[Source], alone: bool, album: list[Result]
-    ) -> bool:
-        """Predict pictures; append their results to `album` if they show one packet.
+        self, sources: Sequence[Source], alone: bool, album: RecordingCounter
+    ) -> int:
+        """Predict pictures; add their results to `album` if they show one packet.
 
         Args:
             alone: whether this is the only input. Its keypoints are then printed too.
+
+        Returns:
+            number of pictures that could be read.
         """
-        complete = True
+        read = 0
         bar = tqdm(
             inputs.read_ahead(_read_pictures(sources)),
             total=len(sources),
@@ -107,38 +112,30 @@ class PredictionRun:
         for source, photo in bar:
             if isinstance(photo, InputError):
                 print_error(photo)
-                complete = False
                 continue
+            read += 1
             name = str(source.path)
             result = self.predictor.predict(photo)
-            if self.one_packet:
-                album.append(result)
+            if self.one_packet and album.add(result):
+                print_note(f"{name}: {_CHANGED} before it")
             self._write(picture_record("picture", name, None, result))
             self.table.print_picture(name, result, keypoints=alone)
             if source in self.targets:
                 write_drawing(self.targets[source], photo, result)
             if self.stop.is_set():
                 break
-        return complete
+        return read
 
-    def _count_recording(
-        self, name: str, results: Sequence[Result], frames: int, with_packet: int
-    ) -> None:
-        """Count the cards of a recording and write the count.
-
-        Args:
-            results: results of the frames, or of an evenly spread sample of them.
-            frames: number of all frames.
-            with_packet: number of frames that show a packet.
-        """
-        count = self.predictor.count_recording(results)
+    def _report_recording(self, name: str, frames: int, counter: RecordingCounter) -> None:
+        """Write and print the count of a recording of `frames` frames."""
+        count = counter.count()
         self._write(recording_record(name, frames, count))
-        self.table.print_recording(name, frames, with_packet, count)
+        self.table.print_recording(name, frames, count)
 
     def _predict_video(self, source: Source) -> None:
         name, target = str(source.path), self.targets.get(source)
         rate, promised = video_timing(source.path)
-        sample, seen, error = _EvenSample(), 0, None
+        counter, seen, error = self.predictor.recording_counter(), 0, None
         total = -(-promised // self.step) or None
         bar = tqdm(desc=printable(name), total=total, unit="frame", leave=False, disable=None)
         drawing = drawn_video(target, rate / self.step) if target else nullcontext()
@@ -149,11 +146,11 @@ class PredictionRun:
                     results = self.predictor.predict_batch([picture for _, picture in batch])
                     for (index, picture), result in zip(batch, results, strict=True):
                         self._write(picture_record("frame", name, index, result))
-                        if draw:
-                            draw(picture, result)
                         seen += 1
-                        if result.packet:
-                            sample.add(result)
+                        if counter.add(result):
+                            print_note(f"{name}: {_CHANGED} before frame {index}")
+                        if draw:
+                            draw(picture, result, counter.count())
                     bar.update(len(batch))
                     if self.stop.is_set():
                         break
@@ -161,21 +158,27 @@ class PredictionRun:
                 if not seen:
                     raise
                 error = raised  # the frames before the error are valid
-        self._count_recording(name, sample.items, seen, sample.seen)
+        self._report_recording(name, seen, counter)
         if error:
             raise error
 
     def _predict_camera(self, source: Source) -> None:
-        recent: deque[tuple[float, Result]] = deque()
+        counter, found_at = self.predictor.recording_counter(), -math.inf
+        times: deque[float] = deque()  # when the pictures of the last second were predicted
         try:
             for index, picture in videos.camera_frames(int(str(source.path)), self.seconds):
                 result = self.predictor.predict(picture)
                 self._write(picture_record("frame", f"camera {source.path}", index, result))
                 now = time.monotonic()
-                recent.append((now, result))
-                while recent[0][0] < now - _CAMERA_SECONDS:
-                    recent.popleft()
-                self.table.print_camera([result for _, result in recent])
+                times.append(now)
+                while times[0] < now - 1:
+                    times.popleft()
+                if result.packet:
+                    found_at = now
+                elif now > found_at + _GONE_SECONDS:
+                    counter = self.predictor.recording_counter()
+                changed = counter.add(result)
+                self.table.print_camera(counter.count(), len(times), changed)
                 if self.stop.is_set():
                     break
         finally:
@@ -184,22 +187,6 @@ class PredictionRun:
     def _write(self, record: Record) -> None:
         for writer in self.writers:
             writer.write(record)
-
-
-class _EvenSample:
-    """Evenly spread sample of the added items, with at most 2 * _KEPT of them."""
-
-    def __init__(self) -> None:
-        self.items: list[Result] = []
-        self.seen = 0
-        self._step = 1
-
-    def add(self, item: Result) -> None:
-        if self.seen % self._step == 0:
-            self.items.append(item)
-        if len(self.items) == 2 * _KEPT:
-            self.items, self._step = self.items[::2], 2 * self._step
-        self.seen += 1
 
 
 def _read_pictures(

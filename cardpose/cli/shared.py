@@ -115,6 +115,11 @@ def print_error(error: Exception | str) -> None:
     print_line(f"error: {one_line(error)}", sys.stderr)
 
 
+def print_note(text: str) -> None:
+    """Print one line on stderr that tells of no error."""
+    print_line(f"note: {one_line(text)}", sys.stderr)
+
+
 def spreadsheet_text(text: str) -> str:
     """Return text for a cell of a CSV file for people, with ' before what would be a formula.
 

@@ -3,15 +3,14 @@
 import math
 import shutil
 import time
-from collections.abc import Collection, Sequence
-
-import numpy as np
+from collections.abc import Collection
 
 from cardpose.common.errors import printable
 from cardpose.common.process import TextFile
 from cardpose.geometry.keypoints import KEYPOINTS
-from cardpose.inference.predictor import RecordingCount, Result
+from cardpose.inference.result import RecordingCount, Result
 
+_CHANGED = "the packet was touched or exchanged: the count begins again"
 _RIGHT = (9, 18, 7)  # widths of the columns cards, 90 % interval, corners, in characters
 
 
@@ -52,33 +51,41 @@ class Table:
                 hidden = "" if visible else "  hidden"
                 self._print(f"  {keypoint.replace('_', ' '):16} {x:8.1f} {y:8.1f}{hidden}")
 
-    def print_recording(
-        self, name: str, frames: int, with_packet: int, count: RecordingCount | None
-    ) -> None:
+    def print_recording(self, name: str, frames: int, count: RecordingCount | None) -> None:
         """Print the line of a recording.
 
         Args:
             frames: number of frames read.
-            with_packet: number of those frames that show a packet.
             count: None if no frame shows a packet.
         """
         if count is None:
             self._print_row(name, "no packet", f"in {frames} pictures")
-        else:
-            of = "" if with_packet == frames else f"{with_packet} of "
-            self._print_row(name, f"{count.cards:.1f}", f"from {of}{frames} pictures")
+            return
+        of = "" if count.frames == frames else f"{count.frames} of "
+        pictures = f"from {of}{frames} pictures"
+        self._print_row(name, f"{count.cards:.1f}", count.interval_text or pictures)
+        if count.interval_text:
+            advice = f"; {count.advice}" if count.advice else ""
+            self._print(f"  {pictures}, {count.covered:.0%} of the way round{advice}")
 
-    def print_camera(self, results: Sequence[Result]) -> None:
-        """Print the results of a camera's last second.
+    def print_camera(self, count: RecordingCount | None, rate: int, changed: bool) -> None:
+        """Print the count of the sweep so far.
 
         On a terminal, overwrite the previous line; elsewhere, print one line per second.
+
+        Args:
+            rate: pictures in the last second.
+            changed: whether the packet was touched or exchanged.
         """
+        line = camera_text(count, rate)
         if self._is_terminal and self._file is not None:
-            self._file.write(f"\r\033[K{camera_text(results)}")
+            if changed:
+                self._print(_CHANGED)
+            self._file.write(f"\r\033[K{line}")
             self._file.flush()
-        elif (now := time.monotonic()) >= self._printed_at + 1:
-            self._printed_at = now
-            self._print(camera_text(results))
+        elif changed or time.monotonic() >= self._printed_at + 1:
+            self._printed_at = time.monotonic()
+            self._print(_CHANGED if changed else line)
 
     def end_camera(self) -> None:
         """End the line that `print_camera` overwrites."""
@@ -97,11 +104,11 @@ class Table:
             print(line, file=self._file, flush=True)
 
 
-def camera_text(results: Sequence[Result]) -> str:
-    """Describe the median count and interval of one second of a camera."""
-    found = [result for result in results if result.packet]
-    if 2 * len(found) <= len(results):
-        return "no packet"
-    cards, low, high = np.median([(r.cards, r.low, r.high) for r in found], axis=0)
-    interval = "" if np.isnan(low) else f" ({low:.1f} to {high:.1f})"
-    return f"{cards:.1f} cards{interval}, {len(results)} pictures a second"
+def camera_text(count: RecordingCount | None, rate: int) -> str:
+    """Describe the count of the sweep so far, and how to make it surer."""
+    speed = f"{rate} picture{'s' * (rate != 1)} a second"
+    if count is None:
+        return f"no packet, {speed}"
+    interval = count.interval_text and f" ({count.interval_text})"
+    words = [f"{count.cards:.1f} cards{interval}", count.advice, speed]
+    return ", ".join(filter(None, words))

@@ -1,6 +1,10 @@
-"""Count a recording from the box that all its pictures share."""
+"""Count a recording from the box that all its pictures share.
 
-from collections.abc import Iterable, Mapping
+A few pictures from one side tell little of the box. The median of the pictures' own counts then
+adds to it, with the weight of its usual error.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +16,11 @@ from cardpose.geometry.sweep import Contribution, Sweep
 
 LEAST_CORNERS = 4  # visible keypoints of a picture that contributes
 _BOX_ERROR = 0.3  # cards; errors that all pictures of a packet share
+_MEDIAN_ERROR = 2.5  # cards; usual error of the median of the pictures' counts
 
 
 class BoxCount(NamedTuple):
-    """Count from a box.
+    """Count from a box and from single pictures.
 
     Attributes:
         cards: not rounded, from 1 to the size of the deck.
@@ -28,15 +33,21 @@ class BoxCount(NamedTuple):
     box: SharedBox
 
 
-def count_box(box: SharedBox, metadata: Mapping[str, Any]) -> BoxCount:
-    """Convert the thickness of a box to cards.
+def count_box(
+    box: SharedBox, counts: Sequence[float] | Float[np.ndarray, " n"], metadata: Mapping[str, Any]
+) -> BoxCount:
+    """Count a packet from its box and from the counts of its pictures.
 
     Args:
+        counts: of the pictures, in cards.
         metadata: of the network; uses "card" and "deck".
     """
     card, deck = metadata["card"][2], metadata["deck"]
-    cards = float(np.clip(box.thickness / card, 1, deck))
-    return BoxCount(cards, float(np.hypot(box.deviation / card, _BOX_ERROR)), box)
+    deviation = float(np.hypot(box.deviation / card, _BOX_ERROR))
+    by_box, by_pictures = 1 / deviation**2, 1 / _MEDIAN_ERROR**2
+    total = by_box + by_pictures
+    cards = (by_box * box.thickness / card + by_pictures * np.median(counts)) / total
+    return BoxCount(float(np.clip(cards, 1, deck)), float(total**-0.5), box)
 
 
 def contributions(
@@ -57,11 +68,17 @@ def contributions(
 
 
 def count_pictures(
-    pictures: Iterable[Contribution], metadata: Mapping[str, Any]
+    pictures: Sequence[Contribution],
+    counts: Float[np.ndarray, " n"],
+    metadata: Mapping[str, Any],
 ) -> BoxCount | None:
-    """Count a recording from all its pictures; None without pictures."""
+    """Count a recording from all its pictures; None if none contributes.
+
+    Args:
+        counts, metadata: as in `count_box`.
+    """
     sweep = Sweep()
     for picture in pictures:
         sweep.add(picture)
     box = sweep.estimate()
-    return count_box(box, metadata) if box else None
+    return count_box(box, counts, metadata) if box else None

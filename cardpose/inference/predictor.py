@@ -25,8 +25,8 @@ from cardpose.geometry.recording_count import contributions
 from cardpose.inference.backends import LOADERS, Run
 from cardpose.inference.networks import default_network
 from cardpose.inference.picture_like import PictureLike, photograph
-from cardpose.inference.recording import RecordingCount, RecordingCounter
-from cardpose.inference.result import SURE, Result
+from cardpose.inference.recording import RecordingCounter
+from cardpose.inference.result import SURE, RecordingCount, Result
 
 BATCH_PICTURES = 4  # most pictures in a batch; larger batches are no faster
 BATCH_PIXELS = 2**22  # most pixels in a batch of several pictures

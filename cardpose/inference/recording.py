@@ -1,39 +1,14 @@
 """Count a recording from its pictures, as they arrive."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cardpose.geometry.recording_count import count_box
 from cardpose.geometry.sweep import Sweep
-from cardpose.inference.result import Result
+from cardpose.inference.result import RecordingCount, Result
 from cardpose.network.intervals import count_interval, recording_interval
-
-
-@dataclass(frozen=True)
-class RecordingCount:
-    """Count of a recording.
-
-    Attributes:
-        cards: in cards, not rounded.
-        low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
-        frames: number of frames that show the packet.
-        thickness: of the packet, in mm; NaN if no box fits.
-        lean: shift of the face against the back along the short and the long edge, in mm.
-        twist: height by which corners of a card rise or fall, in mm.
-        covered: share of the circle round the packet from which there are pictures, 0 to 1.
-    """
-
-    cards: float
-    low: float
-    high: float
-    frames: int
-    thickness: float = np.nan
-    lean: tuple[float, float] = (np.nan, np.nan)
-    twist: float = np.nan
-    covered: float = 0.0
 
 
 class RecordingCounter:
@@ -67,8 +42,8 @@ class RecordingCounter:
     def count(self) -> RecordingCount | None:
         """Return the count, or None if no picture shows a packet.
 
-        The count is that of the box if the network counts by `both`, else the median of the
-        pictures' counts.
+        The count is that of the box if the network counts by `both`, see `recording_count`, else
+        the median of the pictures' counts.
         """
         if not self._cards:
             return None
@@ -79,7 +54,7 @@ class RecordingCounter:
             margin = margins and margins[self._metadata["count"]]
             low, high = count_interval(np.array([cards]), margin, self._metadata["deck"])
             return RecordingCount(cards, float(low[0]), float(high[0]), len(self._cards))
-        counted = count_box(box, self._metadata)
+        counted = count_box(box, self._cards, self._metadata)
         low, high = recording_interval(counted, self._metadata)
         thickness, *lean, twist = box.numbers.tolist()
         return RecordingCount(

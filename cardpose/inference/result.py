@@ -1,4 +1,4 @@
-"""Prediction for one picture."""
+"""Predictions for one picture and for a recording."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,6 +12,8 @@ from cardpose.geometry.sweep import Contribution
 from cardpose.inference.picture_like import Picture, PictureLike, photograph
 from cardpose.pictures.drawing import draw_count, draw_packet
 
+_NARROW = 1.0  # cards; a narrower interval holds one whole number
+_ROUND = 0.7  # share of the circle from which going round adds little
 SURE = 0.5  # threshold for the confidence of a packet and the visibility of a keypoint
 
 
@@ -73,7 +75,7 @@ class Result:
     @property
     def interval_text(self) -> str:
         """90 % interval, such as "28.0 to 48.5", or "" if the network has no margins."""
-        return "" if math.isnan(self.low) else f"{self.low:.1f} to {self.high:.1f}"
+        return _interval_text(self.low, self.high)
 
     def __repr__(self) -> str:
         words = [
@@ -83,7 +85,9 @@ class Result:
         ]
         return f"Result({', '.join(filter(None, words)) if self.packet else 'no packet'})"
 
-    def draw(self, picture: PictureLike, rgb: bool = False) -> Picture:
+    def draw(
+        self, picture: PictureLike, rgb: bool = False, recording: "RecordingCount | None" = None
+    ) -> Picture:
         """Return a copy of the picture with corners, edges, count and interval drawn into it.
 
         The copy of a large file is reduced, as `read_photograph` reads it.
@@ -92,6 +96,7 @@ class Result:
             picture: picture that was predicted, as in `Predictor.predict`.
             rgb: whether the channels of the copy, and those of an array, are in the order red,
                 green, blue.
+            recording: count to draw instead of the picture's own: that of its recording so far.
 
         Raises:
             InputError: `picture` is none, or has another size than the one that was predicted.
@@ -104,11 +109,52 @@ class Result:
             )
         drawn = photo.pixels.copy()
         if self.packet:
-            interval = self.interval_text
-            draw_count(drawn, f"{self.cards:.1f} cards", interval and f"90 %: {interval}")
+            count = recording or self
+            interval = count.interval_text
+            draw_count(drawn, f"{count.cards:.1f} cards", interval and f"90 %: {interval}")
             # Draw the packet last, because the background of the text would cover corners.
             keypoints = self.scaled(drawn.shape[1::-1]).keypoints
             draw_packet(drawn, keypoints, self.visible, self.box_order)
         else:
             draw_count(drawn, "no packet")
         return np.ascontiguousarray(drawn[..., ::-1]) if rgb else drawn
+
+
+@dataclass(frozen=True)
+class RecordingCount:
+    """Count of a recording.
+
+    Attributes:
+        cards: in cards, not rounded.
+        low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
+        frames: number of frames that show the packet.
+        thickness: of the packet, in mm; NaN if no box fits.
+        lean: shift of the face against the back along the short and the long edge, in mm.
+        twist: height by which corners of a card rise or fall, in mm.
+        covered: share of the circle round the packet from which there are pictures, 0 to 1.
+    """
+
+    cards: float
+    low: float
+    high: float
+    frames: int
+    thickness: float = np.nan
+    lean: tuple[float, float] = (np.nan, np.nan)
+    twist: float = np.nan
+    covered: float = 0.0
+
+    @property
+    def interval_text(self) -> str:
+        """90 % interval, such as "28.0 to 30.5", or "" if the network has no margins."""
+        return _interval_text(self.low, self.high)
+
+    @property
+    def advice(self) -> str:
+        """How to film the packet for a surer count, or "" if the interval is narrow."""
+        if self.high - self.low < _NARROW:
+            return ""
+        return "go round the packet" if self.covered < _ROUND else "come closer, from lower down"
+
+
+def _interval_text(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"{low:.1f} to {high:.1f}"

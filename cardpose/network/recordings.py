@@ -8,7 +8,10 @@ from jaxtyping import Shaped
 
 from cardpose.geometry.projection import Pose
 from cardpose.geometry.recording_count import BoxCount, contributions, count_pictures
+from cardpose.network.model import COUNTS
 from cardpose.network.predict import FramePredictions
+
+_BOTH = COUNTS.index("both")
 
 
 def count_recordings(
@@ -33,7 +36,7 @@ def count_recordings(
             predicted.visible[rows],
             Pose(*(part[rows] for part in predicted.pose)),
         )
-        count = count_pictures(pictures, metadata)
+        count = count_pictures(pictures, predicted.cards[rows, _BOTH], metadata)
         if count:
             counts[str(recording)] = count
     return counts

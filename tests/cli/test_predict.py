@@ -112,11 +112,10 @@ def test_pictures_of_one_packet_get_one_count(cardpose, tmp_path, write_video):
     assert words(out)[-1] == ["all", "pictures", "6.0", "from", "3", "of", "4", "pictures"]
     last = pd.read_csv(tmp_path / "o.csv").iloc[-1]
     assert (last["kind"], last["cards"], last["frames"]) == ("recording", 6, 4)
-    grey(tmp_path / "d.png", 60, height=50)
-    status, out, err = cardpose("predict", *arguments)
-    assert status == 1
-    assert len(out.splitlines()) == 6
-    assert err.startswith("error: pictures of a recording should have one size")
+    grey(tmp_path / "d.png", 60, height=50)  # sizes may differ
+    status, out, _ = cardpose("predict", *arguments)
+    assert status == 0
+    assert words(out)[-1] == ["all", "pictures", "6.0", "from", "3", "of", "4", "pictures"]
 
 
 def test_long_names_are_shortened_to_the_terminal(stand_in, tmp_path):

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from support import REPOSITORY, Camera, fast_start, grey, words
 
-from cardpose.cli import runner
+from cardpose.inference import recording
+from cardpose.inference.result import Result
 from cardpose.pictures import videos
 from cardpose.pictures.videos import sampled_frames, video_timing
 
@@ -77,30 +78,41 @@ def test_a_truncated_video_is_counted_up_to_its_end(cardpose, tmp_path, write_vi
     assert video_timing(tmp_path / "out" / "v.mp4")[1] == seen
 
 
-def test_a_long_video_is_counted_from_an_even_sample_of_its_results(
-    cardpose, tmp_path, write_video, monkeypatch
-):
+def test_a_video_says_where_another_packet_begins(cardpose, tmp_path, write_video, monkeypatch):
     write_video(tmp_path / "v.mp4")
-    monkeypatch.setattr(runner, "_KEPT", 4)
-    kept = []
-    count = runner.Predictor.count_recording
+    add = recording.RecordingCounter.add
+    seen = []
 
-    def counted(self, results):
-        kept.extend(round(result.cards) for result in results)
-        return count(self, results)
+    def changed(self, result):
+        seen.append(add(self, result))
+        return len(seen) in (7, 20)
 
-    monkeypatch.setattr(runner.Predictor, "count_recording", counted)
-    status, out, _ = cardpose("predict", "v.mp4")
+    monkeypatch.setattr(recording.RecordingCounter, "add", changed)
+    status, out, err = cardpose("predict", "v.mp4", "--every", 2)
     assert status == 0
-    # Frames 2 to 24 show a packet. Once 8 are kept, every second is dropped, and later ones are
-    # kept at that spacing.
-    assert kept == [2, 6, 10, 14, 18, 22]
-    assert words(out)[1][-5:] == ["from", "23", "of", "25", "pictures"]
+    (line,) = err.splitlines()
+    assert line.startswith("note: v.mp4: ")
+    assert line.endswith(" before frame 12")
+    assert words(out)[1][0] == "v.mp4"
+
+
+def test_a_drawn_video_has_the_count_of_the_sweep(cardpose, tmp_path, write_video, monkeypatch):
+    write_video(tmp_path / "v.mp4")
+    drawn = []
+    draw = Result.draw
+
+    def recorded(self, picture, rgb=False, recording=None):
+        drawn.append(recording and recording.cards)
+        return draw(self, picture, rgb, recording)
+
+    monkeypatch.setattr(Result, "draw", recorded)
+    assert cardpose("predict", "v.mp4", "--output", "out")[0] == 0
+    assert drawn[:2] == [None, None]  # no packet
+    assert drawn[2:6] == pytest.approx([2, 2.5, 3, 3.5], abs=0.3)  # medians so far
 
 
 LONG = """
 import sys, time
-from cardpose.cli.main import main
 from cardpose.inference import predictor
 
 run = predictor.Predictor.predict_batch
@@ -145,7 +157,7 @@ def test_ctrl_c_keeps_the_results_so_far(stand_in, tmp_path, write_video):
     assert sorted(os.listdir(tmp_path)) == ["network", "o.csv", "o.jsonl", "out", "v.mp4", "z.png"]
 
 
-def test_a_camera_prints_the_median_of_the_last_second(cardpose, tmp_path, monkeypatch):
+def test_a_camera_prints_the_count_of_the_sweep(cardpose, tmp_path, monkeypatch):
     monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: Camera(200))
     clock = iter(np.arange(0, 1000, 0.1))  # ten pictures a second
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
@@ -154,12 +166,12 @@ def test_a_camera_prints_the_median_of_the_last_second(cardpose, tmp_path, monke
     assert status == 1
     assert err == "error: camera 0: sends no more pictures\n"
     lines = words(out)
-    assert lines[0] == ["no", "packet"]
-    counts = [float(line[0]) for line in lines if line[1] == "cards"]
+    assert lines[0][:2] == ["no", "packet,"]
+    counts = [float(line[0]) for line in lines if line[1] == "cards,"]
     assert len(counts) > 5
     assert counts == sorted(counts)
-    assert counts[-1] > 18  # brightness 180 to 199, and none of the darker frames before
-    assert lines[-1][1:5] == ["cards", f"({counts[-1] - 1:.1f}", "to", f"{counts[-1] + 2:.1f}),"]
+    assert counts[-1] == pytest.approx(10.5, abs=0.5)  # median of brightness 10 to 199
+    assert lines[-1][-3:] == ["pictures", "a", "second"]
     assert len(pd.read_csv(tmp_path / "o.csv")) == 200
 
 

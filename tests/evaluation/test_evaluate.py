@@ -20,7 +20,8 @@ METADATA = {"focal": FOCAL, "card": CARD, "deck": 52}
 
 
 def counted(recordings, points, visible):
-    predicted = FramePredictions(None, points, visible, *informed(points, visible))
+    single = np.full((len(points), 3), 30.0)
+    predicted = FramePredictions(single, points, visible, *informed(points, visible))
     counts = count_recordings(np.array(recordings), predicted, METADATA)
     return {recording: count.cards for recording, count in counts.items()}
 
@@ -35,7 +36,7 @@ def test_a_recording_is_counted_by_the_box_fitted_to_its_frames():
 
 
 def test_a_box_is_never_thicker_than_the_deck():
-    points, visible = seen(range(-140, -40, 10), 25.0)
+    points, visible = seen(range(-140, -40, 10), 28.0)
     counts = counted(np.repeat("a", 10), points, visible)
     assert counts == {"a": 52}
 

@@ -80,7 +80,7 @@ def test_information_is_the_cost_of_other_boxes_with_their_best_poses(picture):
 def test_the_best_box_follows_from_another_pose_and_box(picture):
     """One step from a box that is a little off leads to the true one."""
     fitter, pose, points, visible = picture
-    near = Pose(pose.rotation, pose.numbers + [0, 0, 0, 0.05, 0.1, -0.1, 0.05, 0])
+    near = Pose(pose.rotation, pose.numbers + np.array([0, 0, 0, 0.05, 0.1, -0.1, 0.05, 0]))
     information, vector = inform(fitter, near, points, visible)
     firm = 1e-3 * np.eye(4)  # one picture does not tell all four numbers
     box = near.numbers[0, BOX]
