@@ -113,6 +113,7 @@ def test_a_drawn_video_has_the_count_of_the_sweep(cardpose, tmp_path, write_vide
 
 LONG = """
 import sys, time
+from cardpose.cli.main import main
 from cardpose.inference import predictor
 
 run = predictor.Predictor.predict_batch
