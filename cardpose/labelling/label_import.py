@@ -22,6 +22,8 @@ from cardpose.labelling.labels import Labels, no_labels
 from cardpose.labelling.studio_format import studio_labels
 from cardpose.labelling.tasks import FrameIndex, picture_sizes
 
+_MAX_BYTES = 2**28  # of a label file; thousands of frames take some MB
+
 
 def read_label_file(path: str | Path, index: FrameIndex) -> Labels:
     """Read the labels in a file of any format, in the order of the data set's frames.
@@ -34,7 +36,11 @@ def read_label_file(path: str | Path, index: FrameIndex) -> Labels:
             frame that the data set does not have, or has a fault. The message names the frame.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe or a device may have no end
+        raise InputError(f"{path}: should be a file from a labelling tool")
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"{path}: should be at most {_MAX_BYTES} bytes long")
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
@@ -79,10 +85,10 @@ def _frame_finder(path: object, index: FrameIndex) -> Callable[[str, list | None
 
     The function raises an InputError where no frame fits, several do, or the shape differs.
     """
-    by_spelling: dict[str, set[str]] = defaultdict(set)
+    by_spelling = defaultdict(list)
     for frame in index:
-        for spelling in _spellings(frame):
-            by_spelling[spelling].add(frame)
+        for spelling in set(_spellings(frame)):
+            by_spelling[spelling].append(frame)
 
     def frame_of(name: str, size: list | None) -> str:
         frames = _frames_named(name, index, by_spelling)
@@ -106,7 +112,7 @@ def _frame_finder(path: object, index: FrameIndex) -> Callable[[str, list | None
     return frame_of
 
 
-def _frames_named(name: str, index: FrameIndex, by_spelling: dict[str, set[str]]) -> list[str]:
+def _frames_named(name: str, index: FrameIndex, by_spelling: dict[str, list[str]]) -> list[str]:
     """Return the frames that a picture's path or address may belong to.
 
     Files are named after their frames. Label Studio cleans the names of uploaded files and puts
@@ -118,7 +124,7 @@ def _frames_named(name: str, index: FrameIndex, by_spelling: dict[str, set[str]]
     if exact is not None:
         return [exact]
     spellings = [spelling for each in stems for spelling in _spellings(each)]
-    return sorted(next((by_spelling[each] for each in spellings if each in by_spelling), ()))
+    return next((by_spelling[each] for each in spellings if each in by_spelling), [])
 
 
 def _spellings(name: str) -> list[str]:
@@ -181,6 +187,6 @@ def _move_inside(
         width, height = sizes[row]
         raise InputError(
             f"{path}: {labels.frames[row]}: {KEYPOINTS[keypoint]}: should lie in the picture,"
-            f" {width} x {height} pixels (got {x:.1f}, {y:.1f})"
+            f" {width} x {height} pixels (got {x:.6g}, {y:.6g})"
         )
     return np.where(labels.visible[..., None], np.clip(points, 0, 1), np.nan)

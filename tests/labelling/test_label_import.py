@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import random
 import unicodedata
 
@@ -57,6 +58,16 @@ def test_other_files_are_refused_in_one_line(content, words, mine, taken):
     status, said = taken(content)
     assert (status, said.count("\n")) == (1, 1)
     assert words in said
+
+
+@pytest.mark.parametrize("name", [".", "/dev/zero", "pipe", "long.json"])
+def test_what_may_have_no_end_is_not_read(name, mine, label):
+    os.mkfifo("pipe")
+    with open("long.json", "wb") as file:
+        file.truncate(2**40)  # holds no byte on the disk
+    status, said = label("import", "mine", name)
+    assert (status, said.count("\n")) == (1, 1)
+    assert f"{name}: should be a" in said
 
 
 @pytest.mark.parametrize("kind", ["label-studio", "coco"])
@@ -171,6 +182,15 @@ def test_the_name_of_an_uploaded_picture_is_recognised(form, mine, exported):
     index = {frame.replace("phone", "é (1)"): value for frame, value in index.items()}
     found = label_import.read_labels_json("a.json", json.dumps(tasks), index)
     assert found.frames == list(index)
+
+
+def test_a_place_far_away_is_written_short(mine, exported):
+    content = exported("coco")
+    content["annotations"][0]["keypoints"][:3] = [-1e300, 5.25, 2]
+    with complaint("should lie in the picture", "(got -1e+300, 5.25)"):
+        label_import.read_labels_json(
+            "a.json", json.dumps(content), label_tasks.sampled_frames_index(mine)
+        )
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**400), "x" * 10**5])
