@@ -18,6 +18,7 @@ from cardpose.common.process import (
 
 _COMMANDS = {
     "predict": "count the cards in photographs, in videos or in front of a camera",
+    "calibrate": "measure the cards of your deck in videos whose counts you give",
     "app": "count cards in a browser",
     "check": "list likely faults of a data set before training on it",
     "label": "label your own recordings, with the network's help",

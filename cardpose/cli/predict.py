@@ -24,6 +24,7 @@ from cardpose.cli.table import Table
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_text
 from cardpose.common.process import Screen, stop_on_signals
+from cardpose.inference.card_file import card_file, read_card
 from cardpose.inference.networks import ONNX_NETWORK
 from cardpose.inference.predictor import load
 
@@ -93,6 +94,10 @@ def run_predict(chosen: argparse.Namespace) -> int:
     targets = _drawing_targets(sources, chosen.output)
     _check_outputs(chosen, sources, model, targets.values())
     predictor = load(model, chosen.threads)
+    card = read_card(model)
+    if card is not None:
+        print(f"cards of {card:.3f} mm, from {card_file(model)}", file=sys.stderr)
+        predictor = predictor.with_card(card)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         screen = Screen(sys.stdout, stop)

@@ -36,12 +36,23 @@ class Predictor:
     """Network ready to predict. Create it with `load`.
 
     Attributes:
-        metadata: metadata from the network's file.
+        metadata: metadata from the network's file. The thickness in "card" is that of the cards
+            that are counted.
     """
 
-    def __init__(self, run: Run, metadata: dict[str, Any]):
+    def __init__(self, run: Run, metadata: dict[str, Any], scale: float = 1.0):
         self.metadata = metadata
         self._run = run
+        self._scale = scale  # of the counts of single pictures
+
+    def with_card(self, thickness: float) -> "Predictor":
+        """Return a predictor with the same network that counts cards of this thickness in mm."""
+        width, length, usual = self.metadata["card"]
+        ratio = usual / thickness
+        margins = self.metadata.get("margins")
+        scaled = margins and {way: margin * ratio for way, margin in margins.items()}
+        metadata = {**self.metadata, "card": [width, length, thickness], "margins": scaled}
+        return Predictor(self._run, metadata, self._scale * ratio)
 
     def predict(self, picture: PictureLike, rgb: bool = False) -> Result:
         """Find and count the packet in one picture.
@@ -79,7 +90,7 @@ class Predictor:
         photos = [photograph(picture, rgb) for picture in pictures]
         for i, photo in enumerate(photos):
             by_size.setdefault(photo.pixels.shape, []).append(i)
-        results = {}
+        results, deck = {}, self.metadata["deck"]
         for (height, width, _), rows in by_size.items():
             size = max(1, min(BATCH_PICTURES, BATCH_PIXELS // (height * width)))
             for first in range(0, len(rows), size):
@@ -87,7 +98,9 @@ class Predictor:
                 batch = np.stack([photos[i].pixels[..., ::-1] for i in group])
                 outputs = self._run(batch)
                 for i, row in zip(group, zip(*outputs, strict=True), strict=True):
-                    results[i] = _result(row, width, height).scaled(photos[i].size)
+                    results[i] = _result(row, width, height, self._scale, deck).scaled(
+                        photos[i].size
+                    )
         return [results[i] for i in range(len(photos))]
 
     def count_recording(self, results: Sequence[Result]) -> RecordingCount | None:
@@ -145,16 +158,21 @@ def _try_out(path: Path, predictor: Predictor) -> None:
         raise InputError(f"{path}: should be a network that cardpose made; this one does not work")
 
 
-def _result(row: tuple, width: int, height: int) -> Result:
-    """Build the `Result` of one picture from its row in each of `backends.OUTPUTS`."""
-    keypoints, visibility, cards, low, high, confidence, rotation, box, order, *said = row
+def _result(row: tuple, width: int, height: int, scale: float, deck: int) -> Result:
+    """Build the `Result` of one picture from its row in each of `backends.OUTPUTS`.
+
+    Counts are multiplied by `scale`, and are at most `deck`.
+    """
+    keypoints, visibility, *counts = row[:5]
+    confidence, rotation, box, order, *said = row[5:]
+    cards, low, high = (min(scale * float(count), deck) for count in counts)
     information, vector = (part[None].astype(float) for part in said)
     pose = Pose(rotation[None].astype(float), box[None].astype(float))
     found = contributions(information, vector, visibility[None] > SURE, pose)
     return Result(
-        cards=float(cards),
-        low=float(low),
-        high=float(high),
+        cards=cards,
+        low=low,
+        high=high,
         keypoints=keypoints.astype(np.float32),
         visibility=visibility,
         confidence=float(confidence),

@@ -63,6 +63,7 @@ class RecordingCounter:
             high,
             len(self._cards),
             thickness,
+            box.deviation,
             (lean[0], lean[1]),
             twist,
             float(np.mean(self._sweep.covered())),

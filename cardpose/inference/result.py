@@ -129,6 +129,7 @@ class RecordingCount:
         low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
         frames: number of frames that show the packet.
         thickness: of the packet, in mm; NaN if no box fits.
+        deviation: standard deviation of `thickness` in mm.
         lean: shift of the face against the back along the short and the long edge, in mm.
         twist: height by which corners of a card rise or fall, in mm.
         covered: share of the circle round the packet from which there are pictures, 0 to 1.
@@ -139,6 +140,7 @@ class RecordingCount:
     high: float
     frames: int
     thickness: float = np.nan
+    deviation: float = np.nan
     lean: tuple[float, float] = (np.nan, np.nan)
     twist: float = np.nan
     covered: float = 0.0

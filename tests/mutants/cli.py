@@ -4,6 +4,20 @@ from mutants import Mutant
 
 MUTANTS = [
     Mutant(
+        "predict ignores the calibrated card",
+        "cardpose/cli/predict.py",
+        "        predictor = predictor.with_card(card)\n",
+        "",
+        "tests/cli/test_calibrate.py -k photographs",
+    ),
+    Mutant(
+        "counts that no deck has are calibrated on",
+        "cardpose/cli/calibrate.py",
+        "if not 1 / _MOST_UNUSUAL < card / usual < _MOST_UNUSUAL:",
+        "if False:",
+        "tests/cli/test_calibrate.py -k no_deck",
+    ),
+    Mutant(
         "results that are kept lean to the end of a video",
         "cardpose/cli/runner.py",
         "            self.items, self._step = self.items[::2], 2 * self._step",

@@ -6,6 +6,13 @@ BOX_TEST = "tests/geometry/test_box.py"
 PRIOR = "cardpose/geometry/pose_prior.py"
 MUTANTS = [
     Mutant(
+        "a card's thickness has no prior",
+        "cardpose/geometry/card_fit.py",
+        "firm = 1 / (_SPREAD * usual) ** 2",
+        "firm = 0.0",
+        "tests/geometry/test_card_fit.py",
+    ),
+    Mutant(
         "focal lengths do not follow the picture's longer side",
         "cardpose/geometry/box.py",
         "return self.focal / self.size[0] * longer",

@@ -6,9 +6,16 @@ MUTANTS = [
     Mutant(
         "keypoints of a reduced picture are in its own pixels",
         "cardpose/inference/predictor.py",
-        "_result(row, width, height).scaled(photos[i].size)",
-        "_result(row, width, height)",
+        "_result(row, width, height, self._scale, deck).scaled(photos[i].size)",
+        "_result(row, width, height, self._scale, deck)",
         "tests/cli/test_predict.py -k whole",
+    ),
+    Mutant(
+        "single pictures are counted with the usual card",
+        "cardpose/inference/predictor.py",
+        "return Predictor(self._run, metadata, self._scale * ratio)",
+        "return Predictor(self._run, metadata)",
+        "tests/cli/test_calibrate.py -k photographs",
     ),
     Mutant(
         "the focal length is a share of the width",

@@ -1,0 +1,52 @@
+"""Store the thickness of the cards of the user's deck beside the file of a network."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cardpose.common.errors import InputError
+from cardpose.common.files import atomic_text
+from cardpose.common.json_files import is_number
+
+_KEY = "card_mm"
+
+
+def card_file(model: Path) -> Path:
+    """Return the path of the file for a network: cardpose.card.json for cardpose.onnx."""
+    return model.with_name(f"{model.stem}.card.json")
+
+
+def write_card(model: Path, card: float, recordings: Sequence[dict[str, Any]]) -> Path:
+    """Store the thickness of a card in mm, and the recordings it was fitted to.
+
+    Returns:
+        the path of the file.
+    """
+    path = card_file(model)
+    content = {_KEY: round(card, 4), "recordings": list(recordings)}
+    with atomic_text(path) as file:
+        file.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def read_card(model: Path) -> float | None:
+    """Return the stored thickness of a card in mm, or None if none is stored.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = card_file(model)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        content = None
+    card = content.get(_KEY) if isinstance(content, dict) else None
+    if card is None or not is_number(card) or card <= 0:
+        raise InputError(
+            f'{path}: "{_KEY}" should be a thickness in mm; `cardpose calibrate --forget`'
+            " removes the file"
+        )
+    return float(card)
