@@ -98,9 +98,8 @@ class Predictor:
                 batch = np.stack([photos[i].pixels[..., ::-1] for i in group])
                 outputs = self._run(batch)
                 for i, row in zip(group, zip(*outputs, strict=True), strict=True):
-                    results[i] = _result(row, width, height, self._scale, deck).scaled(
-                        photos[i].size
-                    )
+                    result = _result(row, width, height, self._scale, deck)
+                    results[i] = result.scaled(photos[i].size)
         return [results[i] for i in range(len(photos))]
 
     def count_recording(self, results: Sequence[Result]) -> RecordingCount | None:
@@ -165,7 +164,7 @@ def _result(row: tuple, width: int, height: int, scale: float, deck: int) -> Res
     """
     keypoints, visibility, *counts = row[:5]
     confidence, rotation, box, order, *said = row[5:]
-    cards, low, high = (min(scale * float(count), deck) for count in counts)
+    cards, low, high = (min(scale * float(count), float(deck)) for count in counts)
     information, vector = (part[None].astype(float) for part in said)
     pose = Pose(rotation[None].astype(float), box[None].astype(float))
     found = contributions(information, vector, visibility[None] > SURE, pose)

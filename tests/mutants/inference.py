@@ -6,8 +6,8 @@ MUTANTS = [
     Mutant(
         "keypoints of a reduced picture are in its own pixels",
         "cardpose/inference/predictor.py",
-        "_result(row, width, height, self._scale, deck).scaled(photos[i].size)",
-        "_result(row, width, height, self._scale, deck)",
+        "results[i] = result.scaled(photos[i].size)",
+        "results[i] = result",
         "tests/cli/test_predict.py -k whole",
     ),
     Mutant(
