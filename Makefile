@@ -2,12 +2,17 @@
 # make pretrain: install, then retrain the network in the repository; takes an hour.
 # make folds: install, then train and evaluate every fold, and tabulate their metrics.
 # make app: install, then count cards in the browser with the network from make repro.
+# make wheel: install, then build a wheel in dist/ with a network and the page in it.
 # make label-studio DATASET=mine: install, then correct proposed labels in the browser.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PACKAGES := app/node_modules/.installed
+# The network that comes in the wheel: the trained one if there is one.
+NETWORK ?= $(firstword $(wildcard models/cardpose.safetensors) models/pretrained.safetensors)
+BUILD ?= build
+DIST ?= dist
 # Label Studio needs its own environment: its requirements conflict with those of cardpose.
 STUDIO := .venv-label-studio
 STUDIO_VERSION := 1.23.2
@@ -17,7 +22,7 @@ export DVC_NO_ANALYTICS := 1
 # DVC needs a name of the user, and some containers list none.
 export LOGNAME ?= $(shell id -un 2> /dev/null || id -u)
 
-.PHONY: install repro pretrain folds app label-studio test soak test-label-studio browser mutants lint format
+.PHONY: install repro pretrain folds app wheel label-studio test soak test-label-studio browser mutants lint format
 
 install: $(INSTALLED)
 
@@ -48,6 +53,15 @@ app: install $(PACKAGES)
 $(PACKAGES): app/package-lock.json
 	cd app && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
+
+# Build in a copy, because in a clone a page in the package would hide later changes of app/.
+wheel: install $(PACKAGES)
+	rm -rf $(BUILD)/wheel
+	mkdir -p $(BUILD)/wheel
+	cp -R cardpose pyproject.toml README.md LICENSE $(BUILD)/wheel
+	cardpose export $(NETWORK) --half --output $(BUILD)/cardpose.onnx
+	cardpose app --model $(BUILD)/cardpose.onnx --build $(BUILD)/wheel/cardpose/page
+	python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(DIST) $(BUILD)/wheel
 
 # ARGS adds options of cardpose label studio: make label-studio DATASET=mine ARGS=--next.
 label-studio: install $(STUDIO_INSTALLED)

@@ -23,6 +23,13 @@ def test_a_network_that_is_not_onnx_is_refused(complains, small_app, tmp_path):
         read_site(model, small_app)
 
 
+def test_a_packaged_page_gives_the_same_files_without_the_repository(
+    files, stand_in, small_app, tmp_path
+):
+    build_site(tmp_path / "packaged", {**files, "cardpose.onnx": b"its own network"})
+    assert read_site(stand_in, tmp_path / "none", tmp_path / "packaged") == files
+
+
 def content(folder):
     """Return {path: content or target} of all files and links in a folder."""
     return {

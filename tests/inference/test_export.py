@@ -158,6 +158,20 @@ def test_the_file_holds_its_metadata(path):
     assert {node.domain for node in model.graph.node} == {""}
 
 
+def test_half_the_bits_give_nearly_the_same_count(network, path, tmp_path):
+    half = tmp_path / "half.onnx"
+    export_onnx(half, network, ABOUT, "both", {}, half=True)
+    assert half.stat().st_size < 0.8 * path.stat().st_size
+    onnx.checker.check_model(onnx.load(half), full_check=True)
+    pictures = batch("three together")
+    counts = [
+        onnxruntime.InferenceSession(file).run(["cards"], {"pictures": pictures})[0]
+        for file in (path, half)
+    ]
+    assert abs(counts[1] - counts[0]).max() < 0.1
+    assert (counts[1] != counts[0]).any()
+
+
 def test_the_same_network_gives_the_same_bytes(network, path, tmp_path):
     again = tmp_path / "again.onnx"
     export_onnx(again, network, ABOUT, "both", {"cards": {"mae": 1.5}})

@@ -130,6 +130,20 @@ MUTANTS = [
         "tests/cli/test_site.py -k forged",
     ),
     Mutant(
+        "a packaged page keeps the version of its own network",
+        "cardpose/cli/site.py",
+        '_HEAD.sub(b"", files["sw.js"], count=1)',
+        'files["sw.js"]',
+        "tests/cli/test_site.py -k packaged",
+    ),
+    Mutant(
+        "exported files are not compared with the network",
+        "cardpose/cli/export.py",
+        "    if differ:",
+        "    if False:",
+        "tests/cli/test_export_command.py -k differs",
+    ),
+    Mutant(
         "the service worker is not written last",
         "cardpose/cli/site.py",
         'sorted(files, key="sw.js".__eq__)',
