@@ -38,7 +38,8 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
         "--csv",
         type=output_name,
         metavar="FILE",
-        help="write one row per finding; - for stdout",
+        help="write one row per finding; - for stdout; a text that begins with = + - or @ gets a '"
+        " in front, so that no spreadsheet computes it",
     )
     add("--sheet", type=Path, metavar="FILE", help="draw the worst labels into this PNG file")
     add("--force", action="store_true", help=FORCE_HELP)

@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     if arguments is None:
         arguments = sys.argv[1:]
-    prepare_process()
     exit_on_interrupt()
+    prepare_process()
     failed = 1
     try:
         chosen = command_parser(arguments).parse_args(arguments)

@@ -21,7 +21,7 @@ from cardpose.cli.shared import (
     refuse_overwriting,
 )
 from cardpose.cli.table import Table
-from cardpose.common.errors import InputError
+from cardpose.common.errors import InputError, user_message
 from cardpose.common.files import atomic_text
 from cardpose.common.process import Screen, stop_on_signals
 from cardpose.inference.card_file import card_file, read_card
@@ -148,8 +148,8 @@ def _find_sources(names: Sequence[str]) -> tuple[list[Source], bool]:
     for name in names:
         try:
             found += find_sources(name)
-        except InputError as error:
-            print_error(error)
+        except (InputError, OSError) as error:
+            print_error(user_message(error) or error)
             complete = False
     return list(dict.fromkeys(found)), complete
 

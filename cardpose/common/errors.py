@@ -103,10 +103,10 @@ def print_line(text: object, file: TextFile | None = None) -> None:
     Raises:
         OSError: the line cannot be written to stdout.
     """
-    from tqdm import tqdm  # not above, so that Ctrl-C is handled soon after the start
-
+    bars = sys.modules.get("tqdm")  # there is no bar if it has not been imported
+    write = bars.tqdm.write if bars else print
     try:
-        tqdm.write(printable(text), file)
+        write(printable(text), file=file or sys.stdout)
         (file or sys.stdout).flush()
     except OSError:
         if file is not sys.stderr:

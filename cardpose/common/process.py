@@ -68,13 +68,13 @@ class Screen(io.TextIOBase):
 
 
 def exit_on_interrupt() -> None:
-    """End the process at once on Ctrl-C, until `raise_on_signals` is called.
+    """End the process at once on a Ctrl-C while a module is being imported.
 
-    Serves while modules are imported: nothing has been written that could be lost, and an exception
-    in the middle of an import can become another one or vanish.
+    An exception in the middle of an import can become another one or vanish. Commands import their
+    modules before they write anything that could be lost.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _exit)
+        signal.signal(signal.SIGINT, _interrupt)
 
 
 def prepare_process() -> None:
@@ -95,12 +95,10 @@ def prepare_process() -> None:
 
 
 def raise_on_signals() -> None:
-    """Raise KeyboardInterrupt on Ctrl-C, `Terminated` on SIGTERM and `HungUp` on SIGHUP.
+    """Raise `Terminated` on SIGTERM and `HungUp` on SIGHUP.
 
     A process that ignores SIGHUP, as under nohup, goes on ignoring it.
     """
-    if signal.getsignal(signal.SIGINT) is _exit:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, handler in ((signal.SIGTERM, _raise_terminated), (signal.SIGHUP, _raise_hung_up)):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, handler)
@@ -159,8 +157,12 @@ def _name_user() -> None:
         os.environ.setdefault("HOME", tempfile.gettempdir())
 
 
-def _exit(number: int, frame: FrameType | None) -> None:
-    os._exit(128 + number)
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(128 + number)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def _raise_terminated(number: int, frame: FrameType | None) -> None:

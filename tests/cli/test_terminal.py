@@ -250,3 +250,60 @@ def test_the_records_of_a_camera_are_no_formulas(cardpose, tmp_path, monkeypatch
     monkeypatch.setattr(runner.videos, "camera_frames", lambda *_: iter([(0, shot)]))
     assert cardpose("predict", "7", "--csv", "o.csv")[0] == 0
     assert pd.read_csv(tmp_path / "o.csv")["input"].tolist() == ["camera 7"]
+
+
+IMPORTING = """
+import signal, sys
+from cardpose.cli.main import main
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("a library made this of it") from None
+
+sys.meta_path.insert(0, Interrupting())
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [("cv2", "predict"), ("cardpose.cli.app", "app"), ("pandas", "check"), ("shtab", "completion")],
+)
+def test_ctrl_c_during_an_import_ends_the_command(tmp_path, module, command):
+    (tmp_path / "bash").mkdir()
+    running = start(tmp_path, module, command, "bash", code=IMPORTING)
+    assert running.communicate(timeout=60) == (b"", b"")
+    assert running.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        ('ImportError("cv2.so: failed to map segment from shared object")', "too little memory"),
+        ('RuntimeError("can\'t start new thread")', "no more threads"),
+        ("MemoryError()", "out of memory"),
+    ],
+)
+def test_a_cramped_system_is_one_line(tmp_path, failure, words):
+    code = (
+        "import sys\nfrom cardpose.cli import main\n"
+        f"def fail(): raise {failure}\nmain.silence_opencv = fail\nmain.main(sys.argv[1:])"
+    )
+    running = start(tmp_path, "predict", "a.png", code=code)
+    out, err = running.communicate(timeout=60)
+    assert (running.returncode, out) == (1, b"")
+    assert words in err.decode()
+    assert err.count(b"\n") == 1
+
+
+def test_whatever_an_error_quotes_is_shortened(cardpose):
+    status, _, err = cardpose("predict", "9" * 250, "a" * 3000 + "/b", "é\x01" * 50_000)
+    assert status == 1
+    lines = err.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("error: ") and len(line) < 400 for line in lines)
+    assert all(line.endswith("there is no such file or folder") for line in lines[:1])

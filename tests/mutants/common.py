@@ -185,4 +185,25 @@ MUTANTS = [
         '"errors": "strict"',
         "tests/cli/test_terminal.py -k utf8",
     ),
+    Mutant(
+        "Ctrl-C during an import raises an exception",
+        "cardpose/common/process.py",
+        '        if frame.f_code.co_filename.startswith("<frozen importlib"):',
+        "        if False:",
+        "tests/cli/test_terminal.py -k import",
+    ),
+    Mutant(
+        "errors are as long as what they quote",
+        "cardpose/common/errors.py",
+        "    return line if len(line) <= _LONGEST else",
+        "    return line if True else",
+        "tests/cli/test_terminal.py -k shortened",
+    ),
+    Mutant(
+        "libraries that do not fit into memory are a bug",
+        "cardpose/common/errors.py",
+        "any(sign in str(error) for sign in _NO_ADDRESSES)",
+        "False",
+        "tests/cli/test_terminal.py -k cramped",
+    ),
 ]

@@ -51,7 +51,7 @@ def test_every_command_of_the_page_is_understood(tmp_path):
     for command in commands():
         program, *words = shlex.split(command)
         if program == "cardpose":
-            assert callable(main._parser().parse_args(words).run)
+            assert callable(main.command_parser().parse_args(words).run)
         elif program == "make":
             assert words[0] in targets
         elif program == "dvc":
