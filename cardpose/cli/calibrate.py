@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from cardpose.cli.inputs import batch_frames, find_sources, read_ahead, video_frames
 from cardpose.cli.shared import chosen_network, positive
-from cardpose.common.errors import InputError, short_repr
+from cardpose.common.errors import InputError, print_line, short_repr
 from cardpose.geometry.card_fit import fit_card
 from cardpose.inference.card_file import card_file, write_card
 from cardpose.inference.networks import ONNX_NETWORK
@@ -82,7 +82,7 @@ def run_calibrate(chosen: argparse.Namespace) -> None:
         {"video": name, "cards": cards, "thickness_mm": round(count.thickness, 3)}
         for (name, cards), count in zip(named, found, strict=True)
     ]
-    print(f"{write_card(model, card, rows)}: cards of {card:.3f} mm (usual: {usual:.3f} mm)")
+    print_line(f"{write_card(model, card, rows)}: cards of {card:.3f} mm (usual: {usual:.3f} mm)")
 
 
 def _parse(text: str) -> tuple[str, int]:

@@ -21,7 +21,7 @@ from cardpose.cli.shared import (
     refuse_overwriting,
 )
 from cardpose.cli.table import Table
-from cardpose.common.errors import InputError, user_message
+from cardpose.common.errors import InputError, print_line, user_message
 from cardpose.common.files import atomic_text
 from cardpose.common.process import Screen, stop_on_signals
 from cardpose.inference.card_file import card_file, read_card
@@ -96,7 +96,7 @@ def run_predict(chosen: argparse.Namespace) -> int:
     predictor = load(model, chosen.threads)
     card = read_card(model)
     if card is not None:
-        print(f"cards of {card:.3f} mm, from {card_file(model)}", file=sys.stderr)
+        print_line(f"cards of {card:.3f} mm, from {card_file(model)}", sys.stderr)
         predictor = predictor.with_card(card)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
