@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cardpose.common.errors import InputError
+from cardpose.common.regular_files import read_file
+
+_MOST_BYTES = 2**28  # size of a JSON file; its values may take 20 times as much memory
 
 
 def read_json(path: str | Path, names: Collection[str] = ()) -> dict[str, Any]:
@@ -19,9 +22,7 @@ def read_json(path: str | Path, names: Collection[str] = ()) -> dict[str, Any]:
         InputError: the file is missing or damaged, or a key is missing.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        values = json.loads(read_file(path, _MOST_BYTES))
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict) or not set(names) <= values.keys():

@@ -15,6 +15,7 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from cardpose.common.errors import InputError, join_names, one_line, short_repr
+from cardpose.common.regular_files import bounded_lines, check_regular
 
 _PIECE = 1024  # rows held as text at a time; one label takes 3 kB as text
 # Columns of whole numbers in files of earlier stages.
@@ -33,6 +34,7 @@ def read_table(path: str | Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
             fault, and the rule that it breaks.
     """
     pieces = []
+    check_regular(path)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             for piece in _pieces(path, file, schema):
@@ -58,6 +60,7 @@ def read_own_table(path: str | Path, columns: Collection[str], sep: str = ",") -
     Raises:
         InputError: the file is missing or damaged, or a column is missing.
     """
+    check_regular(path)
     try:
         text = {"frame": str, "recording": str}
         table = pd.read_csv(path, sep=sep, dtype=text, keep_default_na=False)
@@ -99,7 +102,7 @@ def _pieces(path: str | Path, file: TextIO, schema: pa.DataFrameSchema) -> Itera
 
     Empty rows are skipped. The index is the line number.
     """
-    reader = csv.reader(file, skipinitialspace=True, strict=True)
+    reader = csv.reader(bounded_lines(path, file), skipinitialspace=True, strict=True)
     required = [name for name, column in schema.columns.items() if column.required]
     header: list[str] | None = None
     wanted: list[str] = []

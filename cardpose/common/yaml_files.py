@@ -11,6 +11,9 @@ from ruamel.yaml.nodes import Node
 from ruamel.yaml.resolver import BaseResolver
 
 from cardpose.common.errors import InputError, one_line
+from cardpose.common.regular_files import read_text_file
+
+_MOST_BYTES = 2**20  # reading takes 5 s and 200 MB per MB
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -23,12 +26,7 @@ def read_yaml(path: str | Path) -> Any:
         InputError: the file cannot be read; it is not valid YAML; it holds several documents or
             the same key twice.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: should be UTF-8 text") from None
+    text = read_text_file(path, _MOST_BYTES)
     yaml = YAML(typ="safe", pure=True)
     yaml.Resolver, yaml.Constructor = _CoreSchema, _Constructor
     try:

@@ -21,9 +21,10 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from cardpose.common.errors import InputError
+from cardpose.common.regular_files import check_regular
 from cardpose.pictures.decoding import Damage, decoded_frames, promised_frames
 from cardpose.pictures.formats import is_heic, is_picture
-from cardpose.pictures.marks import Turn, squared, turned
+from cardpose.pictures.marks import Turn, squared, squared_size, turned
 
 # Formats that contain the video. Playlists and the like would make FFmpeg open other files.
 _FORMATS = (
@@ -31,7 +32,10 @@ _FORMATS = (
     "ogg,mjpeg,mjpeg_2000,dv,mxf,gxf,nut,rm,wtv,ty,pva,nsv,nuv,dhav,mlv,mpjpeg,gif,apng,"
     "yuv4mpegpipe,swf,lxf,ifv,kux,avs2,avs3,cavsvideo,h263,h261,dirac,evc,apv,viv,bink,roq"
 )
+# Most that any level of H.264, HEVC and AV1 allows; a decoder may hold 17 frames.
+MOST_FRAME_PIXELS = 35_651_584
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
+_LIMIT = {"max_pixels": str(MOST_FRAME_PIXELS)}  # option of FFmpeg's decoders
 _FLATTEST = 10  # largest ratio of a pixel's longer side to its shorter one
 # PyAV passes FFmpeg's messages to Python. `av.logging.Capture` reads the useful ones. The rest is
 # dropped.
@@ -52,8 +56,8 @@ def sampled_frames(
         (index, picture in BGR) for each sampled frame, then (number of frames, None).
 
     Raises:
-        InputError: the video cannot be opened, is a picture, is encrypted, has no frames, is cut
-            off or damaged, or specifies an unsupported turn or pixel shape. Frames before the
+        InputError: the video cannot be opened, is a picture, is too large, is encrypted, has no
+            frames, is cut off or damaged, or specifies an unsupported turn or pixel shape. Frames before the
             damage are yielded first.
     """
     index, damage = 0, None
@@ -104,12 +108,13 @@ def check_written(path: str | PathLike[str], frames: int, name: str | PathLike[s
 @contextlib.contextmanager
 def _opened(path: str | PathLike[str]) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a video for decoding in one thread."""
+    check_regular(path)
     readable = os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
     if Path(path).exists() and not readable:
         raise InputError(f"{path}: cannot be read (Permission denied)")
     # The prefix "file:" keeps FFmpeg from reading a name as a URL or an option.
     name = f"file:{Path(path).absolute()}"
-    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, **_LIMIT}
     try:
         container = av.open(name, options=options)
     except (av.error.FFmpegError, ValueError):
@@ -128,12 +133,25 @@ def _opened(path: str | PathLike[str]) -> Iterator[tuple[InputContainer, VideoSt
             codec = _unknown_codec(name, options)
             raise InputError(f"{path}: cannot be opened as a video: its codec{codec} is not known")
         if not (stream.codec_context.width and stream.codec_context.height):
-            raise InputError(f"{path}: cannot be opened as a video: it holds no frames")
+            raise InputError(
+                f"{path}: cannot be opened as a video: it holds no frames, or some of more than"
+                f" {MOST_FRAME_PIXELS:,} pixels"
+            )
+        _check_frame_size(path, (stream.codec_context.width, stream.codec_context.height))
+        stream.codec_context.options = _LIMIT  # the size may change later
         stream.codec_context.thread_count = 1
         for other in container.streams:
             if other is not stream:
                 other.discard = Discard.all
         yield container, stream
+
+
+def _check_frame_size(path: str | PathLike[str], size: tuple[int, int]) -> None:
+    if size[0] * size[1] > MOST_FRAME_PIXELS:
+        raise InputError(
+            f"{path}: is too large a video: its frames may have {MOST_FRAME_PIXELS:,} pixels"
+            f" (got {size[0]} x {size[1]})"
+        )
 
 
 def _unknown_codec(name: str, options: dict[str, str]) -> str:
@@ -166,6 +184,7 @@ class _FrameConverter:
         picture, turn = self._bgr(frame), _turn(self._path, frame)
         stored, ratio = picture.shape, self._codec.sample_aspect_ratio
         if self._first is None:
+            _check_frame_size(self._path, squared_size(picture.shape[1::-1], self._aspect))
             picture = squared(picture, self._aspect)
             self._first = stored, ratio, turn, picture.shape
         first_stored, first_ratio, first_turn, size = self._first

@@ -4,6 +4,27 @@ from mutants import Mutant
 
 MUTANTS = [
     Mutant(
+        "a pipe is read",
+        "cardpose/common/regular_files.py",
+        "if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):",
+        "if False:",
+        "tests/common/test_regular_files.py",
+    ),
+    Mutant(
+        "a file of any size is read",
+        "cardpose/common/regular_files.py",
+        "if os.fstat(file.fileno()).st_size <= most:",
+        "if True:",
+        "tests/common/test_regular_files.py -k exactly",
+    ),
+    Mutant(
+        "a line of any length is read",
+        "cardpose/common/regular_files.py",
+        "        if len(line) == _LINE:",
+        "        if False:",
+        "tests/common/test_regular_files.py -k line_ends",
+    ),
+    Mutant(
         "a stage fails for a user whom the system does not list",
         "cardpose/common/process.py",
         "    _name_user()\n\n\n",

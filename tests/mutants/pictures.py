@@ -49,6 +49,13 @@ MUTANTS = [
         _LIMITS,
     ),
     Mutant(
+        "frames of any size are decoded",
+        "cardpose/pictures/videos.py",
+        "        stream.codec_context.options = _LIMIT",
+        "        stream.codec_context.options = {}",
+        "tests/pictures/test_decoding.py -k become_too_large",
+    ),
+    Mutant(
         "the size of a reduced picture is that of its pixels",
         "cardpose/pictures/reading.py",
         "    if factor == 1 or size is None:",

@@ -1,11 +1,13 @@
 """Videos that are cut off or damaged, and files that are no videos: each is refused by name."""
 
 import cv2
+import numpy as np
 import pytest
 from films import UPRIGHT, film, noisy, places, seen
 from PIL import Image
 
 from cardpose.cli.inputs import find_sources
+from cardpose.pictures import videos
 from cardpose.pictures.videos import sampled_frames
 
 # Videos that are not whole
@@ -201,3 +203,49 @@ def test_ffmpeg_prints_nothing(tmp_path, complains, capfd):
     with complains("ends early"):
         list(sampled_frames(path, 1))
     assert capfd.readouterr().err == ""
+
+
+# Size
+
+
+def test_the_codec_of_screen_recordings_is_read(tmp_path):
+    pictures = [np.full((96, 128, 3), value, np.uint8) for value in (50, 100, 150)]
+    whole, count = seen(film(tmp_path / "a.mp4", pictures, codec="libsvtav1"))
+    assert count == 3
+    assert [whole[i].mean() for i in range(3)] == pytest.approx([50, 100, 150], abs=5)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi"])
+def test_frames_that_are_too_large_are_not_decoded(tmp_path, complains, monkeypatch, name):
+    path = film(tmp_path / name, noisy(12))
+    monkeypatch.setattr(videos, "MOST_FRAME_PIXELS", 64 * 96 - 1)
+    with complains(f"{path}: is too large a video: its frames may have 6,143", "(got 96 x 64)"):
+        list(sampled_frames(path, 1))
+
+
+def test_frames_that_would_grow_too_large_are_refused(tmp_path, complains, monkeypatch):
+    path = film(tmp_path / "a.mp4", aspect="2")
+    monkeypatch.setattr(videos, "MOST_FRAME_PIXELS", 64 * 48)
+    with complains(f"{path}: is too large a video", "(got 128 x 48)"):
+        list(sampled_frames(path, 1))
+
+
+def test_frames_that_become_too_large_are_not_decoded(tmp_path, complains, monkeypatch):
+    small = film(tmp_path / "a.ts", noisy(12), codec="mpeg2video").read_bytes()
+    large = [cv2.resize(each, (960, 640)) for each in noisy(3)]
+    path = film(tmp_path / "b.ts", large, codec="mpeg2video")
+    path.write_bytes(small + path.read_bytes())
+    assert seen(path)[1] > 12
+    monkeypatch.setattr(videos, "_LIMIT", {"max_pixels": "100000"})
+    frames = []
+    with complains(f"{path}: ends early"):
+        frames.extend(sampled_frames(path, 1))
+    assert 10 <= len(frames) <= 12
+
+
+def test_a_live_list_is_refused_at_once(tmp_path, complains):
+    film(tmp_path / "a.ts", noisy(10))
+    for name in ("live.m3u8", "live.mp4", "live"):
+        (tmp_path / name).write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.ts\n")
+        with complains(f"{tmp_path / name}: cannot be opened as a video"):
+            list(sampled_frames(tmp_path / name, 1))
