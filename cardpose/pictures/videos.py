@@ -57,8 +57,8 @@ def sampled_frames(
 
     Raises:
         InputError: the video cannot be opened, is a picture, is too large, is encrypted, has no
-            frames, is cut off or damaged, or specifies an unsupported turn or pixel shape. Frames before the
-            damage are yielded first.
+            frames, is cut off or damaged, or specifies an unsupported turn or pixel shape. Frames
+            before the damage are yielded first.
     """
     index, damage = 0, None
     with _opened(path) as (container, stream):

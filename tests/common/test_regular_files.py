@@ -58,7 +58,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, complains, name):
 def test_a_table_without_line_ends_is_refused(tmp_path, complains):
     with open(tmp_path / "a.csv", "w") as file:
         file.write("frame\nfirst\n")
-        file.truncate(2**42)
+        file.truncate(2**24)
     with complains(f"{tmp_path / 'a.csv'}: line 3: should have less than 1,048,576 characters"):
         read_table(tmp_path / "a.csv", SCHEMA)
 
