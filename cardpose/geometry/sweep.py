@@ -27,8 +27,9 @@ LEAP = 40.0  # degrees; a longer step of the camera begins a new leg
 MOST_VIEWS = 100  # in memory; beyond, the two closest views are merged
 REPEATS = 0.3  # n pictures of one view weigh as much as n ** REPEATS views
 DOUBTFUL = 9.0  # squared distance from which a picture disagrees with the box
-CHANGED = 25.0  # squared distance from which several of them show another packet
-ROW = 5  # pictures in a row that it takes
+CHANGED = 50.0  # squared distance from which several of them show another packet
+ROW = 5  # directions in a row that it takes
+MOST_DOUBTFUL = 25  # pictures in a row that are enough even from fewer directions
 SECTORS = 36  # parts of the circle round the packet, for `Sweep.covered`
 _TURNED_CAMERA = np.array([-1.0, -1.0, 1.0])
 
@@ -114,25 +115,41 @@ class Sweep:
         Then the sweep has begun again, with the pictures of that packet alone.
         """
         box = self.estimate() if self.pictures >= ROW else None
-        if box is None or box.distance(_alone(picture, self.prior)) < DOUBTFUL:
-            doubtful, self._doubtful = self._doubtful, []
-            for each in (*doubtful, picture):
-                self._take(each)
-            return False
         self._doubtful.append(picture)
-        if len(self._doubtful) < ROW:
-            return False
-        other = Sweep(self.prior.thickness)
-        for each in self._doubtful:
-            other._take(each)
-        found = other.estimate()
-        changed = found is not None and box.distance(found) > CHANGED
-        doubtful, self._doubtful = self._doubtful, []
+        changed = False
+        if box and self._disagrees(picture, box):
+            other = Sweep(self.prior.thickness)
+            for each in self._doubtful:
+                other._take(each)
+            if len(other._views) < ROW and len(self._doubtful) < MOST_DOUBTFUL:
+                return False
+            found = other.estimate()
+            changed = found is not None and box.distance(found) > CHANGED
+        taken, self._doubtful = self._doubtful, []
         if changed:
             self._begin()
-        for each in doubtful:
+        for each in taken:
             self._take(each)
         return changed
+
+    def _disagrees(self, picture: Contribution, box: SharedBox) -> bool:
+        """Return whether a picture disagrees with the box, and with all views from its direction.
+
+        Pictures from one direction share errors, so a view tells better than the box whether a
+        picture shows the same packet.
+        """
+        alone = _alone(picture.information, picture.vector, self.prior)
+        if box.distance(alone) < DOUBTFUL:
+            return False
+        view = _View(picture.information, picture.vector, _direction(picture), 0, 1)
+        near = [each for each in self._views if each.is_close(view) or each.is_close(view.turned())]
+        return all(
+            _alone(
+                each.information / each.pictures, each.vector / each.pictures, self.prior
+            ).distance(alone)
+            >= DOUBTFUL
+            for each in near
+        )
 
     def estimate(self) -> SharedBox | None:
         """Return the box, or None without pictures."""
@@ -155,8 +172,7 @@ class Sweep:
 
     def _take(self, picture: Contribution) -> None:
         """Add a picture to the view from its direction, or as a new view."""
-        direction = picture.camera / max(float(np.linalg.norm(picture.camera)), 1e-9)
-        view = _View(picture.information, picture.vector, direction, self._leg, 1)
+        view = _View(picture.information, picture.vector, _direction(picture), self._leg, 1)
         if self._last is not None:
             if view.direction[:2] @ self._last[:2] < 0:
                 view = view.turned()
@@ -199,6 +215,13 @@ class Sweep:
         return [replace(view, leg=legs[-1]) for view in turned]
 
 
-def _alone(picture: Contribution, prior: BoxPrior) -> SharedBox:
-    """Return the box that one picture shows."""
-    return estimate_box(picture.information[None], picture.vector[None], np.ones(1), prior)
+def _direction(picture: Contribution) -> Float64[np.ndarray, "3"]:
+    """Return the unit vector from the box to the camera."""
+    return picture.camera / max(float(np.linalg.norm(picture.camera)), 1e-9)
+
+
+def _alone(
+    information: Float64[np.ndarray, "4 4"], vector: Float64[np.ndarray, "4"], prior: BoxPrior
+) -> SharedBox:
+    """Return the box that one picture or one view shows."""
+    return estimate_box(information[None], vector[None], np.ones(1), prior)

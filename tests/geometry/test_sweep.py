@@ -5,7 +5,7 @@ import pytest
 from support import contributed, seen
 
 from cardpose.geometry import sweep as sweep_module
-from cardpose.geometry.sweep import ROW, SECTORS, Contribution, Sweep
+from cardpose.geometry.sweep import MOST_DOUBTFUL, ROW, SECTORS, Contribution, Sweep
 
 ROUND = range(0, 360, 15)
 
@@ -90,13 +90,28 @@ def test_single_wild_pictures_do_not_move_the_estimate(wild):
 
 
 def test_another_packet_is_noticed_and_counted_alone():
-    before, after = shaken(ROUND, 6.0), shaken(ROUND, 9.0, seed=1)
+    before, after = shaken(ROUND, 6.0), shaken(ROUND, 10.0, seed=1)
     sweep, changes = swept(before + after)
     first = changes.index(True)
     assert len(before) <= first < len(before) + 2 * ROW
     assert sum(changes) == 1
-    assert sweep.estimate().thickness == pytest.approx(9.0, abs=0.2)
-    assert sweep.pictures == len(after)
+    assert sweep.estimate().thickness == pytest.approx(10.0, abs=0.2)
+    assert len(after) - 2 <= sweep.pictures <= len(after)
+
+
+def test_another_packet_is_noticed_by_a_camera_at_rest():
+    before = shaken([0, 2, 4] * 10, 6.0, blur=0.3)
+    after = shaken([0, 2, 4] * 20, 12.0, seed=1, blur=0.3)
+    changes = swept(before + after)[1]
+    assert changes.index(True) == len(before) + MOST_DOUBTFUL - 1
+
+
+def test_wrong_pictures_from_few_new_directions_are_no_other_packet():
+    """Before MOST_DOUBTFUL pictures, a new packet has to show itself from ROW directions."""
+    right, wrong = shaken(ROUND, 6.0), shaken([7, 8, 9, 10] * 4, 14.0, seed=1)
+    sweep, changes = swept(right + wrong + shaken(ROUND, 6.0, seed=2))
+    assert not any(changes)
+    assert sweep.estimate().thickness == pytest.approx(6.0, abs=0.3)
 
 
 def test_the_same_packet_is_no_other_one():
