@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
+from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter, TracedEdges
 from cardpose.geometry.linalg import solve_positive_definite
-from cardpose.geometry.priors import ZOOM_SPREAD
+from cardpose.geometry.priors import LEAN_PRIOR, PICTURE_PRIORS, ZOOM_SPREAD
 from cardpose.geometry.projection import BOX, ZOOM, Pose
 
 _TURN = 3  # parameters of a fit before the numbers of the pose
@@ -76,3 +77,21 @@ def box_information(
     box = pose.numbers[:, BOX]
     vector = (information @ box[..., None])[..., 0] - left
     return (information + information.transpose(1, 2)) / 2, vector
+
+
+def thickness_variance(
+    box: BoxModel, information: Float64[Tensor, "n 4 4"], pose: Pose
+) -> Float64[Tensor, " n"]:
+    """Return the variance of the thicknesses that pictures show, in mm^2, priors included.
+
+    Args:
+        information: of each picture, see `box_information`.
+        pose: of the boxes.
+    """
+    lean = LEAN_PRIOR.deviation_of(pose.thickness.clamp(0, box.deck_thickness)) ** -2
+    flat = torch.full_like(lean, 12 / box.deck_thickness**2)  # all thicknesses of a deck
+    twist = torch.full_like(lean, PICTURE_PRIORS.twist**-2)
+    prior = torch.stack([flat, lean, lean, twist], dim=1)
+    unit = torch.eye(4, dtype=prior.dtype, device=prior.device)
+    first = unit[:1].expand(prior.shape[0], -1)
+    return solve_positive_definite(information + prior[:, None] * unit, first)[:, 0]

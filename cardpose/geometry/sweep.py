@@ -120,7 +120,7 @@ class Sweep:
         if box and self._disagrees(picture, box):
             other = Sweep(self.prior.thickness)
             for each in self._doubtful:
-                other._take(each)
+                other.take(each)
             if len(other._views) < ROW and len(self._doubtful) < MOST_DOUBTFUL:
                 return False
             found = other.estimate()
@@ -129,7 +129,7 @@ class Sweep:
         if changed:
             self._begin()
         for each in taken:
-            self._take(each)
+            self.take(each)
         return changed
 
     def _disagrees(self, picture: Contribution, box: SharedBox) -> bool:
@@ -170,8 +170,11 @@ class Sweep:
                 found[int((angle + side) % 360 * SECTORS / 360)] = True
         return found
 
-    def _take(self, picture: Contribution) -> None:
-        """Add a picture to the view from its direction, or as a new view."""
+    def take(self, picture: Contribution) -> None:
+        """Add a picture of this packet: to the view from its direction, or as a new one.
+
+        Unlike `add`, never begin again.
+        """
         view = _View(picture.information, picture.vector, _direction(picture), self._leg, 1)
         if self._last is not None:
             if view.direction[:2] @ self._last[:2] < 0:

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter, TracedEdges
-from cardpose.geometry.box_information import box_information
+from cardpose.geometry.box_information import box_information, thickness_variance
 from cardpose.geometry.heatmaps import decode
 from cardpose.geometry.keypoints import N_KEYPOINTS
 from cardpose.geometry.projection import Pose
@@ -42,6 +42,7 @@ COUNTS = ("picture", "keypoints", "both")  # the ways of counting
 CLEAR = 0.8  # height of a heatmap's peak that gives its keypoint full weight
 _FAINTEST = 0.05  # weight of a keypoint without a peak, relative to a clear one
 _BOX_PARTS = 2  # weight of the box's count in `both`; the refined keypoints' count has weight 1
+_PICTURE_ERROR = 3.0  # cards; expected error of the count from the picture's features, in `both`
 
 
 class WholePicture(NamedTuple):
@@ -159,7 +160,7 @@ class CardPose(nn.Module):
         self.closer = Closer(hidden, image_size)
         self.fitter = BoxFitter(BoxModel(image_size, focal, card, deck))
         self.tracer = Tracer()
-        self.deck_height = deck * card[2]
+        self.deck_height, self.card_height = deck * card[2], card[2]
 
     def predict(
         self,
@@ -169,8 +170,11 @@ class CardPose(nn.Module):
     ) -> Prediction:
         """Find the keypoints, refine them in close-ups, fit a box, and count in every way.
 
-        The count `both` is a weighted mean of two counts whose errors differ: two thirds from the
-        thickness of the box, one third from the refined keypoints.
+        The count `both` is a weighted mean of three counts whose errors differ. Two parts from the
+        thickness of the box and one part from the refined keypoints make the count from the
+        packet's shape. It and the count from the picture's features have weights of one over their
+        expected squared errors. The shape tells little where few keypoints are visible, or where a
+        lean would look the same as another thickness.
 
         Args:
             pictures: RGB, 0 to 255, of `image_size`.
@@ -187,7 +191,11 @@ class CardPose(nn.Module):
             usual = self.fitter.box.at_usual_focal(points, focal)
             by_corners = self.closer.geometry(usual, visibility > 0)
             by_box = (fit.pose.thickness / self.deck_height).clamp(0, 1).float()
-            both = (by_corners + _BOX_PARTS * by_box) / (1 + _BOX_PARTS)
+            by_shape = (by_corners + _BOX_PARTS * by_box) / (1 + _BOX_PARTS)
+            variance = thickness_variance(self.fitter.box, said[0], fit.pose).float()
+            error = (_PICTURE_ERROR * self.card_height) ** 2
+            by_picture = fit.cards[:, COUNTS.index("picture")].float()
+            both = (error * by_shape + variance * by_picture) / (error + variance)
         cards = torch.cat([fit.cards, both[:, None]], dim=1)
         corners = order.argsort(dim=1)
         return Prediction(cards, points, visibility, fit.peaks, fit.pose, corners, *said)
