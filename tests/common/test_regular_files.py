@@ -71,5 +71,7 @@ def test_the_largest_file_may_have_exactly_the_limit(tmp_path, complains):
         read_file(tmp_path / "a", 6)
 
 
-def test_a_file_of_the_system_that_has_no_size_is_read():
+def test_a_file_of_the_system_that_has_no_size_is_read(complains):
     assert read_file("/proc/self/status", 2**20).startswith(b"Name:")
+    with complains("/proc/self/status: is too large a file"):
+        read_file("/proc/self/status", 10)

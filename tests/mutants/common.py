@@ -13,9 +13,9 @@ MUTANTS = [
     Mutant(
         "a file of any size is read",
         "cardpose/common/regular_files.py",
-        "if os.fstat(file.fileno()).st_size <= most:",
-        "if True:",
-        "tests/common/test_regular_files.py -k exactly",
+        "                if len(content) <= most:",
+        "                if True:",
+        "tests/common/test_regular_files.py -k no_size",
     ),
     Mutant(
         "a line of any length is read",
