@@ -40,9 +40,10 @@ def main() -> None:
         for way in ("sweep", "median"):
             off = (rows[way] - rows["cards"]).abs()
             rounded = (rows[way].round() - rows["cards"]).abs()
+            exact, close = (rounded == 0).mean(), (rounded <= 1).mean()
             print(
                 f"  {way:6} mean absolute error {off.mean():.2f}, worst {off.max():.1f},"
-                f" exactly right {(rounded == 0).mean():.0%}, within one {(rounded <= 1).mean():.0%}"
+                f" exactly right {exact:.0%}, within one {close:.0%}"
             )
 
 
@@ -61,7 +62,8 @@ def count(model: Path, video: Path, cards: int, spacings: list[int]) -> list[dic
             counter.add(result)
         found = counter.count()
         median = np.median([result.cards for result in used if result.packet])
-        rows.append({"every": every, "cards": cards, "sweep": found.cards, "median": median})
+        sweep = found.cards if found else np.nan
+        rows.append({"every": every, "cards": cards, "sweep": sweep, "median": float(median)})
     return rows
 
 
