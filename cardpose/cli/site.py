@@ -11,6 +11,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from cardpose.cli.own_files import check_free
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
+from cardpose.inference.backends import read_onnx
 from cardpose.inference.networks import PACKAGED_PAGE
 
 APP = Path(__file__).resolve().parents[2] / "app"  # in a clone of the repository
@@ -43,7 +44,7 @@ def read_site(
     if not model.is_file():
         raise InputError(f"{model}: there is no such file; `make repro` makes it")
     files = _built_page(packaged) if packaged.is_dir() else _source_page(app)
-    files["cardpose.onnx"] = model.read_bytes()
+    files["cardpose.onnx"] = read_onnx(model)
     files = dict(sorted(files.items()))
     # The version is a hash of all files. Browsers update the page when sw.js changes.
     version = hashlib.sha256()

@@ -20,6 +20,7 @@ from torch import Tensor
 from cardpose.geometry.box_fit import BoxFitter, State, repeat_step
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 from cardpose.inference.end_to_end import EndToEnd, Outputs
+from cardpose.inference.onnx_file import check_onnx
 from cardpose.network.model import CardPose
 
 OPSET = 20
@@ -82,6 +83,7 @@ def export_onnx(
     }
     helper.set_model_props(model, {"cardpose": json.dumps(stored)})
     onnx.checker.check_model(model, full_check=True)
+    check_onnx(model.SerializeToString())  # otherwise nobody could load the file
     onnx.save(model, path)
 
 

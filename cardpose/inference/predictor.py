@@ -141,20 +141,10 @@ def load(path: str | PathLike | None = None, threads: int | None = None) -> Pred
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     predictor = Predictor(*LOADERS[path.suffix](path, threads))
-    _try_out(path, predictor)
+    predictor.predict(np.full((48, 64, 3), 127, np.uint8))  # report a broken network here
     return predictor
 
 
-def _try_out(path: Path, predictor: Predictor) -> None:
-    """Raise an error if a network has other inputs or outputs, or values that are not finite."""
-    try:
-        result = predictor.predict(np.full((48, 64, 3), 127, np.uint8))
-        numbers = np.array([result.cards, result.confidence, *result.keypoints.ravel()])
-        works = np.isfinite(numbers).all() and result.keypoints.shape == (8, 2)
-    except Exception:  # ONNX Runtime has many error types without a narrower base
-        works = False
-    if not works:
-        raise InputError(f"{path}: should be a network that cardpose made; this one does not work")
 
 
 def _result(row: tuple, width: int, height: int, scale: float, deck: int) -> Result:
