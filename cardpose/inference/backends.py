@@ -99,6 +99,9 @@ def load_onnx(path: Path, threads: int | None) -> tuple[Run, dict[str, Any]]:
     except ValueError as error:
         raise _not_ours(path, error) from None
     session = _make_session(path, content, threads)
+    lacking = OUTPUTS.keys() - {output.name for output in session.get_outputs()}
+    if lacking:
+        raise _not_ours(path, f"it lacks {', '.join(sorted(lacking))}; export it again")
 
     def run(pictures):
         options = _onnxruntime().RunOptions()

@@ -29,7 +29,8 @@ _MOST_FIELDS = 500_000  # the released network has 50,000
 _MOST_ROUNDS = 100  # of a loop; the released network has 4
 _MOST_AXES = 8  # of a constant
 _INT64 = 7
-_TYPES = {1, _INT64, 9, 11}  # float, int64, bool, double: each number takes at least one byte
+# float, int64, bool, float16 and double; each number takes at least one byte
+_TYPES = {1, _INT64, 9, 10, 11}
 
 # Fields that `inference.export` and `onnx.parser` write, by their numbers in onnx.proto.
 _MODEL = {

@@ -145,8 +145,6 @@ def load(path: str | PathLike | None = None, threads: int | None = None) -> Pred
     return predictor
 
 
-
-
 def _result(row: tuple, width: int, height: int, scale: float, deck: int) -> Result:
     """Build the `Result` of one picture from its row in each of `backends.OUTPUTS`.
 

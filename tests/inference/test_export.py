@@ -16,6 +16,7 @@ from cardpose.geometry.heatmaps import encode
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 from cardpose.inference.end_to_end import EndToEnd, Outputs
 from cardpose.inference.export import export_onnx
+from cardpose.inference.onnx_file import OPERATORS, check_onnx
 from cardpose.network.model import CardPose, network_shape
 from cardpose.pictures.letterbox import fractions_to_fitted, resize_to_fit
 from cardpose.rendering.renderer import Renderer
@@ -163,6 +164,7 @@ def test_half_the_bits_give_nearly_the_same_count(network, path, tmp_path):
     export_onnx(half, network, ABOUT, "both", {}, half=True)
     assert half.stat().st_size < 0.8 * path.stat().st_size
     onnx.checker.check_model(onnx.load(half), full_check=True)
+    assert check_onnx(half.read_bytes()) == check_onnx(path.read_bytes())
     pictures = batch("three together")
     counts = [
         onnxruntime.InferenceSession(file).run(["cards"], {"pictures": pictures})[0]
@@ -170,6 +172,16 @@ def test_half_the_bits_give_nearly_the_same_count(network, path, tmp_path):
     ]
     assert abs(counts[1] - counts[0]).max() < 0.1
     assert (counts[1] != counts[0]).any()
+
+
+def operators(graph):
+    """Return the operators of a graph and of the graphs inside it."""
+    inner = (a.g for node in graph.node for a in node.attribute if a.type == a.GRAPH)
+    return {node.op_type for node in graph.node}.union(*map(operators, inner))
+
+
+def test_only_the_operators_of_an_export_may_be_loaded(path):
+    assert operators(onnx.load(path).graph) == OPERATORS
 
 
 def test_the_same_network_gives_the_same_bytes(network, path, tmp_path):
