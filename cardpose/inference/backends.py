@@ -58,7 +58,7 @@ OUTPUTS = {  # those of `end_to_end.Outputs`
 _COUNT = "both"  # way of counting for .safetensors files, which store none
 _SECONDS = 60  # longest time to load a network, and to run it once
 _MEMORY = 2**31  # most bytes for the tensors of all ONNX networks of a process
-_CONSTANTS = 2**24  # most bytes of a constant that is computed while a network is loaded
+_CONSTANTS = 2**20  # most bytes of a constant that is computed while a network is loaded
 _FATAL = 4  # lowest severity that ONNX Runtime logs; errors are reported here
 _NO_MEMORY = ("bfc_arena", "bad_alloc")  # in messages of ONNX Runtime
 

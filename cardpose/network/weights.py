@@ -46,7 +46,7 @@ class Metadata(Section):
     deck: Annotated[int, Field(ge=1, le=1000)]
     focal: FocalLength
     card: CardDimensions
-    margins: dict[Literal[COUNTS], Weight] | None  # type: ignore[valid-type]
+    margins: Annotated[dict[Literal[COUNTS], Weight], Field(min_length=len(COUNTS))] | None  # type: ignore[valid-type]
     recording_margin: Weight | None = None
 
 
@@ -115,6 +115,10 @@ def load_network(path: str | PathLike) -> tuple[CardPose, dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             metadata = Metadata.model_validate_json(file.metadata()[_KEY]).model_dump()
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        with torch.device("meta"):  # takes no memory, whatever widths a damaged file claims
+            expected = CardPose(**network_shape(metadata)).state_dict()
+        if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in expected.items()}:
+            raise ValueError
         network = CardPose(**network_shape(metadata))
         network.load_state_dict(weights)
     except FileNotFoundError:

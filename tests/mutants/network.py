@@ -171,4 +171,11 @@ MUTANTS = [
         "torch.where(away > 0,",
         "tests/network/test_strips.py::test_normals_point_away_from_the_packet",
     ),
+    Mutant(
+        "margins may be incomplete",
+        "cardpose/network/weights.py",
+        "min_length=len(COUNTS)",
+        "min_length=0",
+        "tests/network/test_strange_weights.py -k margins",
+    ),
 ]
