@@ -131,10 +131,10 @@ def test_a_huge_file_is_not_read(complains, tmp_path):
         load(tmp_path / "a.onnx")
 
 
-def test_every_cut_and_every_changed_byte_is_read_or_refused():
+def test_cut_and_changed_files_are_read_or_refused():
     content = network().SerializeToString()
     rng = np.random.default_rng(0)
-    places = range(len(content))
+    places = range(0, len(content), 7)
     damaged = [content[:at] for at in places]
     for at in places:
         other = bytearray(content)

@@ -155,7 +155,7 @@ MUTANTS = [
         "cardpose/inference/onnx_file.py",
         "size is None or at + size > len(message)",
         "size is None",
-        "tests/inference/test_strange_networks.py -k every_cut",
+        "tests/inference/test_strange_networks.py -k cut_and_changed",
     ),
     Mutant(
         "metadata may have infinite numbers",
