@@ -86,6 +86,25 @@ SMALLEST = {**ABOUT, "widths": [8, 8, 8], "hidden": 8}
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# RGB: saturated colours, and skin, grey, white and black.
+COLOURS = [
+    (255, 0, 0),
+    (0, 255, 0),
+    (0, 0, 255),
+    (200, 120, 40),
+    (40, 120, 200),
+    (220, 180, 160),
+    (128, 128, 128),
+    (255, 255, 255),
+    (16, 16, 16),
+]
+
+
+def stripes(width, height):
+    """A BGR picture of upright stripes in COLOURS."""
+    which = np.arange(width) * len(COLOURS) // width
+    return np.tile(np.array(COLOURS, np.uint8)[which, ::-1], (height, 1, 1))
+
 
 def _write_video(path, pictures=None, codec="mp4v"):
     if pictures is None:

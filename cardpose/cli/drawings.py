@@ -3,18 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import cv2
 
 from cardpose.cli.own_files import mark_video, marked_jpeg
-from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
 from cardpose.inference.picture_like import Picture, PictureLike
 from cardpose.inference.result import RecordingCount, Result
-from cardpose.pictures.videos import check_written
-
-_CODEC = cv2.VideoWriter.fourcc(*"mp4v")
+from cardpose.pictures.writing import video_output
 
 
 def write_drawing(path: Path, picture: PictureLike, result: Result) -> None:
@@ -35,26 +31,11 @@ def drawn_video(
     Args:
         rate: frames per second.
     """
-    writer, frames = cv2.VideoWriter(), 0
-    plain: Path  # OpenCV crashes on names that are not UTF-8, so it writes to this path
+    with atomic_output(path) as scratch:
+        with video_output(scratch, rate) as write:
 
-    def add(picture: Picture, result: Result, count: RecordingCount | None) -> None:
-        nonlocal frames
-        drawn = result.draw(picture, recording=count)
-        if not writer.isOpened():
-            writer.open(str(plain), cv2.CAP_FFMPEG, _CODEC, rate, drawn.shape[1::-1])
-        if not writer.isOpened():
-            raise InputError(f"{path}: cannot be written")
-        writer.write(drawn)
-        frames += 1
+            def add(picture: Picture, result: Result, count: RecordingCount | None) -> None:
+                write(result.draw(picture, recording=count))
 
-    with atomic_output(path) as scratch, TemporaryDirectory() as folder:
-        plain = Path(folder, "drawing.mp4")
-        plain.symlink_to(scratch.absolute())
-        try:
             yield add
-        finally:
-            writer.release()
-        if frames:
-            check_written(scratch, frames, path)
-            mark_video(scratch)
+        mark_video(scratch)

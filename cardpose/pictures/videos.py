@@ -95,16 +95,6 @@ def video_timing(path: str | PathLike[str]) -> tuple[float, int]:
         return 25.0, 0
 
 
-def check_written(path: str | PathLike[str], frames: int, name: str | PathLike[str]) -> None:
-    """Check that a written video has all its frames. OpenCV does not report failed writes.
-
-    Raises:
-        InputError: the file at `path` has fewer than `frames` frames. The message calls it `name`.
-    """
-    if video_timing(path)[1] < frames:
-        raise InputError(f"{name}: cannot be written; is the disk full?")
-
-
 @contextlib.contextmanager
 def _opened(path: str | PathLike[str]) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a video for decoding in one thread."""

@@ -9,12 +9,11 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 from tqdm import tqdm
 
-from cardpose.common.errors import InputError
 from cardpose.common.parallel import map_parallel
 from cardpose.dataset.annotations import write_annotations
 from cardpose.dataset.names import frame_name
 from cardpose.geometry.card import CARD, FOCAL
-from cardpose.pictures.videos import check_written
+from cardpose.pictures.writing import video_output
 from cardpose.rendering.deck import DECK, CardSize
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import HEIGHT, WIDTH, Scene, random_scene
@@ -86,15 +85,8 @@ def render_video(path: Path, scene: Scene, frames: int, size: tuple[int, int]) -
     cv2.setNumThreads(1)
     renderer = Renderer(scene)
     points, visible = np.empty((frames, 8, 2)), np.empty((frames, 8), bool)
-    codec = cv2.VideoWriter.fourcc(*"mp4v")
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, FRAME_RATE, size)
-    if not writer.isOpened():
-        raise InputError(f"{path}: cannot be written as a video; is the disk full?")
-    try:
+    with video_output(path, FRAME_RATE) as write:
         for index in range(frames):
             points[index], visible[index] = renderer.keypoints(index)
-            writer.write(renderer.frame(index))
-    finally:
-        writer.release()
-    check_written(path, frames, path)
+            write(renderer.frame(index))
     return points / size, visible

@@ -229,13 +229,6 @@ MUTANTS = [
         "tests/cli/test_terminal.py -k escape",
     ),
     Mutant(
-        "OpenCV is given names that it takes for something else",
-        "cardpose/cli/drawings.py",
-        "writer.open(str(plain)",
-        "writer.open(str(scratch)",
-        "tests/cli/test_terminal.py -k drawn_video",
-    ),
-    Mutant(
         "errors about arguments are printed as they are",
         "cardpose/cli/main.py",
         "super().error(one_line(message))",

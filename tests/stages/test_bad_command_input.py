@@ -116,9 +116,9 @@ def test_predict_says_that_the_disk_is_full(repository, stand_in, capsys):
     fails(repository, capsys, lambda: cramped(10, lambda: main.main(arguments)), ["File too large"])
 
 
-def test_predict_says_that_a_drawn_video_is_not_whole(repository, stand_in, capsys):
+def test_predict_says_that_a_drawn_video_cannot_be_written(repository, stand_in, capsys):
     arguments = ["predict", CLIP, "--model", str(stand_in), "--output", "drawn"]
-    words = ["drawn/clip.mp4: cannot be written; is the disk full?"]
+    words = ["drawn/clip.mp4: cannot be written: File too large"]
     fails(repository, capsys, lambda: cramped(1000, lambda: main.main(arguments)), words)
 
 

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("no_workers")
         ("pretrain", 5_000, ["models/.pretrain.scratch", "File too large"]),
         ("convert_cardcut", 100, ["data/cardcut/", "File too large"]),
         ("evaluate", 50, ["metrics/", "File too large"]),
-        ("render_synthetic", 10_000, ["data/synthetic/", "cannot be written; is the disk full?"]),
+        ("render_synthetic", 10_000, ["packet_01.mp4: cannot be written", "File too large"]),
     ],
 )
 def test_a_full_disk_is_said_and_changes_nothing(repository, capsys, name, most, words):
