@@ -13,13 +13,16 @@ export class Counter {
   #done;
 
   constructor() {
-    /** Resolves once the network can count; rejects with a sentence for the user if it never will. */
+    /**
+     * Resolves to the network's metadata once it can count; rejects with a sentence for the user if
+     * it never will.
+     */
     this.ready = new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#worker.onmessage = ({ data }) => {
         const { resolve, reject } = this.#waiting;
         if (data.failed) reject(new Error(data.failed));
-        else resolve(data);
+        else resolve(data.metadata ?? data);
       };
       this.#worker.onerror = () => {
         const sentence = "This browser cannot run the network. A newer one can.";
@@ -30,24 +33,26 @@ export class Counter {
   }
 
   /**
-   * Count the cards in an ImageBitmap, which is used up, at `longest` pixels a side at the most.
+   * Count the cards in an ImageBitmap, at `longest` pixels a side at the most. It is moved: use
+   * `picture` of the answer from then on, and close it.
    *
-   * Returns {keypoints: [[x, y], ...] in the picture's pixels, visible: [bool, ...], corners: for
-   * each corner of the box that was fitted which of the keypoints it is, cards, low, high,
-   * confidence, milliseconds}; low and high are NaN where the network has no interval.
+   * Returns {picture, keypoints: [[x, y], ...] in the picture's pixels, visible: [bool, ...],
+   * corners: for each corner of the box that was fitted which of the keypoints it is, cards, low,
+   * high, confidence, milliseconds, width, height} and, as rows of numbers, the network's rotation,
+   * box, information and vector; low and high are NaN where the network has no interval.
    */
   async count(picture, longest) {
-    const [width, height] = fitted(picture.width, picture.height, longest);
-    const scale = picture.width / width;
+    const size = { width: picture.width, height: picture.height };
+    const [width, height] = fitted(size.width, size.height, longest);
+    const scale = size.width / width;
     const counted = this.#done.then(() => this.#ask(picture, width, height));
     this.#done = counted.catch(() => {});
-    const { answer, milliseconds } = await counted;
+    const { answer, milliseconds, picture: back = picture } = await counted;
     const keypoints = answer.visibility.map((_, i) =>
       answer.keypoints.slice(2 * i, 2 * i + 2).map((place) => place * scale),
     );
     const visible = answer.visibility.map((probability) => probability > 0.5);
-    const { corners, cards, low, high, confidence } = answer;
-    return { keypoints, visible, corners, cards, low, high, confidence, milliseconds };
+    return { ...answer, ...size, keypoints, visible, milliseconds, picture: back };
   }
 
   #ask(picture, width, height) {
@@ -55,7 +60,6 @@ export class Counter {
       this.#waiting = { resolve, reject };
       if (typeof OffscreenCanvas === "undefined") {
         const pixels = rgb(picture, width, height);
-        picture.close();
         this.#worker.postMessage({ pixels, width, height }, [pixels.buffer]);
       } else {
         this.#worker.postMessage({ picture, width, height }, [picture]);

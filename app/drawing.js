@@ -1,4 +1,4 @@
-// The packet's corners and edges, drawn over the picture.
+// The picture that was counted, with the packet's corners and edges.
 
 // As in cardpose/geometry/keypoints.py.
 export const KEYPOINTS = [
@@ -43,6 +43,32 @@ export function completed(points, visible) {
     const [a, b, c] = others.map((k) => points[k]);
     return [0, 1].map((axis) => a[axis] + b[axis] - c[axis]);
   });
+}
+
+/**
+ * Draw the picture of an answer into a canvas, as large as it fits, and the packet if there is one.
+ *
+ * `answer` is null, or what `Counter.count` returns; `packet` says whether to draw the packet.
+ */
+export function drawAnswer(canvas, answer, packet) {
+  const { clientWidth, clientHeight } = canvas;
+  const ratio = devicePixelRatio;
+  canvas.width = Math.round(clientWidth * ratio); // clears it
+  canvas.height = Math.round(clientHeight * ratio);
+  if (!answer) return;
+  const { picture, width, height } = answer;
+  const context = canvas.getContext("2d");
+  const scale = Math.min(canvas.width / width, canvas.height / height);
+  const left = (canvas.width - width * scale) / 2;
+  const top = (canvas.height - height * scale) / 2;
+  context.drawImage(picture, left, top, width * scale, height * scale);
+  if (!packet) return;
+  context.beginPath();
+  context.rect(left, top, width * scale, height * scale);
+  context.clip();
+  const places = answer.keypoints.map(([x, y]) => [left + x * scale, top + y * scale]);
+  const unit = ratio * Math.min(2.5, Math.max(1.3, (width * scale) / ratio / 400));
+  drawPacket(context, places, answer.visible, answer.corners, unit);
 }
 
 /**

@@ -6,7 +6,8 @@ export const add = (a, b) => a.map((value, i) => value + b[i]);
 export const addMatrices = (a, b) => a.map((row, i) => add(row, b[i]));
 export const scale = (vector, factor) => vector.map((value) => value * factor);
 export const scaleMatrix = (matrix, factor) => matrix.map((row) => scale(row, factor));
-export const diagonal = (values) => values.map((value, i) => values.map((_, k) => (i === k ? value : 0)));
+export const diagonal = (values) =>
+  values.map((value, i) => values.map((_, k) => (i === k ? value : 0)));
 
 /** The solutions of `matrix` X = `right`, both matrices, by Gaussian elimination with pivoting. */
 export function solveMatrix(matrix, right) {

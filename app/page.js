@@ -1,113 +1,145 @@
-// The page: what the buttons do, and what is shown of what the network says.
+// The page: what the buttons do, and the way of pictures from their source to the answer.
 
+import { advise, Advice } from "./advice.js";
+import { look, say, tell } from "./answer.js";
+import { askChoices, goBlack, note, recallChoices } from "./black.js";
 import { Counter, LIVE, STILL } from "./counter.js";
-import { drawPacket } from "./drawing.js";
-import { close, Frames, openCamera, openPhoto, openVideo } from "./sources.js";
-import { MEMORY, PACKET, Steady } from "./steady.js";
+import { countedPackets, fitCard } from "./deck.js";
+import { askDeck } from "./deck-dialog.js";
+import { $, body } from "./dom.js";
+import { drawAnswer } from "./drawing.js";
+import { keepOffline } from "./offline.js";
+import { Packet } from "./packet.js";
+import { contribution, countPicture, PACKET } from "./recording.js";
+import { allPictures, close, newestPictures, openCamera, openPhoto, openVideo } from "./sources.js";
+import { announce, announceNow } from "./speech.js";
 
-const DECK = 52; // the scale's end; longer if the interval is
-const SPOKEN_EVERY = 2000; // ms; a screen reader shall not chatter
+const WIDE = 20; // cards: an interval of a photo wider than this is no answer
+const FEW = 5; // corners: a photo that shows fewer is unsure
 const RATE_OVER = 2000; // ms
 
-const $ = (id) => document.getElementById(id);
-const { body } = document;
 const video = $("video");
 const photo = $("photo");
 const counter = new Counter();
 
-let frames = null; // of the running camera or video
+let opened = new AbortController(); // aborts once something else is opened
 let nextCamera = null; // what `openCamera` said
-let steady = new Steady();
-let last = null; // of the newest picture with a packet: what `count` said, and its width and height
-let opened = 0; // goes up with everything opened, so that what comes late is dropped
+let packet = null; // of the camera or the video
+let last = null; // what `count` said of the newest picture
+let counted = null; // the newest summary
+let metadata = null;
+let card = NaN; // mm, thickness of a card of the user's deck
 let retry = start;
 let awake = null; // keeps the screen lit
 
-counter.ready.catch(({ message }) => problem(message, null));
+counter.ready.then(
+  (told) => {
+    metadata = told;
+    measureCard();
+  },
+  ({ message }) => problem(message, null),
+);
+
+function measureCard() {
+  card = fitCard(countedPackets(), metadata.card[2]);
+}
 
 // What is counted
 
+/** Let go of what is open. Returns a signal that aborts once something else is opened. */
 function reset(source) {
-  opened += 1;
-  frames?.stop();
-  frames = last = null;
+  opened.abort();
+  opened = new AbortController();
+  packet = counted = null;
+  show(null);
   close(video, photo);
   awake?.release();
   awake = null;
-  steady = new Steady(source === "video" ? Infinity : MEMORY);
   rates.length = 0;
-  $("rate").hidden = true;
-  $("turn").hidden = true;
-  $("play").hidden = true;
+  for (const id of ["rate", "turn", "dark"]) $(id).hidden = true;
   body.dataset.source = source;
-  paint();
+  return opened.signal;
 }
 
 async function useCamera(which) {
-  reset("camera");
-  const mine = opened;
+  const signal = reset("camera");
   look("Starting the camera …");
+  const again = { label: "Try again", act: () => useCamera(which), instead: true };
   try {
-    const next = await openCamera(video, () => mine === opened, which);
-    if (mine !== opened) return;
+    const next = await openCamera(video, signal, which);
+    if (signal.aborted) return;
     video.srcObject.getVideoTracks()[0].onended = () => {
-      if (mine === opened) problem("The camera has stopped.", () => useCamera(which));
+      if (!signal.aborted) problem("The camera has stopped.", again);
     };
     nextCamera = next;
     $("turn").hidden = !nextCamera;
+    $("dark").hidden = false;
     keepAwake();
-    await watch(mine);
+    look("Getting ready …");
+    await counter.ready;
+    if (signal.aborted) return;
+    look("Looking …");
+    packet = new Packet(metadata, true);
+    const advice = new Advice();
+    for await (const picture of newestPictures(video, signal)) {
+      const answer = await counter.count(picture, LIVE);
+      if (!take(answer, signal)) return;
+      follow(answer, advice);
+      meter();
+    }
   } catch (error) {
-    if (mine === opened) problem(sentence(error), () => useCamera(which));
+    if (!signal.aborted) problem(sentence(error), again);
   }
 }
 
 async function useFile(file) {
-  const name = file.type.startsWith("video/") ? "video" : "photo";
-  reset(name);
-  const mine = opened;
+  const isVideo = file.type.startsWith("video/");
+  const signal = reset(isVideo ? "video" : "photo");
   look("Getting ready …");
   try {
     await counter.ready;
-    if (mine === opened) await (name === "video" ? useVideo : usePhoto)(file, mine);
+    if (!signal.aborted) await (isVideo ? useVideo : usePhoto)(file, signal);
   } catch (error) {
-    if (mine === opened) problem(sentence(error), choose);
+    if (!signal.aborted) problem(sentence(error), { label: "Choose another", act: choose });
   }
 }
 
-async function usePhoto(file, mine) {
+async function usePhoto(file, signal) {
   const picture = await openPhoto(photo, file);
-  if (mine !== opened) return;
+  if (signal.aborted) return picture.close();
   look("Counting …");
-  const { width, height } = picture;
   const answer = await counter.count(picture, STILL);
-  if (mine !== opened) return;
-  take(answer, width, height);
+  if (!take(answer, signal)) return;
+  tellPhoto(answer);
   $("rate").textContent = `counted in ${Math.round(answer.milliseconds)} ms`;
   $("rate").hidden = false;
 }
 
-async function useVideo(file, mine) {
-  await openVideo(video, file);
-  if (mine !== opened) return;
-  $("play").hidden = false;
-  await watch(mine);
-}
-
-/** Count pictures of the running video, one after the other, always the newest. */
-async function watch(mine) {
-  look("Getting ready …");
-  await counter.ready;
-  if (mine !== opened) return;
-  look("Looking …");
-  frames = new Frames(video);
-  while (await frames.next()) {
-    const { videoWidth: width, videoHeight: height } = video;
-    const answer = await counter.count(await createImageBitmap(video), LIVE);
-    if (mine !== opened) return;
-    take(answer, width, height);
+async function useVideo(file, signal) {
+  await openVideo(video, file, signal);
+  packet = new Packet(metadata, false);
+  for await (const picture of allPictures(video, signal)) {
+    const answer = await counter.count(picture, LIVE);
+    if (!take(answer, signal)) return;
+    packet.add(answer, 1000 * video.currentTime);
+    counted = packet.summary(1000 * video.currentTime, card);
+    tell(counted, counted.news, `${Math.round((100 * video.currentTime) / video.duration)} % seen`);
     meter();
   }
+  if (!signal.aborted) tellVideo();
+}
+
+/** Show the picture of an answer, unless it comes too late. Returns whether it is shown. */
+function take(answer, signal) {
+  if (signal.aborted) answer.picture.close();
+  else show(answer);
+  return !signal.aborted;
+}
+
+function show(answer) {
+  last?.picture.close();
+  last = answer;
+  paint();
 }
 
 const rates = [];
@@ -121,65 +153,35 @@ function meter() {
   $("rate").textContent = `${rate.toFixed(rate < 10 ? 1 : 0)} pictures a second`;
 }
 
-// What is shown
+// What is told
 
-function take(answer, width, height) {
+/** Tell what the camera has seen of the packet up to this answer. */
+function follow(answer, advice) {
   const now = performance.now();
-  steady.add(answer, now);
-  last = answer.confidence < PACKET ? null : { ...answer, width, height };
-  conclude(now);
-  paint();
+  const locked = counted?.state === "sure";
+  packet.add(answer, now);
+  counted = packet.summary(now, card);
+  if (answer.confidence >= PACKET) advice.add(advise(answer, contribution(answer)?.camera));
+  const sure = counted.state === "sure";
+  tell(counted, counted.news || (sure ? "" : advice.words));
+  const locks = sure && !locked;
+  if (locks && !body.dataset.black) navigator.vibrate?.(60);
+  note(counted, metadata.deck, locks);
 }
 
-/** Say what the last second showed; once a video has ended, what all of it showed. */
-function conclude(now) {
-  tell(steady.summary(now, video.ended ? Infinity : MEMORY));
+function tellPhoto(answer) {
+  if (answer.confidence < PACKET) return tell({ state: "none" });
+  const count = countPicture(answer, metadata, card);
+  const unsure = count.high - count.low > WIDE || answer.visible.filter(Boolean).length < FEW;
+  const state = unsure ? "unsure" : "sure";
+  const advice = unsure ? "Come closer, show the long side." : "";
+  const sweep = "The camera, led round it, tells it better.";
+  tell({ ...count, state, whole: Math.round(count.cards) }, "", `${advice} ${sweep}`.trim());
 }
 
-function look(words) {
-  body.dataset.state = "looking";
-  $("words").textContent = words;
-  $("sight").textContent = words;
-}
-
-function tell({ state, cards, whole, low, high }) {
-  body.dataset.state = state;
-  body.dataset.cards = cards ?? "";
-  if (state === "none") {
-    say("No packet in sight", "Lay it flat, back up, all of it in the picture.");
-    $("sight").textContent = "No packet in sight";
-    return;
-  }
-  $("count").textContent = whole;
-  $("unit").textContent = whole === 1 ? "card" : "cards";
-  const known = !Number.isNaN(low);
-  const [from, to] = [Math.max(1, Math.round(low)), Math.round(high)];
-  const range = known ? `between ${from} and ${to}` : "";
-  const advice = "Not sure yet. Come closer, hold still, show the long side.";
-  say(range, state === "unsure" ? advice : "");
-  $("scale").hidden = !known;
-  if (known) {
-    const end = Math.max(DECK, high);
-    for (const [id, name, value] of [
-      ["span", "left", low],
-      ["span", "right", end - high],
-      ["tick", "left", cards],
-    ]) {
-      $(id).style[name] = `${Math.min(100, Math.max(0, (100 * value) / end))}%`;
-    }
-  }
-  $("sight").textContent = state === "sure" ? "A packet is in sight" : "Come closer, hold still";
-  announce();
-}
-
-function say(first, then) {
-  const lines = [first, then].filter(Boolean).map((line, place) => {
-    const element = document.createElement(place || !first ? "span" : "b");
-    element.textContent = line;
-    return element;
-  });
-  $("words").replaceChildren(...lines);
-  announce();
+function tellVideo() {
+  counted = packet.summary(Infinity, card);
+  tell(counted.state === "none" ? counted : { ...counted, state: "sure" });
 }
 
 /** What went wrong, for the user: the browser's own words are for programmers. */
@@ -187,60 +189,20 @@ function sentence(error) {
   return error instanceof DOMException ? "That did not work. Try again." : error.message;
 }
 
+/** Show a message. `again` is {label, act, instead}: a button, and whether a photo would do. */
 function problem(message, again) {
   reset("");
   body.dataset.state = "problem";
   say("", message);
   $("again").hidden = !again;
-  retry = again;
-  ($("again").hidden ? $("close") : $("again")).focus();
+  $("again").textContent = again?.label;
+  $("instead").hidden = !again?.instead;
+  retry = again?.act;
+  (again ? $("again") : $("close")).focus();
 }
 
-let pending = 0;
-let announced = -Infinity;
-
-/** Tell a screen reader what is shown, not too often, and not when only the interval moves. */
-function announce() {
-  if (pending) return;
-  const wait = Math.max(150, announced + SPOKEN_EVERY - performance.now());
-  pending = setTimeout(() => {
-    pending = 0;
-    const words = spoken();
-    const gist = (sentence) => sentence.split(",")[0];
-    if (gist(words) === gist($("spoken").textContent)) return;
-    $("spoken").textContent = words;
-    announced = performance.now();
-  }, wait);
-}
-
-function spoken() {
-  const { state, secret } = body.dataset;
-  if (state === "start" || state === "looking") return "";
-  if (secret === "hidden" && state !== "problem") return $("sight").textContent;
-  const words = $("words").innerText.replaceAll("\n", ". ");
-  if (state === "none" || state === "problem") return words;
-  const about = state === "unsure" ? "About " : "";
-  return `${about}${$("count").textContent} ${$("unit").textContent}, ${words}`;
-}
-
-/** Draw the newest packet over the picture. */
 function paint() {
-  const drawing = $("drawing");
-  const { clientWidth, clientHeight } = drawing;
-  const ratio = devicePixelRatio;
-  drawing.width = Math.round(clientWidth * ratio);
-  drawing.height = Math.round(clientHeight * ratio);
-  if (!last || body.dataset.secret === "hidden") return;
-  const context = drawing.getContext("2d");
-  const scale = Math.min(drawing.width / last.width, drawing.height / last.height);
-  const left = (drawing.width - last.width * scale) / 2;
-  const top = (drawing.height - last.height * scale) / 2;
-  context.beginPath();
-  context.rect(left, top, last.width * scale, last.height * scale);
-  context.clip();
-  const places = last.keypoints.map(([x, y]) => [left + x * scale, top + y * scale]);
-  const unit = ratio * Math.min(2.5, Math.max(1.3, (last.width * scale) / ratio / 400));
-  drawPacket(context, places, last.visible, last.corners, unit);
+  drawAnswer($("drawing"), last, last?.confidence >= PACKET && body.dataset.secret !== "hidden");
 }
 
 // What the buttons do
@@ -261,17 +223,30 @@ function secret(value) {
   body.dataset.secret = value;
   $("secret").setAttribute("aria-pressed", Boolean(value));
   paint();
-  clearTimeout(pending);
-  pending = 0;
-  announced = -Infinity;
-  announce();
+  announceNow();
+}
+
+/** Tell the same again, with cards of another thickness. */
+function tellAgain() {
+  measureCard();
+  if (body.dataset.source === "photo" && last) tellPhoto(last);
+  if (body.dataset.source === "video" && packet) tellVideo();
+}
+
+function begin() {
+  goBlack(announceNow);
+  if (body.dataset.source !== "camera") useCamera();
 }
 
 $("camera").onclick = () => useCamera();
 $("turn").onclick = () => useCamera(nextCamera);
-$("file").onclick = $("other").onclick = choose;
+$("file").onclick = $("other").onclick = $("instead").onclick = choose;
 $("close").onclick = start;
 $("again").onclick = () => retry();
+$("stage-mode").onclick = $("dark").onclick = () => askChoices(begin);
+$("my-deck").onclick = $("mine").onclick = () => {
+  counter.ready.then(() => askDeck(counted, metadata, tellAgain)).catch(() => {}); // told already
+};
 $("secret").onclick = () => secret(body.dataset.secret ? "" : "hidden");
 $("reveal").onclick = () => {
   secret("shown");
@@ -284,15 +259,9 @@ $("hide").onclick = () => {
 $("stage").onclick = () => {
   if (body.dataset.secret === "hidden") $("reveal").click();
 };
-$("play").onclick = () => (video.paused ? video.play() : video.pause());
 $("picker").onchange = ({ target }) => {
   if (target.files.length) useFile(target.files[0]);
   target.value = "";
-};
-video.onended = () => conclude(performance.now());
-video.onplay = video.onpause = () => {
-  body.dataset.paused = video.paused;
-  $("play").querySelector("span").textContent = video.paused ? "Play" : "Pause";
 };
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
@@ -309,39 +278,15 @@ async function keepAwake() {
   if (body.dataset.source !== "camera" || document.visibilityState !== "visible") return;
   try {
     if (awake && !awake.released) return;
-    const mine = opened;
+    const { signal } = opened;
     const lock = await navigator.wakeLock?.request("screen");
-    if (mine === opened) awake = lock;
-    else lock?.release();
+    if (signal.aborted) lock?.release();
+    else awake = lock;
   } catch {
     // Low battery, or not allowed: then it goes dark.
   }
 }
 document.addEventListener("visibilitychange", keepAwake);
 
-// Without a network, and a new version
-
-async function keepOffline() {
-  const registration = await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
-  const offer = () => {
-    if (!registration.waiting || !navigator.serviceWorker.controller) return;
-    // Nothing runs yet: nobody will notice.
-    if (body.dataset.state === "start") registration.waiting.postMessage("now");
-    else $("update").hidden = false;
-  };
-  let asked = false;
-  $("renew").onclick = () => {
-    asked = true;
-    registration.waiting.postMessage("now");
-  };
-  registration.onupdatefound = () => {
-    registration.installing.onstatechange = offer;
-  };
-  offer();
-  navigator.serviceWorker.oncontrollerchange = () => {
-    if (asked || body.dataset.state === "start") location.reload();
-  };
-}
-if ("serviceWorker" in navigator) {
-  keepOffline().catch((error) => console.warn(`Not kept for use offline: ${error.message}`));
-}
+keepOffline().catch((error) => console.warn(`Not kept for use offline: ${error.message}`));
+if (recallChoices()) begin();

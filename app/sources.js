@@ -3,6 +3,7 @@
 
 // Enough for a card's edge; more would only cost time.
 const SIZE = { width: { ideal: 1280 }, height: { ideal: 960 } };
+const STEP = 1 / 30; // s between pictures of a video file
 
 const CAMERA_PROBLEMS = {
   NotAllowedError:
@@ -16,9 +17,9 @@ const CAMERA_PROBLEMS = {
  * Show a camera in `video`: the one that looks away from the user first, else the one named.
  *
  * Returns the way to turn to the next camera: what to pass as `which`, or null if this is the only
- * one. `wanted` says whether the camera is still wanted when it has started.
+ * one. If `signal` has aborted by the time it starts, it stops at once.
  */
-export async function openCamera(video, wanted, which = { facingMode: "environment" }) {
+export async function openCamera(video, signal, which = { facingMode: "environment" }) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error(
       "The browser gives a camera only to pages that came over https, or from this machine. " +
@@ -33,7 +34,7 @@ export async function openCamera(video, wanted, which = { facingMode: "environme
       CAMERA_PROBLEMS[error.name] ?? `The camera did not start (${error.name}). Try again.`,
     );
   }
-  if (!wanted()) {
+  if (signal.aborted) {
     stop(stream);
     return null;
   }
@@ -60,21 +61,43 @@ export async function openPhoto(image, file) {
   }
 }
 
-/** Play a video file in `video`. */
-export async function openVideo(video, file) {
-  video.src = URL.createObjectURL(file);
+/** Open a video file in `video`, without playing it. */
+export async function openVideo(video, file, signal) {
+  const happens = (event, act) => afterwards(video, event, signal, act);
   try {
-    await video.play();
+    await happens("loadeddata", () => (video.src = URL.createObjectURL(file)));
+    // What a browser has recorded says how long it is only once its end has been looked for.
+    const far = 1e9; // s
+    if (video.duration === Infinity) await happens("seeked", () => (video.currentTime = far));
   } catch {
     throw unreadable(file);
   }
+  if (!signal.aborted && !video.videoWidth) throw unreadable(file); // only sound
 }
 
 function unreadable(file) {
   const name = file.name || "This";
+  if (file.type.startsWith("video/")) {
+    return new Error(
+      `${name} is no video that this browser can decode. ` +
+        "H.264 in an MP4 file works in all of them; phones call it “most compatible”.",
+    );
+  }
   return new Error(
     `${name} is no picture or video that this browser can read. Try JPEG, PNG, WebP, MP4 or WebM.`,
   );
+}
+
+/** Resolves once `act` has brought an event about, or `signal` aborts; rejects on an error. */
+function afterwards(video, event, signal, act) {
+  const settled = new AbortController();
+  const done = { signal: settled.signal };
+  return new Promise((resolve, reject) => {
+    video.addEventListener(event, resolve, done);
+    video.addEventListener("error", () => reject(video.error), done);
+    signal.addEventListener("abort", resolve, done);
+    act();
+  }).finally(() => settled.abort());
 }
 
 /** Let go of the camera and the files in `video` and `image`. */
@@ -93,37 +116,30 @@ function stop(stream) {
   stream.getTracks().forEach((track) => track.stop());
 }
 
-/** Waits for pictures of a video: each wait ends with one that has not been waited for. */
-export class Frames {
-  #fresh = false;
-  #arrived = () => {};
-  #stopped = false;
-
-  constructor(video) {
-    const next = (call) =>
-      video.requestVideoFrameCallback
-        ? video.requestVideoFrameCallback(call)
-        : requestAnimationFrame(call);
-    const arrive = () => {
-      if (this.#stopped) return;
-      this.#fresh = true;
-      this.#arrived();
-      next(arrive);
-    };
-    next(arrive);
+/** The pictures of a running camera, always the newest, until `signal` aborts. */
+export async function* newestPictures(video, signal) {
+  let stop;
+  signal.addEventListener("abort", () => stop?.());
+  while (!signal.aborted) {
+    await new Promise((resolve) => {
+      stop = resolve;
+      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(resolve);
+      else requestAnimationFrame(resolve);
+    });
+    if (!signal.aborted) yield await createImageBitmap(video);
   }
+}
 
-  /** Resolves to whether there is a new picture; false once stopped. */
-  async next() {
-    if (!this.#fresh && !this.#stopped) {
-      await new Promise((resolve) => (this.#arrived = resolve));
-    }
-    this.#fresh = false;
-    return !this.#stopped;
-  }
-
-  stop() {
-    this.#stopped = true;
-    this.#arrived();
+/**
+ * All pictures of a video file, or so many a second as films have, until `signal` aborts.
+ *
+ * Seeks from one to the next: played, a video drops what it has no time to show.
+ */
+export async function* allPictures(video, signal) {
+  for (let i = 0; (i + 0.5) * STEP < video.duration || i === 0; i++) {
+    const time = Math.min((i + 0.5) * STEP, video.duration);
+    await afterwards(video, "seeked", signal, () => (video.currentTime = time));
+    if (signal.aborted) return;
+    yield await createImageBitmap(video);
   }
 }

@@ -87,8 +87,10 @@ export class Sweep {
   covered() {
     const found = Array(SECTORS).fill(false);
     for (const { direction } of this.#oneLeg()) {
-      const turns = Math.atan2(direction[1], direction[0]) / (2 * Math.PI);
-      found[Math.floor((turns - Math.floor(turns)) * SECTORS) % SECTORS] = true;
+      const angle = (Math.atan2(direction[1], direction[0]) * 180) / Math.PI;
+      for (const side of [-VIEW_ANGLE, 0, VIEW_ANGLE]) {
+        found[Math.floor((((angle + side + 360) % 360) * SECTORS) / 360)] = true;
+      }
     }
     return found;
   }

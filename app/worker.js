@@ -1,10 +1,13 @@
 // Runs the network, away from the page: a picture comes in, what the network says of it goes out.
 
 import * as ort from "./ort/ort.wasm.min.mjs";
+import { readMetadata } from "./metadata.js";
 import { rgb } from "./pixels.js";
 
 const MODEL = "cardpose.onnx";
-const ANSWERS = ["keypoints", "visibility", "cards", "low", "high", "confidence", "corners"];
+const NUMBERS = ["cards", "low", "high", "confidence"];
+const POSE = ["rotation", "box", "corners", "information", "vector"];
+const ANSWERS = ["keypoints", "visibility", ...NUMBERS, ...POSE];
 
 ort.env.logLevel = "error";
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
@@ -15,7 +18,7 @@ ort.env.wasm.numThreads = roomy ? 2 : 1;
 
 const session = load();
 session.then(
-  () => postMessage({ ready: true }),
+  ({ metadata }) => postMessage({ metadata }),
   (error) => postMessage({ failed: error.message }),
 );
 
@@ -29,7 +32,10 @@ async function load() {
   }
   const bytes = new Uint8Array(await response.arrayBuffer());
   try {
-    return await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+    const metadata = readMetadata(bytes);
+    const network = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+    if (ANSWERS.some((name) => !network.outputNames.includes(name))) throw new Error("outputs");
+    return { network, metadata };
   } catch (error) {
     console.warn(error);
     throw new Error(`${MODEL} is no network that this page can run. Export it again.`);
@@ -40,13 +46,13 @@ onmessage = async ({ data: { picture, pixels, width, height } }) => {
   try {
     const began = performance.now();
     pixels ??= rgb(picture, width, height);
-    picture?.close();
     const input = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
-    const outputs = await (await session).run({ pictures: input }, ANSWERS);
+    const outputs = await (await session).network.run({ pictures: input }, ANSWERS);
     const numbers = (name) => Array.from(outputs[name].data, Number);
     const answer = Object.fromEntries(ANSWERS.map((name) => [name, numbers(name)]));
-    for (const name of ["cards", "low", "high", "confidence"]) [answer[name]] = answer[name];
-    postMessage({ answer, milliseconds: performance.now() - began });
+    for (const name of NUMBERS) [answer[name]] = answer[name];
+    const milliseconds = performance.now() - began;
+    postMessage({ answer, milliseconds, picture }, picture ? [picture] : []);
   } catch (error) {
     console.warn(error);
     postMessage({ failed: "This picture could not be counted. Try a smaller one." });

@@ -22,6 +22,7 @@ from playwright.sync_api import sync_playwright
 from cardpose.cli import app
 from cardpose.cli.page_server import ADDRESS
 from cardpose.cli.site import read_site
+from cardpose.inference.networks import ONNX_NETWORK
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 
@@ -40,7 +41,7 @@ _FLAGS = (
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cores", default="0", help="processor cores, like 0 or 0,1")
-    parser.add_argument("--model", type=Path, default=Path(app.ONNX_MODEL))
+    parser.add_argument("--model", type=Path, default=Path(ONNX_NETWORK))
     chosen = parser.parse_args()
     served = app.site_server(read_site(chosen.model), 0)
     threading.Thread(target=served.serve_forever, daemon=True).start()

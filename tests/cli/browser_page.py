@@ -1,13 +1,17 @@
 """Helpers of tests that use the page in a real browser."""
 
 import json
+import shutil
+import subprocess
 import threading
 from contextlib import contextmanager
 
 import cv2
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support import ARGUMENTS, BROWSERS, PATIENCE
 
 from cardpose.common.onnx_runtime import import_onnxruntime
 
@@ -23,6 +27,8 @@ OUTPUTS = {
     "rotation": (3, 3),
     "box": (8,),
     "corners": (8,),
+    "information": (4, 4),
+    "vector": (4,),
 }
 
 
@@ -73,6 +79,8 @@ def write_colour_network(path):
     for_each("rotation", np.eye(3, dtype=np.float32))
     for_each("box", np.zeros(8, np.float32))
     for_each("corners", np.arange(8))
+    for_each("information", np.zeros((4, 4), np.float32))
+    for_each("vector", np.zeros(4, np.float32))
     outputs = [
         helper.make_tensor_value_info(
             name, TensorProto.INT64 if name == "corners" else TensorProto.FLOAT, ["n", *shape]
@@ -107,6 +115,41 @@ def running(server):
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def write_film(path, frames, rate):
+    """Write BGR frames as raw video, which Chromium's made-up camera plays at `rate` per second."""
+    height, width = frames[0].shape[:2]
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{width} H{height} F{rate}:1 Ip A1:1 C420mpeg2\n".encode())
+        for frame in frames:
+            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
+
+
+@contextmanager
+def chromium(film):
+    """Yield Chromium with a camera that shows a film over and over, or skip the test."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip("no Chromium: `make test` installs it on Debian as root")
+    camera = f"--use-file-for-fake-video-capture={film}"
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=executable, args=[*ARGUMENTS, camera], timeout=PATIENCE
+        )
+        yield browser
+        browser.close()
+
+
+def run_node(script, *arguments, stdin=""):
+    """Return what a JavaScript module prints."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    command = ["node", "--input-type=module", "--eval", script, *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def show(page, name, content, kind="image/png"):

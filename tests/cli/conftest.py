@@ -1,12 +1,9 @@
 """Fixtures for the page: in a real browser, and small ones without a browser."""
 
-import shutil
-
-import cv2
 import numpy as np
 import pytest
-from browser_page import INDEX, running, write_colour_network
-from support import ARGUMENTS, BROWSERS, PATIENCE
+from browser_page import INDEX, chromium, running, write_colour_network, write_film
+from support import PATIENCE
 
 from cardpose.cli.app import site_server
 from cardpose.cli.site import APP, read_site
@@ -54,22 +51,10 @@ def files(model):
 @pytest.fixture(scope="module")
 def browser(recording, tmp_path_factory):
     """Chromium with a camera that shows the recording, over and over."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip("no Chromium: `make test` installs it on Debian as root")
     film = tmp_path_factory.mktemp("camera") / "camera.y4m"
-    with film.open("wb") as file:
-        file.write(b"YUV4MPEG2 W640 H480 F30:1 Ip A1:1 C420mpeg2\n")
-        for frame in recording:
-            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
-    camera = f"--use-file-for-fake-video-capture={film}"
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=executable, args=[*ARGUMENTS, camera], timeout=PATIENCE
-        )
+    write_film(film, recording, 30)
+    with chromium(film) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,9 @@
 """The page in a real browser: messages, keyboard, screen readers, a hidden count."""
 
+import json
+
 import cv2
+import numpy as np
 import pytest
 from browser_page import plain, running, show, state
 
@@ -14,6 +17,9 @@ def test_a_blocked_camera_is_explained(visit, url):
     state(page, "problem")
     assert "The camera is blocked. Allow it" in page.inner_text("#words")
     assert page.evaluate("document.activeElement.id") == "again"
+    with page.expect_file_chooser():
+        page.click("text=Choose a photo or a video >> visible=true")
+    page.focus("#again")
     page.context.grant_permissions(["camera"])
     page.keyboard.press("Enter")
     state(page, "sure", "unsure")
@@ -34,8 +40,16 @@ def test_a_file_that_is_not_a_picture_is_reported_on_the_page(visit, url):
     assert "notes.txt is no picture or video that this browser can read" in page.inner_text(
         "#words"
     )
+    assert not page.is_visible("#instead")
     with page.expect_file_chooser():
-        page.click("#again")
+        page.click("text=Choose another")
+
+
+def test_a_video_that_the_browser_cannot_decode_names_the_codec_that_works(visit, url):
+    page = visit(url)
+    show(page, "clip.mov", b"not decodable", "video/quicktime")
+    state(page, "problem")
+    assert "clip.mov is no video that this browser can decode. H.264" in page.inner_text("#words")
 
 
 @pytest.mark.parametrize(
@@ -60,10 +74,13 @@ def test_the_count_can_be_kept_secret_until_it_is_tapped(visit, url):
     page = visit(url)
     show(page, "packet.png", plain(150, 200, 60))
     state(page, "sure")
+    # Whether the corner of the back at three tenths of the width and height is green.
     painted = """() => {
-        const canvas = document.getElementById("drawing");
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-        return data.some(Boolean);
+        const canvas = document.getElementById("drawing"), scale = canvas.width / 64;
+        const top = (canvas.height - 48 * scale) / 2;
+        const context = canvas.getContext("2d");
+        const [red, green] = context.getImageData(19.2 * scale, top + 14.4 * scale, 1, 1).data;
+        return red === 88 && green === 224;
     }"""
     assert page.evaluate(painted)
     page.click("#secret")
@@ -71,17 +88,71 @@ def test_the_count_can_be_kept_secret_until_it_is_tapped(visit, url):
     assert not page.is_visible("#words")
     assert not page.evaluate(painted)
     spoken = "document.getElementById('spoken').textContent"
-    page.wait_for_function(f"() => {spoken} === 'A packet is in sight'")
+    page.wait_for_function(f"() => {spoken} === 'The count is ready'")
     page.click("#reveal")
     assert page.inner_text("#count") == "31"
     assert page.evaluate(painted)
-    page.wait_for_function(f"() => {spoken} === '31 cards, between 28 and 34'")
+    page.wait_for_function(f"() => {spoken}.startsWith('31 cards, between 28 and 34')")
     page.click("#hide")
     assert not page.is_visible("#count")
     page.click("#stage")
     assert page.is_visible("#count")
     page.click("#secret")
     assert not page.is_visible("#hide")
+
+
+def stored(page, name):
+    """Return what the page keeps on the device."""
+    return json.loads(page.evaluate("name => localStorage.getItem(name)", name) or "null")
+
+
+def test_stage_mode_is_black_until_it_is_tapped_and_survives_a_reload(visit, url):
+    page = visit(url)
+    page.click("#stage-mode")
+    page.check("text=cards left in the deck")
+    page.click("text=Go black")
+    page.wait_for_selector("body[data-black][data-state=unsure], body[data-black][data-state=sure]")
+
+    def is_black():
+        picture = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+        return not picture.any()
+
+    assert is_black()
+    page.reload()
+    page.wait_for_selector("body[data-black][data-state=unsure], body[data-black][data-state=sure]")
+    assert is_black()
+    page.click("#black")
+    from playwright.sync_api import expect
+
+    told = page.locator("#whisper")
+    assert abs(int(told.inner_text()) - (52 - int(page.text_content("#count")))) <= 1
+    expect(told).to_have_text("")
+    assert is_black()
+    page.click("#black", delay=1000)  # held
+    assert page.is_visible("#count")
+    assert stored(page, "cardpose.stage") == {"on": False, "tell": "number", "left": True}
+
+
+def test_my_deck_is_learnt_kept_and_forgotten(visit, url):
+    page = visit(url)
+    page.click("#my-deck")
+    page.wait_for_selector("#deck[open]")  # the network has been loaded
+    assert "the usual thickness, 0.300 mm" in page.inner_text("#deck")
+    assert not page.is_visible("#really")
+    page.click("#deck >> text=Close")
+    kept = [{"thickness": 7, "deviation": 0.05, "count": 26}]
+    page.evaluate("kept => localStorage.setItem('cardpose.deck', JSON.stringify(kept))", kept)
+    page.reload()
+    show(page, "packet.png", plain(150, 200, 60))
+    state(page, "sure")
+    card = 52 * 150 / 255 * 0.3 / float(page.get_attribute("body", "data-cards"))
+    assert 0.27 < card < 0.28
+    page.click("#close")
+    page.click("#my-deck")
+    page.wait_for_selector("#deck[open]")
+    assert f"{card:.3f} mm thick, by one packet" in page.inner_text("#deck")
+    page.click("text=Forget my deck")
+    assert stored(page, "cardpose.deck") is None
 
 
 def test_every_action_works_by_keyboard(visit, url, tmp_path):
@@ -135,6 +206,17 @@ def test_the_page_passes_an_accessibility_check(visit, url, scheme):
         assert violations() == []
     page.click("#secret")
     assert violations() == []
+    page.click("#close")
+    for button, close in (("#my-deck", "Close"), ("#stage-mode", "Cancel")):
+        page.click(button)
+        assert violations() == []
+        page.click(f"dialog[open] >> text={close}")
+    page.click("#stage-mode")
+    page.click("text=Go black")
+    page.click("#black")
+    page.wait_for_selector("#whisper:not(:empty)")
+    assert violations() == []
+    page.keyboard.press("Escape")
     show(page, "notes.txt", b"seven of clubs", "text/plain")
     state(page, "problem")
     assert violations() == []

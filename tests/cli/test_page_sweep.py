@@ -1,11 +1,10 @@
 """The page's estimate of a packet, app/sweep.js, gives the same numbers as `geometry.sweep`."""
 
 import json
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
+from browser_page import run_node
 
 from cardpose.cli.site import APP
 from cardpose.geometry.shared_box import TURNED_BOX
@@ -22,16 +21,6 @@ const told = JSON.parse(readFileSync(0)).map((picture) => {
 });
 console.log(JSON.stringify(told));
 """
-
-
-def run_node(script, *arguments, stdin=""):
-    """Return what a JavaScript module prints."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    command = ["node", "--input-type=module", "--eval", script, *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def pictures(seed, box, azimuths, wild=0.05):

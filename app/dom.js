@@ -1,0 +1,4 @@
+// Short names for what is on the page.
+
+export const { body } = document;
+export const $ = (id) => document.getElementById(id);
