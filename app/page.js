@@ -175,7 +175,7 @@ function tellPhoto(answer) {
   const unsure = count.high - count.low > WIDE || answer.visible.filter(Boolean).length < FEW;
   const state = unsure ? "unsure" : "sure";
   const advice = unsure ? "Come closer, show the long side." : "";
-  const sweep = "The camera, led round it, tells it better.";
+  const sweep = "For a surer count, go round it with the camera.";
   tell({ ...count, state, whole: Math.round(count.cards) }, "", `${advice} ${sweep}`.trim());
 }
 

@@ -112,7 +112,7 @@ def test_a_photo_is_counted_as_python_counts_it(visit, url, model, recording):
     assert page.inner_text("#count") == str(round(shown))
     low, high = round(expected["low"][0]), round(expected["high"][0])
     words = page.inner_text("#words").split("\n")
-    assert words == [f"between {low} and {high}", "The camera, led round it, tells it better."]
+    assert words == [f"between {low} and {high}", "For a surer count, go round it with the camera."]
     assert re.fullmatch(r"counted in \d+ ms", page.inner_text("#rate"))
     # A visible corner of the back is green where Python sees it; the hidden one is not filled in.
     at = """([x, y]) => {
