@@ -7,6 +7,7 @@ import { Sweep } from "./sweep.js";
 export const PACKET = 0.5; // confidence from which there is a packet
 const LEAST_CORNERS = 4; // visible corners of a picture that contributes
 const BOX_ERROR = 0.3; // cards; errors that all pictures of a packet share
+const MEDIAN_ERROR = 2.5; // cards; usual error of the median of the pictures' counts
 
 const clip = (value, deck) => Math.min(Math.max(value, 1), deck);
 
@@ -63,15 +64,20 @@ export class Recording {
     const { count, deck, margins, recording_margin } = this.#metadata;
     const told = { pictures: this.#cards.length, covered: this.#sweep.covered() };
     const box = count === "both" ? this.#sweep.estimate() : null;
+    const middle = median(this.#cards);
     if (!box) {
-      const cards = median(this.#cards);
-      const ends = interval(cards, margins?.[count] ?? NaN, deck);
-      const single = countPicture({ cards, ...ends }, this.#metadata, card);
+      const ends = interval(middle, margins?.[count] ?? NaN, deck);
+      const single = countPicture({ cards: middle, ...ends }, this.#metadata, card);
       return { ...told, ...single, box, complete: false };
     }
-    const cards = clip(box.numbers[0] / card, deck);
     const deviation = Math.sqrt(box.covariance[0][0]) / card;
-    const half = (recording_margin ?? NaN) * Math.hypot(deviation, BOX_ERROR);
+    const byBox = 1 / (deviation ** 2 + BOX_ERROR ** 2);
+    const byPictures = 1 / MEDIAN_ERROR ** 2;
+    const total = byBox + byPictures;
+    const ratio = this.#metadata.card[2] / card;
+    const mean = (byBox * (box.numbers[0] / card) + byPictures * middle * ratio) / total;
+    const cards = clip(mean, deck);
+    const half = (recording_margin ?? NaN) / Math.sqrt(total);
     const complete = deviation < BOX_ERROR / 2;
     return { ...told, cards, ...interval(cards, half, deck), box, complete };
   }

@@ -10,15 +10,17 @@ const LEAP = 40; // degrees; a longer step of the camera begins a new leg
 const MOST_VIEWS = 100; // in memory; beyond, the two closest views are merged
 const REPEATS = 0.3; // n pictures of one view weigh as much as n ** REPEATS views
 const DOUBTFUL = 9; // squared distance from which a picture disagrees with the box
-const CHANGED = 25; // squared distance from which several of them show another packet
-const ROW = 5; // pictures in a row that it takes
+const CHANGED = 50; // squared distance from which several of them show another packet
+const ROW = 5; // directions in a row that it takes
+const MOST_DOUBTFUL = 25; // pictures in a row that are enough even from fewer directions
 export const SECTORS = 36; // parts of the circle round the packet, for `covered`
 
 const cosine = (degrees) => Math.cos((degrees * Math.PI) / 180);
 const areClose = (a, b) => dot(a.direction, b.direction) > cosine(VIEW_ANGLE);
+const directionOf = ({ camera }) => scale(camera, 1 / Math.max(Math.hypot(...camera), 1e-9));
 
-/** The box that one picture shows. */
-const alone = (picture) => estimateBox([picture], [1]);
+/** The box that one picture or one view shows. */
+const alone = (view) => estimateBox([view], [1]);
 
 function turnView(view) {
   const [x, y, z] = view.direction;
@@ -58,21 +60,31 @@ export class Sweep {
   add(picture) {
     const box = this.pictures >= ROW ? this.estimate() : null;
     this.#doubtful.push(picture);
-    if (!box || distance(box, alone(picture)) < DOUBTFUL) {
-      this.#takeDoubtful();
-      return false;
+    let changed = false;
+    if (box && this.#disagrees(picture, box)) {
+      const other = new Sweep();
+      for (const each of this.#doubtful) other.#take(each);
+      if (other.#views.length < ROW && this.#doubtful.length < MOST_DOUBTFUL) return false;
+      changed = distance(box, other.estimate()) > CHANGED;
     }
-    if (this.#doubtful.length < ROW) return false;
-    const other = new Sweep();
-    for (const each of this.#doubtful) other.#take(each);
-    const changed = distance(box, other.estimate()) > CHANGED;
     if (changed) {
       this.pictures = this.#leg = 0;
       this.#views = [];
       this.#last = null;
     }
-    this.#takeDoubtful();
+    for (const each of this.#doubtful) this.#take(each);
+    this.#doubtful = [];
     return changed;
+  }
+
+  /** Whether a picture disagrees with the box, and with all views from its direction. */
+  #disagrees(picture, box) {
+    const shown = alone(picture);
+    if (distance(box, shown) < DOUBTFUL) return false;
+    const view = { ...picture, direction: directionOf(picture) };
+    return this.#views
+      .filter((each) => areClose(each, view) || areClose(each, turnView(view)))
+      .every((each) => distance(alone(weighted(each, 1 / each.pictures)), shown) >= DOUBTFUL);
   }
 
   /** The box, or null without pictures. */
@@ -95,14 +107,10 @@ export class Sweep {
     return found;
   }
 
-  #takeDoubtful() {
-    for (const each of this.#doubtful) this.#take(each);
-    this.#doubtful = [];
-  }
-
   /** Add a picture to the view from its direction, or as a new view. */
-  #take({ information, vector, camera }) {
-    const direction = scale(camera, 1 / Math.max(Math.hypot(...camera), 1e-9));
+  #take(picture) {
+    const { information, vector } = picture;
+    const direction = directionOf(picture);
     let view = { information, vector, direction, leg: this.#leg, pictures: 1 };
     if (this.#last) {
       if (dot(view.direction.slice(0, 2), this.#last) < 0) view = turnView(view);

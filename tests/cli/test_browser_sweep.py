@@ -13,7 +13,7 @@ from cardpose.network.weights import load_network
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 
-MARGINS = {"margins": {"picture": 8.0, "keypoints": 8.0, "both": 7.0}, "recording_margin": 2.0}
+MARGINS = {"margins": {"picture": 8.0, "keypoints": 8.0, "both": 7.0}, "recording_margin": 4.0}
 THICK, THIN = (3, 24), (5, 9)  # seed and number of cards
 FILMS = {"round": [THICK], "exchanged": [THICK, THIN]}
 RATE = 10  # frames a second

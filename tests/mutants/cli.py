@@ -195,15 +195,15 @@ MUTANTS = [
     Mutant(
         "the page leaves out the error that all pictures share",
         "app/recording.js",
-        "Math.hypot(deviation, BOX_ERROR)",
-        "deviation",
+        "(deviation ** 2 + BOX_ERROR ** 2)",
+        "deviation ** 2",
         "tests/cli/test_page_logic.py -k locks",
     ),
     Mutant(
         "the page counts with usual cards always",
         "app/recording.js",
-        "box.numbers[0] / card",
-        "box.numbers[0] / this.#metadata.card[2]",
+        "(box.numbers[0] / card)",
+        "(box.numbers[0] / this.#metadata.card[2])",
         "tests/cli/test_page_logic.py -k thickness",
     ),
     Mutant(
