@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import time
+import threading
 
 import numpy as np
 import onnx.parser
@@ -133,6 +133,8 @@ def test_a_huge_file_is_not_read(complains, tmp_path):
 
 def test_cut_and_changed_files_are_read_or_refused():
     content = network().SerializeToString()
+    with pytest.raises(ValueError, match="damaged"):
+        onnx_file.check_onnx(content[:-1])
     rng = np.random.default_rng(0)
     places = range(0, len(content), 7)
     damaged = [content[:at] for at in places]
@@ -258,10 +260,12 @@ def test_a_missing_output_is_refused(refused):
     refused(network(("float[n] low, ", "")), "it lacks low")
 
 
-def test_counts_stay_within_the_deck(tmp_path):
-    (tmp_path / "a.onnx").write_bytes(network(("ten = {10}", "ten = {2}")).SerializeToString())
-    result = load(tmp_path / "a.onnx").predict(np.full((48, 64, 3), 200, np.uint8))  # 100 cards
-    assert (result.cards, result.low, result.high) == (52, 52, 52)
+@pytest.mark.parametrize(("divisor", "cards"), [(2, 52), (-2, 0)])
+def test_counts_stay_within_the_deck(tmp_path, divisor, cards):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(network(("ten = {10}", f"ten = {{{divisor}}}")).SerializeToString())
+    result = load(path).predict(np.full((48, 64, 3), 200, np.uint8))  # 100 or -100 cards
+    assert (result.cards, result.low, result.high) == (cards, cards, cards)
 
 
 def test_a_later_picture_is_checked_too(complains, tmp_path):
@@ -277,11 +281,10 @@ def test_a_later_picture_is_checked_too(complains, tmp_path):
 # Its time and memory
 
 MEASURE = """
-import resource, sys, time
+import resource, sys
 from cardpose import load
 from cardpose.common.errors import InputError
 
-began = time.monotonic()
 try:
     load(sys.argv[1])
 except InputError as error:
@@ -343,6 +346,6 @@ def test_time_is_limited(refused, monkeypatch):
     model.graph.initializer.append(shape)
     large = onnx.helper.make_node("Expand", ["ten", "wide"], ["large"])
     model.graph.node.insert(place, large)
-    began = time.monotonic()
+    before = threading.active_count()
     refused(model, "takes more than 1 s for a picture of 64 x 48 pixels")
-    assert time.monotonic() - began < 7
+    assert threading.active_count() == before  # the run has ended
