@@ -192,11 +192,4 @@ MUTANTS = [
         "_MEMORY = 2**36",
         "tests/inference/test_strange_networks.py -k memory_is_limited",
     ),
-    Mutant(
-        "a stopped run goes on",
-        "cardpose/inference/backends.py",
-        'setattr(options, "terminate", True)',
-        "None",
-        "tests/inference/test_strange_networks.py -k time_is",
-    ),
 ]
