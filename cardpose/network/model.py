@@ -42,7 +42,7 @@ COUNTS = ("picture", "keypoints", "both")  # the ways of counting
 CLEAR = 0.8  # height of a heatmap's peak that gives its keypoint full weight
 _FAINTEST = 0.05  # weight of a keypoint without a peak, relative to a clear one
 _BOX_PARTS = 2  # weight of the box's count in `both`; the refined keypoints' count has weight 1
-_PICTURE_ERROR = 3.0  # cards; expected error of the count from the picture's features, in `both`
+_PICTURE_ERROR = 12.0  # cards; expected error of the count from the picture's features, in `both`
 
 
 class WholePicture(NamedTuple):
