@@ -91,10 +91,8 @@ def test_another_packet_is_noticed(visit, url):
         page.wait_for_selector("#words >> text=Another packet", timeout=180_000)
         page.wait_for_selector("#words:not(:has-text('Another packet'))", timeout=180_000)
     begun = [cards for _, cards, _, _, words in shown(page) if "Another packet" in words]
-    counts = {
-        min((THICK[1], THIN[1]), key=lambda count, cards=cards: abs(count - cards))
-        for cards in begun
-    }
+    middle = (THICK[1] + THIN[1]) / 2
+    counts = {THICK[1] if cards > middle else THIN[1] for cards in begun}
     assert counts == {THICK[1], THIN[1]}
 
 
