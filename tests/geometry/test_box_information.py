@@ -9,8 +9,8 @@ from support import CARD, FOCAL, SIZE, informed, seen
 
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter
-from cardpose.geometry.box_information import box_information
-from cardpose.geometry.priors import PICTURE_PRIORS, ZOOM_SPREAD
+from cardpose.geometry.box_information import box_information, thickness_variance
+from cardpose.geometry.priors import LEAN_PRIOR, PICTURE_PRIORS, ZOOM_SPREAD
 from cardpose.geometry.projection import BOX, Pose, card_keypoints, numpy_lens, project
 
 BLUR = PICTURE_PRIORS.blur * SIZE[0]
@@ -95,3 +95,19 @@ def test_a_picture_without_keypoints_says_nothing(picture):
     information, vector = inform(fitter, pose, points, np.zeros_like(visible))
     assert information == pytest.approx(np.zeros((4, 4)), abs=1e-9)
     assert vector == pytest.approx(np.zeros(4), abs=1e-9)
+
+
+def test_the_variance_of_a_thickness_includes_the_prior():
+    box = BoxModel(SIZE, FOCAL, CARD, 52)
+    numbers = torch.tensor([[0.0, 0, 200, 6, 0, 0, 0, 0]] * 2, dtype=torch.double)
+    pose = Pose(torch.eye(3, dtype=torch.double).expand(2, 3, 3), numbers)
+    nothing = torch.zeros(4, 4, dtype=torch.double)
+    # A lean of 1 mm along the long edge looks like 2 mm of thickness.
+    tied = torch.tensor([1.0, 0, -2, 0], dtype=torch.double)
+    information = torch.stack([nothing, 1e6 * tied[:, None] * tied])
+    nothing, tied = thickness_variance(box, information, pose).tolist()
+    deck = 52 * CARD[2]
+    assert nothing == pytest.approx(deck**2 / 12)  # all thicknesses are as likely
+    lean = LEAN_PRIOR.deviation_of(6.0)
+    expected = 1 / (12 / deck**2 + 1 / (2 * lean) ** 2)
+    assert tied == pytest.approx(expected, rel=1e-3)

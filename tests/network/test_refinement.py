@@ -16,6 +16,7 @@ from networks import (
 from support import seen
 
 from cardpose.geometry.keypoints import TURNED
+from cardpose.network import model
 from cardpose.network.model import COUNTS
 
 
@@ -79,12 +80,19 @@ def test_keypoints_weigh_in_the_fit_by_the_heights_of_their_peaks(network, monke
     assert weights[0].tolist() == pytest.approx([1, 1, 0.5, 0.25, 0.05, 0.05, 0, 0.75])
 
 
-def test_two_thirds_of_the_count_both_are_the_count_by_the_box(network, monkeypatch):
+@pytest.mark.parametrize(("error", "share"), [(0.0, 0), (12.0, 1 / 2), (1e6, 1)])
+def test_the_count_both_weighs_shape_and_picture_by_their_errors(
+    network, monkeypatch, error, share
+):
+    """An error of the shape of 12 cards is as large as that of the picture's count."""
     monkeypatch.setattr(network.closer.geometry, "forward", lambda points, visible: torch.zeros(3))
+    variance = torch.full((3,), (error * network.card_height) ** 2)
+    monkeypatch.setattr(model, "thickness_variance", lambda *_: variance)
     with torch.inference_mode():
         found = network.eval().predict(pictures(), details())
     box = (found.pose.thickness / (52 * 0.3)).clamp(0, 1).float()
-    assert torch.allclose(found.cards[:, COUNTS.index("both")], 2 / 3 * box, atol=1e-6)
+    expected = (1 - share) * 2 / 3 * box + share * found.cards[:, COUNTS.index("picture")]
+    assert torch.allclose(found.cards[:, COUNTS.index("both")], expected, atol=1e-6)
 
 
 MIXED = [4, 0, 6, 2, 5, 1, 7, 3]  # as if the long sides were the short edges
@@ -117,7 +125,8 @@ def test_corners_are_indices_of_points_whatever_the_naming_rule(monkeypatch):
     assert (box[rule[0]] - found.points[0]).abs().max() < 1
 
 
-def test_a_packet_has_the_same_box_and_counts_in_landscape_and_in_portrait():
+def test_a_packet_has_the_same_box_and_counts_in_landscape_and_in_portrait(monkeypatch):
+    monkeypatch.setattr(model, "_PICTURE_ERROR", 1e6)  # its count differs
     network = large_network()
     network.heatmaps, focal = landscape_and_portrait()
     given = []

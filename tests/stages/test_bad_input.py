@@ -127,7 +127,7 @@ BAD = {
         ),
         (
             "a name twice inside",
-            edit("params.yaml", "\n  cards: 1", "\n  cards: 1\n  cards: 2"),
+            edit("params.yaml", "\n  cards: 30", "\n  cards: 30\n  cards: 2"),
             ["'ca"],
         ),
         ("nested too deeply", put("params.yaml", "a: " + "[" * 9999), ["nested too deeply"]),
