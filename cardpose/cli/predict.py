@@ -23,6 +23,7 @@ from cardpose.cli.shared import (
 from cardpose.cli.table import Table
 from cardpose.common.errors import InputError, print_line, user_message
 from cardpose.common.files import atomic_text
+from cardpose.common.locks import locked
 from cardpose.common.process import Screen, stop_on_signals
 from cardpose.inference.card_file import card_file, read_card
 from cardpose.inference.networks import ONNX_NETWORK
@@ -101,6 +102,8 @@ def run_predict(chosen: argparse.Namespace) -> int:
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         screen = Screen(sys.stdout, stop)
+        if chosen.output:  # two runs would replace each other's drawings
+            stack.enter_context(locked(chosen.output / "drawings", wait=0))
         writers = [
             # Do not wait: another process may write the file for hours.
             writer(screen if name == STDOUT else stack.enter_context(atomic_text(name, wait=0)))

@@ -75,6 +75,8 @@ def _built_page(folder: Path) -> dict[str, bytes]:
     """Return the files of a page that `build_site` wrote, without the head of sw.js."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    if not {"index.html", "sw.js"} <= files.keys():
+        raise InputError(f"{folder}: the page is damaged; install cardpose again")
     return files | {"sw.js": _HEAD.sub(b"", files["sw.js"], count=1)}
 
 
@@ -82,41 +84,74 @@ def build_site(folder: str | Path, files: Mapping[str, bytes], force: bool = Fal
     """Write the page into a folder that any web server can serve.
 
     Files of an earlier build are replaced or removed; other files stay. Links inside the folder
-    are never followed; the folder itself may be a link.
+    are never followed; the folder itself may be a link. All files are written to a hidden folder
+    first, so a full disk leaves the old page. The next build goes on after one that was killed.
 
     Args:
         files: {path: content}, from `read_site`.
         force: also replace files that no earlier build wrote.
 
     Raises:
-        InputError: the folder holds other files, or a link where a file belongs. No file
-            is written in that case.
+        InputError: the folder holds other files, or a link where a file belongs, or another process
+            builds there. No file is written in that case.
     """
     folder = Path(folder)
     if folder.is_symlink() and not folder.exists():
         raise InputError(f"{folder}: is a link to nothing; name a folder")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is no folder; name a new or an empty one")
-    if any(folder.resolve().is_relative_to(source) for source in (APP, PACKAGED_PAGE)):
+    real = Path(os.path.realpath(folder))
+    if any(real.is_relative_to(source) for source in (APP, PACKAGED_PAGE)):
         raise InputError(f"{folder}: holds the page's source; name another folder")
     before = _built_files(folder)
-    if not before and not force and folder.exists() and any(folder.iterdir()):
+    if not before and not force and _holds_others(folder, files):
         raise InputError(
             f"{folder}: holds something else already; name a new or an empty folder, or add --force"
         )
 
     def is_ours(path: str | Path) -> bool:
-        return Path(path).relative_to(folder).as_posix() in before
+        name = Path(path).relative_to(folder).as_posix()
+        return name in before or _is_copy(Path(path), files[name])
 
     for path in sorted(before | files.keys()):
         _check_place(folder, path)
         check_free(folder / path, is_ours, force)
-    # Write sw.js last: browsers fetch the other files again once it has changed.
-    for path in sorted(files, key="sw.js".__eq__):
-        with atomic_output(folder / path) as scratch:
-            scratch.write_bytes(files[path])
-    for path in before - files.keys():
-        (folder / path).unlink(missing_ok=True)
+    # sw.js comes last: browsers fetch the other files again once it has changed.
+    with atomic_output(folder / "sw.js") as worker:
+        page = worker.with_name("page")
+        for path, content in files.items():
+            (page / path).parent.mkdir(parents=True, exist_ok=True)
+            (page / path).write_bytes(content)
+        for path in files.keys() - {"sw.js"}:
+            with atomic_output(folder / path) as scratch:
+                os.replace(page / path, scratch)
+        os.replace(page / "sw.js", worker)
+        for path in before - files.keys():
+            (folder / path).unlink(missing_ok=True)
+
+
+def _holds_others(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Return whether a folder holds more than a build of `files` that was killed has left."""
+    if not folder.exists():
+        return False
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        left = any(re.fullmatch(r"\..+\.part(\.lock|\.over)?", part) for part in parts)
+        if left or (path.is_dir() and not path.is_symlink()):
+            continue
+        if not _is_copy(path, files.get("/".join(parts))):
+            return True
+    return False
+
+
+def _is_copy(path: Path, content: bytes | None) -> bool:
+    """Return whether a path is a regular file with this content."""
+    return (
+        content is not None
+        and S_ISREG(path.lstat().st_mode)
+        and path.stat().st_size == len(content)
+        and path.read_bytes() == content
+    )
 
 
 def _check_place(folder: Path, path: str) -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from outputs import WRITTEN, another_writer
 from support import REPOSITORY, grey, with_orientation, words
 
 from cardpose.cli import runner
@@ -305,6 +306,15 @@ def test_two_pictures_of_the_same_name_are_drawn_into_two_files(cardpose, tmp_pa
     assert len(out.splitlines()) == 4
     drawn = {path.name: cv2.imread(str(path))[40:].mean() for path in (tmp_path / "out").iterdir()}
     assert drawn == pytest.approx({"a.jpg": 50, "a_2.jpg": 90, "a_3.jpg": 120}, abs=2)
+
+
+def test_a_second_run_into_one_folder_is_told_at_once(cardpose, tmp_path):
+    grey(tmp_path / "a.png", 90)
+    with another_writer("locked", tmp_path / "out" / "drawings"):
+        status, out, err = cardpose("predict", "a.png", "--output", "out")
+        assert (status, out, err) == (1, "", f"error: out/drawings: {WRITTEN}\n")
+    assert cardpose("predict", "a.png", "--output", "out")[0] == 0
+    assert os.listdir(tmp_path / "out") == ["a.jpg"]
 
 
 def test_an_output_folder_that_cannot_be_created_is_reported(cardpose, tmp_path):

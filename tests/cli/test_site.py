@@ -1,8 +1,11 @@
 """The folder that `cardpose app --build` writes, and what is never overwritten in it."""
 
+import contextlib
+import errno
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -60,15 +63,66 @@ def test_a_second_build_replaces_only_files_of_the_first(built, files):
 def test_the_service_worker_is_written_last(monkeypatch, built, files):
     written = []
 
+    @contextlib.contextmanager
     def noted(path):
+        with atomic_output(path) as scratch:
+            yield scratch
         written.append(path.name)
-        return atomic_output(path)
 
     monkeypatch.setattr(site, "atomic_output", noted)
     more = {**files, "zoom.js": b"// a name behind it in the alphabet"}
     build_site(built, more)
     assert len(written) == len(more)
     assert written[-1] == "sw.js"
+
+
+@pytest.mark.parametrize("room", [0, 1, 4])
+def test_a_full_disk_leaves_the_old_page_or_none(monkeypatch, built, files, tmp_path, room):
+    before = content(built)
+    new = {**files, "page.js": b"// new", "zoom.js": b"// new"}
+    for folder in (built, tmp_path / "deep" / "new"):
+        left = iter(range(room))
+
+        def write(path, data, left=left, real=Path.write_bytes):
+            if next(left, None) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(path, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_bytes", write)
+            with pytest.raises(OSError, match=r"sw\.js"):
+                build_site(folder, new)
+    assert content(built) == before
+    assert not (tmp_path / "deep").exists()
+    build_site(built, new)
+    assert content(built) == new
+
+
+def test_a_build_goes_on_after_one_that_was_killed(files, tmp_path):
+    folder = tmp_path / "page"
+    left = folder / ".sw.js.0123abcd.part" / "page"
+    left.mkdir(parents=True)
+    (left / "index.html").write_bytes(b"half")
+    (folder / ".sw.js.part.lock").touch()
+    for name in ("index.html", "icons/icon.svg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(files[name])
+    build_site(folder, files)
+    assert content(folder) == files
+    assert sorted(os.listdir(folder)) == sorted({name.split("/")[0] for name in files})
+
+
+def test_a_folder_behind_links_that_form_a_circle_is_reported(files, tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="symbolic links"):
+        build_site(tmp_path / "a" / "page", files)
+
+
+def test_a_damaged_package_is_reported(complains, stand_in, small_app, tmp_path):
+    (tmp_path / "packaged").mkdir()
+    with complains("packaged: the page is damaged"):
+        read_site(stand_in, small_app, tmp_path / "packaged")
 
 
 def test_a_build_into_a_folder_with_other_files_needs_force(complains, files, tmp_path):

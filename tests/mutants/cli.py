@@ -146,9 +146,23 @@ MUTANTS = [
     Mutant(
         "the service worker is not written last",
         "cardpose/cli/site.py",
-        'sorted(files, key="sw.js".__eq__)',
-        "sorted(files)",
+        'for path in files.keys() - {"sw.js"}:',
+        "for path in files.keys():",
         "tests/cli/test_site.py -k written_last",
+    ),
+    Mutant(
+        "a build that was killed is in the way of the next",
+        "cardpose/cli/site.py",
+        "        if left or (path.is_dir() and not path.is_symlink()):",
+        "        if path.is_dir() and not path.is_symlink():",
+        "tests/cli/test_site.py -k killed",
+    ),
+    Mutant(
+        "two runs draw into one folder",
+        "cardpose/cli/predict.py",
+        '            stack.enter_context(locked(chosen.output / "drawings", wait=0))',
+        "            pass",
+        "tests/cli/test_predict.py -k into_one_folder",
     ),
     Mutant(
         "a link in the folder is followed",
