@@ -23,12 +23,13 @@ from cardpose.common.tls import CertificatePaths
 from cardpose.dataset.layout import INDEX_COLUMNS, SUMMARY_COLUMNS
 from cardpose.dataset.names import frame_name
 from cardpose.dataset.recordings import Recording, numbered_pictures
+from cardpose.pictures.formats import HEIC_SUFFIXES, begins_like_heic
 from cardpose.pictures.reading import read_photograph
 from cardpose.pictures.videos import sampled_frames
 
 T = TypeVar("T")
 
-_NOT_IN_BROWSERS = {".jp2", ".mpo"}
+_NOT_IN_BROWSERS = {".jp2", ".mpo", *HEIC_SUFFIXES}
 # Quality 98 with full-resolution colour: the error is smaller than the frame's own noise.
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY,
@@ -199,7 +200,8 @@ def _copy_pictures(recording: Recording, target: Path) -> tuple:
         # Browsers and labelling tools assume square pixels. Copy pictures that have these, and
         # write the others anew, and formats that browsers do not show.
         suffix = source.suffix.lower()
-        keep = picture.square and suffix not in _NOT_IN_BROWSERS
+        browsers_read = suffix not in _NOT_IN_BROWSERS and not begins_like_heic(source)
+        keep = picture.square and browsers_read
         suffix = suffix if keep else ".jpg"
         file = target / f"{frame_name(recording.name, index)}{suffix}"
         if keep:

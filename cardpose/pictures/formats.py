@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import cv2
 
-# Suffixes in lower case. OpenCV reads all of these formats; of an animation, the first picture.
+# Suffixes in lower case. OpenCV reads all formats but HEIC; of an animation, the first picture.
+HEIC_SUFFIXES = {".heic", ".heif", ".hif"}
 PICTURE_SUFFIXES = {
     *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".png"),
-    *(".tif", ".tiff", ".webp"),
+    *(".tif", ".tiff", ".webp", *HEIC_SUFFIXES),
 }
 # Raw pictures of cameras. Many are TIFF files, of which OpenCV would read the thumbnail.
 RAW_SUFFIXES = {
@@ -21,7 +22,7 @@ RAW_SUFFIXES = {
     ".srw",
 }
 # Pictures that are named in an error, never skipped without a word.
-UNREAD_SUFFIXES = RAW_SUFFIXES | {".heic", ".heif", ".hif", ".jxl"}
+UNREAD_SUFFIXES = RAW_SUFFIXES | {".jxl"}
 # Brands of HEIF files. An AVIF file may list them in addition to its own.
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
@@ -47,8 +48,7 @@ def is_picture(path: str | PathLike[str]) -> bool:
     if not Path(path).is_file():  # opening a pipe would wait
         return False
     try:
-        with open(path, "rb") as file:
-            head = file.read(4096)
+        head = _head(path)
     except OSError:
         return False
     if is_heic(head) or is_jxl(head):
@@ -58,6 +58,11 @@ def is_picture(path: str | PathLike[str]) -> bool:
         link = Path(folder) / "picture"
         link.symlink_to(Path(path).absolute())
         return cv2.haveImageReader(str(link))
+
+
+def begins_like_heic(path: str | PathLike[str]) -> bool:
+    """Return whether a file begins like HEIC, whatever its name."""
+    return is_heic(_head(path))
 
 
 def is_heic(content: bytes) -> bool:
@@ -117,6 +122,11 @@ def jpeg_scans(content: bytes, most: int) -> JpegScans:
         scans += found[0] == b"\xff\xda"
         at = found.end() + int.from_bytes(content[found.end() : found.end() + 2])
     return JpegScans(scans, scans > most)
+
+
+def _head(path: str | PathLike[str]) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(4096)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:

@@ -164,16 +164,25 @@ def _ratio(width: Any, height: Any) -> float:
 
 def _avif_marks(path: str | PathLike[str], content: bytes, marks: Marks) -> Marks:
     """Add the pixel shape of an AVIF, which Pillow ignores. Reject a crop."""
-    for kind in (b"meta", b"iprp", b"ipco"):
-        content = next((body for name, body in _boxes(content) if name == kind), b"")
-        content = content[4:] if kind == b"meta" else content
-    for kind, body in _boxes(content):
+    for kind, body in heif_properties(content):
         if kind == b"clap":
             raise InputError(f"{path}: says to show only a part of itself: save that part alone")
         if kind == b"pasp":
-            aspect = _ratio(int.from_bytes(body[:4]), int.from_bytes(body[4:8]))
-            marks = marks._replace(aspect=aspect)
+            marks = marks._replace(aspect=aspect_ratio(body))
     return marks
+
+
+def heif_properties(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Return the (name, body) of each property of the pictures in a HEIF or AVIF file."""
+    for kind in (b"meta", b"iprp", b"ipco"):
+        content = next((body for name, body in _boxes(content) if name == kind), b"")
+        content = content[4:] if kind == b"meta" else content
+    return _boxes(content)
+
+
+def aspect_ratio(pasp: bytes) -> float:
+    """Return the width / height of a pixel by the body of the property pasp."""
+    return _ratio(int.from_bytes(pasp[:4]), int.from_bytes(pasp[4:8]))
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -182,6 +191,11 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     A box here is a block of data, not a model of a packet.
     """
     at = 0
-    while (size := int.from_bytes(content[at : at + 4])) >= 8:
-        yield content[at + 4 : at + 8], content[at + 8 : at + size]
+    while at + 8 <= len(content):
+        start, size = 8, int.from_bytes(content[at : at + 4])
+        if size == 1:  # a size of 64 bits follows
+            start, size = 16, int.from_bytes(content[at + 8 : at + 16])
+        if size < start:
+            return
+        yield content[at + 4 : at + 8], content[at + start : at + size]
         at += size

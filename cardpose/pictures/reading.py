@@ -16,6 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from cardpose.common.errors import InputError
 from cardpose.common.regular_files import read_file
 from cardpose.pictures import formats
+from cardpose.pictures.heic import decode_heic, heic_header
 from cardpose.pictures.marks import (
     Marks,
     Turn,
@@ -85,7 +86,7 @@ def read_photograph(path: str | PathLike[str]) -> Photograph:
     flags = _REDUCED[factor] | (0 if marks.turn is None else cv2.IMREAD_IGNORE_ORIENTATION)
     if formats.is_jpeg(content):
         content = _with_end(path, content, size or (1, 1), factor)
-    pixels = _decoded(content, flags)
+    pixels = decode_heic(path, content) if formats.is_heic(content) else _decoded(content, flags)
     if pixels is None:
         raise InputError(f"{path}: cannot be read as a picture")
     if factor == 1 or size is None:
@@ -100,9 +101,7 @@ def read_photograph(path: str | PathLike[str]) -> Photograph:
 def _check_format(path: str | PathLike[str], content: bytes) -> None:
     """Refuse formats that no decoder here reads."""
     name = None
-    if formats.is_heic(content):
-        name = "HEIC picture"
-    elif formats.is_jxl(content):
+    if formats.is_jxl(content):
         name = "JPEG XL picture"
     elif Path(path).suffix.lower() in formats.RAW_SUFFIXES:
         name = "camera's raw picture"
@@ -139,6 +138,8 @@ def _header(path: str | PathLike[str], content: bytes) -> tuple[tuple[int, int] 
         InputError: the picture is too large, is damaged, or specifies an unsupported pixel shape
             or a crop.
     """
+    if formats.is_heic(content):
+        return None, _heic_marks(path, content)
     try:
         picture = _opened(content)
     except Image.DecompressionBombError:  # more pixels than `MOST_PIXELS`
@@ -158,6 +159,19 @@ def _header(path: str | PathLike[str], content: bytes) -> tuple[tuple[int, int] 
     except Exception:
         raise InputError(f"{path}: cannot be read as a picture: it is damaged") from None
     return picture.size, marks
+
+
+def _heic_marks(path: str | PathLike[str], heic: bytes) -> Marks:
+    """Return the marks of a HEIC picture. libheif turns it.
+
+    Raises:
+        InputError: the picture or one of its tiles is too large, or the file states no size.
+    """
+    sizes, aspect = heic_header(path, heic)
+    for size in sizes:
+        _check_size(path, size, MOST_PIXELS)
+        _check_size(path, squared_size(size, aspect), MOST_JPEG_PIXELS)
+    return Marks(Turn(), aspect)
 
 
 def _opened(content: bytes) -> Image.Image:

@@ -23,7 +23,7 @@ from jaxtyping import UInt8
 from cardpose.common.errors import InputError
 from cardpose.common.regular_files import check_regular
 from cardpose.pictures.decoding import Damage, decoded_frames, promised_frames
-from cardpose.pictures.formats import is_heic, is_picture
+from cardpose.pictures.formats import begins_like_heic, is_picture
 from cardpose.pictures.marks import Turn, squared, squared_size, turned
 
 # Formats that contain the video. Playlists and the like would make FFmpeg open other files.
@@ -109,7 +109,7 @@ def _opened(path: str | PathLike[str]) -> Iterator[tuple[InputContainer, VideoSt
         container = av.open(name, options=options)
     except (av.error.FFmpegError, ValueError):
         container = None
-    if container is None or _begins_like_heic(path):
+    if container is None or begins_like_heic(path):
         if is_picture(path):
             raise InputError(f"{path}: is a picture, not a video; name a folder of pictures")
         raise InputError(f"{path}: cannot be opened as a video")
@@ -154,11 +154,6 @@ def _unknown_codec(name: str, options: dict[str, str]) -> str:
         av.logging.set_level(av.logging.ERROR)
     found = re.search(r"\((\w{4}) / 0x", warning) or re.search(r"Video: (?!none)(\w+)", warning)
     return f", {found[1]}," if found else ""
-
-
-def _begins_like_heic(path: str | PathLike[str]) -> bool:
-    with open(path, "rb") as file:
-        return is_heic(file.read(4096))
 
 
 class _FrameConverter:

@@ -20,11 +20,18 @@ MUTANTS = [
         "tests/dataset/test_recordings.py",
     ),
     Mutant(
-        "a HEIC picture in a folder of frames is skipped",
+        "a JPEG XL picture in a folder of frames is skipped",
         "cardpose/dataset/recordings.py",
         "if suffix in UNREAD_SUFFIXES or is_picture(path):",
         "if False:",
         "tests/dataset/test_recordings.py",
+    ),
+    Mutant(
+        "frames in HEIC are copied as they are",
+        "cardpose/dataset/extraction.py",
+        "suffix not in _NOT_IN_BROWSERS and not begins_like_heic(source)",
+        "suffix not in _NOT_IN_BROWSERS",
+        "tests/pictures/test_heic.py -k become_jpeg",
     ),
     Mutant(
         "every fold holds out the same recordings",

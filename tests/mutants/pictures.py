@@ -3,6 +3,7 @@
 from mutants import Mutant
 
 _LIMITS = "tests/pictures/test_decoders_limits.py"
+_HEIC = "tests/pictures/test_heic.py"
 _TESTS = "tests/pictures/test_letterbox.py"
 
 MUTANTS = [
@@ -47,6 +48,48 @@ MUTANTS = [
         "kind[:1].isupper() or (_is_kept(kind, data) and _has_checksum(chunk))",
         "True",
         _LIMITS,
+    ),
+    Mutant(
+        "a HEIC picture of any size is decoded",
+        "cardpose/pictures/reading.py",
+        "    for size in sizes:",
+        "    for size in sizes[:0]:",
+        _HEIC,
+    ),
+    Mutant(
+        "a quarter turn of a HEIC picture does not turn its pixels",
+        "cardpose/pictures/heic.py",
+        "1 / aspect if quarter_turn else aspect",
+        "aspect",
+        _HEIC,
+    ),
+    Mutant(
+        "a HEIC picture is red where it is blue",
+        "cardpose/pictures/heic.py",
+        "cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)",
+        "pixels[..., :3].copy()",
+        _HEIC,
+    ),
+    Mutant(
+        "the memory of a HEIC picture is freed before it is copied",
+        "cardpose/pictures/heic.py",
+        "return _bgr(pi_heif.open_heif(content))",
+        "return _bgr(np.asarray(pi_heif.open_heif(content)))",
+        _HEIC,
+    ),
+    Mutant(
+        "half a HEIC picture is to be converted",
+        "cardpose/pictures/heic.py",
+        'if "end of file" in str(error):',
+        "if False:",
+        _HEIC,
+    ),
+    Mutant(
+        "boxes of 64 bits hide those behind them",
+        "cardpose/pictures/marks.py",
+        "        if size == 1:",
+        "        if False:",
+        _HEIC,
     ),
     Mutant(
         "frames of any size are decoded",

@@ -46,13 +46,6 @@ def test_16_bit_pictures_keep_their_high_bits(tmp_path, channels):
     assert (read_picture(tmp_path / "a.png") == np.full((48, 64, 3), 200)).all()
 
 
-@pytest.mark.parametrize("name", ["a.heic", "a.jpg"])
-def test_a_heic_picture_is_refused_with_advice(tmp_path, complains, name):
-    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
-    with complains(f"{tmp_path / name}: is a HEIC picture", "convert it to JPEG"):
-        read_picture(tmp_path / name)
-
-
 def test_a_picture_of_excessive_size_is_refused(tmp_path, complains):
     def chunk(kind, data):
         return (

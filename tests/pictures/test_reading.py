@@ -12,7 +12,7 @@ from support import TURNS
 
 from cardpose.dataset.extraction import extract_frames
 from cardpose.dataset.recordings import Recording
-from cardpose.pictures.formats import is_heic, is_picture
+from cardpose.pictures.formats import is_picture
 from cardpose.pictures.reading import read_picture
 
 UPRIGHT = np.zeros((48, 64, 3), np.uint8)
@@ -174,7 +174,7 @@ def test_frames_with_pixels_that_are_not_square_are_extracted_as_they_are_shown(
     assert copy.read_bytes() == (shots / "a_2.png").read_bytes()
 
 
-# AVIF and HEIC
+# AVIF
 
 
 def with_property(avif, box):
@@ -214,31 +214,6 @@ def test_an_avif_may_have_a_general_brand_first(avif, brand):
     content = avif.read_bytes()
     avif.write_bytes(content[:8] + brand + content[12:])
     assert read_picture(avif).shape == UPRIGHT.shape
-
-
-HEIC = [
-    # major brand, compatible brands
-    (b"heic", b"mif1heic"),
-    (b"mif1", b"mif1heic"),
-    (b"msf1", b"msf1hevc"),
-    (b"heix", b""),
-    (b"MiHB", b"mif1MiHBheic"),
-]
-
-
-@pytest.mark.parametrize(("major", "compatible"), HEIC)
-@pytest.mark.parametrize("name", ["a.heic", "a.jpg", "a.avif", "a"])
-def test_heic_is_refused_whatever_its_brand_and_name(tmp_path, complains, name, major, compatible):
-    brands = b"ftyp" + major + bytes(4) + compatible
-    (tmp_path / name).write_bytes(struct.pack(">I", 4 + len(brands)) + brands + b"heic" * 20)
-    assert is_picture(tmp_path / name)
-    with complains(f"{tmp_path / name}: is a HEIC picture", "convert it to JPEG"):
-        read_picture(tmp_path / name)
-
-
-def test_a_video_is_not_a_heic():
-    assert not is_heic(b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + b"mif1heic")
-    assert not is_heic(b"\0\0\0\x18ftypqt  \0\0\0\0qt  ")
 
 
 def test_a_picture_whose_name_is_not_utf8_is_read(tmp_path):
