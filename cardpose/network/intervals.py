@@ -17,7 +17,7 @@ from jaxtyping import Float, Shaped
 from cardpose.geometry.recording_count import BoxCount
 
 _SHARE = 0.9  # of the intervals that contain the true count
-_DOUBT = 1.0  # recordings without a change of the error that are added to the validation recordings
+_DOUBT = 2.0  # recordings without a change of the error that are added to the validation recordings
 
 
 class Errors(NamedTuple):

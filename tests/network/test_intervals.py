@@ -27,8 +27,8 @@ def test_the_margin_shrinks_as_much_as_training_lowers_the_errors():
         Errors(np.array([4.0, 6]), np.arange(2)),
         Errors(np.array([2.0, 3]), np.arange(2)),
     )
-    # One recording with the mean error is added to both: (5 + 5.5) / (10 + 5.5).
-    assert interval_margin(start, before, after) == pytest.approx(9 * 10.5 / 15.5)
+    # Two recordings with the mean error are added to both: (5 + 11) / (10 + 11).
+    assert interval_margin(start, before, after) == pytest.approx(9 * 16 / 21)
     # Training that makes the errors larger does not lower the doubt, and does not raise it either.
     assert interval_margin(start, after, before) == 9
     nothing = Errors(np.zeros(3), np.arange(3))
