@@ -67,6 +67,33 @@ def test_after_an_error_running_calls_end_and_hardly_any_new_ones_start(tmp_path
     assert len(begun) < 6
 
 
+KILLED = """
+import os, sys, time
+from cardpose.common.parallel import map_parallel
+
+def work(seconds):
+    print(os.getpid(), flush=True)
+    time.sleep(seconds)
+
+list(map_parallel(work, [60, 60], jobs=2))
+"""
+
+
+def test_workers_end_soon_after_their_parent_was_killed(tmp_path):
+    (tmp_path / "killed.py").write_text(KILLED)
+    parent = subprocess.Popen(
+        [sys.executable, "killed.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        workers = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+        parent.wait()
+        before = time.monotonic()
+        parent.stdout.read()  # ends once no worker holds the pipe
+    assert len(set(workers)) == 2
+    assert time.monotonic() < before + 20
+
+
 def test_an_error_is_raised_after_the_results_before_it(tmp_path):
     (tmp_path / "2").touch()
     results = map_parallel(make, [tmp_path / str(n) for n in range(4)], jobs=1)
