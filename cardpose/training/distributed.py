@@ -4,19 +4,23 @@ Each process reads the whole data set and trains on its share of every batch, wi
 strategy `ddp`. One step of all processes equals one step of a single process on the whole batch.
 The first process writes the outputs. Hosts find each other through the environment variables
 MASTER_ADDR, MASTER_PORT and NODE_RANK, as in Lightning. All hosts share the repository's folder.
+Processes of a single host listen on its loopback interface only.
 """
 
 import logging
 import os
 import signal
-import socket
+import sys
+import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from multiprocessing.queues import SimpleQueue
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, distributed
 from torch.multiprocessing import (
+    ProcessContext,
     ProcessExitedException,
     ProcessRaisedException,
     get_context,
@@ -26,7 +30,8 @@ from torch.multiprocessing import (
 from cardpose.common.errors import InputError
 from cardpose.params import Train
 
-_HOST = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
+_WAIT = 600.0  # longest wait for the processes of other hosts, in seconds
+_LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
 def world_size() -> int:
@@ -105,21 +110,51 @@ def run_processes(
             f"train.devices: should be at most {torch.cuda.device_count()}, the GPUs of this host"
             f" (got {options.devices})"
         )
-    environment = {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
-        "NODE_RANK": str(host_rank(options)),
-    }
-    if options.hosts > 1:
-        environment.update({name: os.environ[name] for name in _HOST})
+    first = host_rank(options) * options.devices
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # tracebacks of what is reported here
     messages = get_context("spawn").SimpleQueue()
-    members = start_processes(
-        _member,
-        (work, arguments, options.devices, processes, environment, messages),
-        nprocs=options.devices,
-        join=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        members = start_processes(
+            _member,
+            (work, arguments, options, first, f"{folder}/store", messages),
+            nprocs=options.devices,
+            join=False,
+        )
+        _wait_for(members, messages, options.devices)
+
+
+def meeting_store(
+    options: Train, number: int, file: str, wait: int | float = _WAIT
+) -> distributed.Store:
+    """Return the store through which all processes exchange their addresses.
+
+    Args:
+        number: number of this process, from 0, over all hosts.
+        file: path of the store, which the processes of a single host use.
+        wait: longest time to wait for the processes of other hosts, in seconds.
+
+    Raises:
+        InputError: some processes did not come in time, or the port is taken.
+    """
+    processes = options.devices * options.hosts
+    if options.hosts == 1:
+        return distributed.FileStore(file, processes)
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    try:
+        timeout = timedelta(seconds=wait)
+        return distributed.TCPStore(address, port, processes, number == 0, timeout)
+    except distributed.DistError as error:
+        if "EADDRINUSE" in str(error):
+            raise InputError(f"MASTER_PORT: {port} is taken; choose another") from None
+        raise InputError(
+            f"train.hosts: the {processes} processes of {options.hosts} hosts did not meet at"
+            f" {address}:{port} within {wait:g} seconds; start all hosts, and check MASTER_ADDR"
+        ) from None
+
+
+def _wait_for(members: ProcessContext, messages: SimpleQueue, devices: int) -> None:
+    """Wait until all processes of this host have ended; raise what one of them reported."""
     try:
         while not members.join():
             pass
@@ -128,7 +163,7 @@ def run_processes(
             raise InputError(messages.get()) from None
         if isinstance(error, ProcessExitedException):
             raise InputError(
-                f"process {error.error_index + 1} of {options.devices} that train together was"
+                f"process {error.error_index + 1} of {devices} that train together was"
                 f" ended by {error.signal_name or f'status {error.exit_code}'}; run it again"
             ) from None
         raise
@@ -138,32 +173,38 @@ def run_processes(
             process.join()
 
 
-def _free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return opened.getsockname()[1]
-
-
 def _member(
     local: int,
     work: Callable[..., None],
     arguments: tuple,
-    devices: int,
-    processes: int,
-    environment: dict[str, str],
+    options: Train,
+    first: int,
+    file: str,
     messages: SimpleQueue,
 ) -> None:
-    """Join the process group and call `work`. Send the message of an InputError to the parent."""
+    """Join the process group and call `work`. Send the message of an InputError to the parent.
+
+    Args:
+        local: number of this process on its host, from 0.
+        first: number of the host's first process.
+        file: see `meeting_store`.
+    """
     # The main process handles Ctrl-C. This one ends at once, even while it waits for the others.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.environ.update(environment, LOCAL_RANK=str(local), WORLD_SIZE=str(processes))
-    torch.set_num_threads(max(1, torch.get_num_threads() // devices))
+    processes, number = options.devices * options.hosts, first + local
+    environment = {"LOCAL_RANK": local, "NODE_RANK": host_rank(options), "WORLD_SIZE": processes}
+    os.environ.update({name: str(value) for name, value in environment.items()})
+    if options.hosts == 1:
+        for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+            os.environ.setdefault(name, _LOOPBACK)
+    torch.set_num_threads(max(1, torch.get_num_threads() // options.devices))
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
     try:
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-            rank=int(environment["NODE_RANK"]) * devices + local,
+            store=meeting_store(options, number, file),
+            rank=number,
             world_size=processes,
         )
         work(*arguments)

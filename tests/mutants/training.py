@@ -168,6 +168,20 @@ MUTANTS = [
         "tests/training/test_distributed.py -k unlike",
     ),
     Mutant(
+        "processes of one host listen on all interfaces",
+        "cardpose/training/distributed.py",
+        "        return distributed.FileStore(file, processes)",
+        '        return distributed.TCPStore("127.0.0.1", 29500, processes, number == 0)',
+        "tests/training/test_distributed.py -k loopback",
+    ),
+    Mutant(
+        "hosts wait for each other without end",
+        "cardpose/training/distributed.py",
+        "        timeout = timedelta(seconds=wait)",
+        "        timeout = timedelta(seconds=60 * wait)",
+        "tests/training/test_distributed.py -k do_not_come",
+    ),
+    Mutant(
         "heatmaps are divided by the labels of one process",
         MODULES,
         'batch["mask"], shared=split == "train")',

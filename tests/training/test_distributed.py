@@ -1,5 +1,11 @@
 """Several processes train as one process on the whole batch."""
 
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +16,13 @@ from torch.nn.parallel import DistributedDataParallel
 from cardpose.common.errors import InputError
 from cardpose.network.model import CardPose, network_shape
 from cardpose.training.batches import EpochOrder, closeup_loader, frame_loader, strip_loader
-from cardpose.training.distributed import host_rank, rank, run_processes, world_size
+from cardpose.training.distributed import (
+    host_rank,
+    meeting_store,
+    rank,
+    run_processes,
+    world_size,
+)
 from cardpose.training.modules import CloserModule, TracerModule, WholePictureModule
 from cardpose.training.parts import train_parts
 from cardpose.training.shared_norm import SharedNorms
@@ -171,3 +183,52 @@ def test_several_hosts_need_an_address_a_port_and_a_number(params, complains, mo
     monkeypatch.setenv("NODE_RANK", "1")
     assert host_rank(two) == 1
     assert host_rank(params.train) == 0
+
+
+def addresses(folder):
+    """Save the local addresses of this process's listening TCP sockets, as hexadecimal numbers."""
+    torch.distributed.barrier()
+    own = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the descriptor that lists the folder
+            own.add(os.readlink(f"/proc/self/fd/{name}"))
+    rows = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    listening = [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own]
+    Path(folder, str(rank())).write_text(" ".join(listening))
+    torch.distributed.barrier()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_processes_of_one_host_listen_on_the_loopback_interface_only(params, tmp_path):
+    run_processes(addresses, (str(tmp_path),), *shared(params, devices=2), SETTING)
+    for process in "01":
+        listening = (tmp_path / process).read_text().split()
+        assert listening
+        assert all(address.startswith("0100007F:") for address in listening)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_hosts_that_do_not_come_are_an_error_with_the_address(
+    params, complains, monkeypatch, number
+):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(port))
+    options, _ = shared(params, hosts=2)
+    with complains("train.hosts", f"did not meet at 127.0.0.1:{port} within 1 seconds"):
+        meeting_store(options, number, "", wait=1)
+
+
+def test_a_port_that_is_taken_is_an_error(params, complains, monkeypatch):
+    options, _ = shared(params, hosts=2)
+    with socket.create_server(("", 0)) as taken:
+        monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+        monkeypatch.setenv("MASTER_PORT", str(taken.getsockname()[1]))
+        with complains("MASTER_PORT", "is taken"):
+            meeting_store(options, 0, "", wait=1)
