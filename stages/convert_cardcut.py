@@ -1,5 +1,10 @@
 """Convert the downloaded public data set of real recordings to the format of this project."""
 
+from cardpose.common.process import exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt()  # during the imports below
+
 from pathlib import Path
 
 from cardpose.common.errors import run_stage

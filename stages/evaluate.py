@@ -1,5 +1,10 @@
 """Evaluate the network on the held-out recordings, and draw its predictions."""
 
+from cardpose.common.process import exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt()  # during the imports below
+
 import json
 import sys
 

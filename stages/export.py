@@ -1,5 +1,10 @@
 """Write the trained network as an ONNX file, with its metrics as metadata."""
 
+from cardpose.common.process import exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt()  # during the imports below
+
 from cardpose.common.errors import run_stage
 from cardpose.common.files import atomic_output
 from cardpose.common.json_files import read_json

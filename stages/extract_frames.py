@@ -1,5 +1,10 @@
 """Write every frame_step-th frame of the recordings in the data set as a picture."""
 
+from cardpose.common.process import exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt()  # during the imports below
+
 from pathlib import Path
 
 from cardpose.common.errors import run_stage

@@ -1,5 +1,10 @@
 """Join the annotations to the sampled frames and write the tensors that training reads."""
 
+from cardpose.common.process import exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt()  # during the imports below
+
 from pathlib import Path
 
 from cardpose.common.errors import print_line, run_stage

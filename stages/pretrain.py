@@ -1,5 +1,10 @@
 """Train a network on rendered pictures; training on recordings starts from it."""
 
+from cardpose.common.process import exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt()  # during the imports below
+
 from pathlib import Path
 
 import numpy as np

@@ -1,5 +1,10 @@
 """Render the synthetic recordings: videos, their counts, and the corners in every frame."""
 
+from cardpose.common.process import exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt()  # during the imports below
+
 from pathlib import Path
 
 from cardpose.common.errors import run_stage

@@ -1,5 +1,10 @@
 """Train the network on the training recordings; keep the best epoch's weights."""
 
+from cardpose.common.process import exit_on_interrupt
+
+if __name__ == "__main__":
+    exit_on_interrupt()  # during the imports below
+
 from pathlib import Path
 from typing import Any
 

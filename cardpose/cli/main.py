@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from cardpose import __version__
-from cardpose.common.errors import one_line, print_line, silence_opencv, user_message
+from cardpose.common.errors import one_line, print_line, silence_libraries, user_message
 from cardpose.common.process import (
     drop_broken_output,
     exit_on_interrupt,
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         chosen = command_parser(arguments).parse_args(arguments)
         failed = chosen.failed
-        silence_opencv()
+        silence_libraries()
         raise_on_signals()
         status = chosen.run(chosen) or 0
         sys.stdout.flush()

@@ -11,6 +11,7 @@ from cardpose.common.process import (
     drop_broken_output,
     interrupt_status,
     prepare_process,
+    raise_on_interrupt,
     raise_on_signals,
 )
 
@@ -47,8 +48,9 @@ def run_stage(main: Callable[[], object]) -> None:
     closed. Other errors are raised again.
     """
     prepare_process()
+    raise_on_interrupt()
     raise_on_signals()
-    silence_opencv()
+    silence_libraries()
     try:
         main()
     except Exception as error:
@@ -135,16 +137,18 @@ def short_repr(value: object) -> str:
     return _SHORT.repr(value)
 
 
-def silence_opencv() -> None:
-    """Stop OpenCV and FFmpeg from printing, here and in worker processes.
+def silence_libraries() -> None:
+    """Stop OpenCV, FFmpeg and tqdm from printing warnings, here and in worker processes.
 
-    cardpose reports faulty files itself.
+    cardpose reports faulty files itself. tqdm's thread, which it could lack, only redraws bars.
     """
     import cv2  # takes a fifth of a second, and `cardpose --version` does without
+    from tqdm import tqdm
 
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    tqdm.monitor_interval = 0
 
 
 def join_names(names: Iterable[object], most: int = 3) -> str:

@@ -70,8 +70,8 @@ class Screen(io.TextIOBase):
 def exit_on_interrupt() -> None:
     """End the process at once on a Ctrl-C while a module is being imported.
 
-    An exception in the middle of an import can become another one or vanish. Commands import their
-    modules before they write anything that could be lost.
+    An exception in the middle of an import can become another one or vanish. Commands and stages
+    import their modules before they write anything that could be lost.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
@@ -92,6 +92,12 @@ def prepare_process() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     _name_user()
+
+
+def raise_on_interrupt() -> None:
+    """Raise KeyboardInterrupt on Ctrl-C again, even during imports."""
+    if signal.getsignal(signal.SIGINT) is _interrupt:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def raise_on_signals() -> None:

@@ -291,7 +291,7 @@ def test_ctrl_c_during_an_import_ends_the_command(tmp_path, module, command):
 def test_a_cramped_system_is_one_line(tmp_path, failure, words):
     code = (
         "import sys\nfrom cardpose.cli import main\n"
-        f"def fail(): raise {failure}\nmain.silence_opencv = fail\nmain.main(sys.argv[1:])"
+        f"def fail(): raise {failure}\nmain.silence_libraries = fail\nmain.main(sys.argv[1:])"
     )
     running = start(tmp_path, "predict", "a.png", code=code)
     out, err = running.communicate(timeout=60)

@@ -116,6 +116,13 @@ MUTANTS = [
         "tests/common/test_parallel.py -k after_an_error",
     ),
     Mutant(
+        "workers outlive a process that was killed",
+        "cardpose/common/parallel.py",
+        "        _end_with(parent)",
+        "        pass",
+        "tests/common/test_parallel.py -k killed",
+    ),
+    Mutant(
         "workers stay in the folder of an earlier call",
         "cardpose/common/parallel.py",
         "        os.chdir(folder)",
@@ -170,6 +177,20 @@ MUTANTS = [
         "    if any(sign in str(error) for sign in _NO_ROOM):",
         "    if False:",
         "tests/stages/test_interruption.py",
+    ),
+    Mutant(
+        "Ctrl-C during the imports of a stage is a traceback",
+        "stages/train.py",
+        "    exit_on_interrupt()",
+        "    pass",
+        "tests/stages/test_interruption.py -k imports_of_a_stage",
+    ),
+    Mutant(
+        "a system without threads gets a warning",
+        "cardpose/common/errors.py",
+        "    tqdm.monitor_interval = 0\n",
+        "",
+        "tests/stages/test_interruption.py -k needs_no_thread",
     ),
     Mutant(
         "closed standard streams stay closed",

@@ -47,6 +47,33 @@ def test_a_stage_ends_with_one_line_and_the_status_that_shells_expect(body, stat
     assert "\n" not in line
 
 
+IMPORTING = """
+import runpy, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[2]:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module(sys.argv[1], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("train", "numpy"), ("train", "torch"), ("extract_frames", "cv2")]
+)
+def test_ctrl_c_during_the_imports_of_a_stage_ends_it(name, module):
+    arguments = [sys.executable, "-c", IMPORTING, f"stages.{name}", module]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_a_progress_bar_needs_no_thread():
+    bar = "list(tqdm.tqdm([1], file=os.sys.stdout))"
+    assert stage(f"import threading, tqdm; threading.Thread.start = None; {bar}") == (0, "")
+
+
 SPLITS = ("train", "validation")
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 EPOCHS = {"train": {"epochs": 3, "closeup_epochs": 3, "edge_epochs": 2}}
