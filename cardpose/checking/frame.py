@@ -9,7 +9,7 @@ from cardpose.checking.findings import Finding
 from cardpose.checking.label_fit import LabelFit, LabelFitter
 from cardpose.checking.labelled_recording import LabelledRecording
 from cardpose.checking.recording_fit import OUTLIER, RecordingFit, neighbours, own_scatter
-from cardpose.geometry.bundle import Box
+from cardpose.geometry.shared_box import SharedBox
 from cardpose.pictures.letterbox import UNIT, unit_to_fractions
 
 
@@ -31,7 +31,7 @@ class Frame:
     mask: Bool[np.ndarray, "8"]
     mirror_contrast: float
     fitter: LabelFitter
-    box: Box | None
+    box: SharedBox | None
     fit: LabelFit | None
     near: LabelFit | None
     scatter: float

@@ -1,6 +1,6 @@
 """Fit a recording's box to its labels, and measure how badly each label fits.
 
-All frames of a recording show one box, see `bundle.fit_box`. After its thickness, lean and twist
+All frames of a recording show one box, see `sweep`. After its thickness, lean and twist
 are fitted, each frame has six unknowns, the pose of the camera, and up to sixteen coordinates of
 labels. A wrong label leaves large residuals. Leaving out one corner at a time shows which it is.
 
@@ -19,18 +19,21 @@ from jaxtyping import Bool, Float64, Int64, Integer
 from cardpose.checking.camera_fit import UNKNOWNS, levenberg_marquardt, strain_and_information
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter
-from cardpose.geometry.bundle import Box, fit_box
+from cardpose.geometry.box_information import box_information
 from cardpose.geometry.keypoints import TURNED
 from cardpose.geometry.priors import LEAN_PRIOR, RECORDING_PRIORS
 from cardpose.geometry.projection import (
     BOX,
     PLACE,
     Pose,
+    camera_position,
     card_keypoints,
     numpy_lens,
     project,
     project_with_slopes,
 )
+from cardpose.geometry.shared_box import TURNED_BOX, SharedBox
+from cardpose.geometry.sweep import Contribution, Sweep
 from cardpose.pictures.letterbox import UNIT
 
 _ALONE = 50  # most frames of a recording that get a box of their own
@@ -132,7 +135,7 @@ class LabelFitter:
         visible: Bool[np.ndarray, "n 8"],
         alone: FramesAlone,
         use: Bool[np.ndarray, " n"],
-    ) -> Box | None:
+    ) -> SharedBox | None:
         """Fit the box of a recording to the labels of the frames in `use`.
 
         Frames are in the order they were taken. Return None if they show too few corners.
@@ -140,12 +143,21 @@ class LabelFitter:
         good = use[alone.rows] & (visible[alone.rows].sum(axis=1) >= _CORNERS)
         if not good.any():
             return None
-        rows, pose, names = alone.rows[good], [part[good] for part in alone.pose], alone.names[good]
-        return fit_box(points[rows], visible[rows], pose, names, UNIT, self.focal, self.card)
+        rows, pose = alone.rows[good, None], Pose(*(part[good] for part in alone.pose))
+        names = alone.names[good]
+        labels, seen = (torch.from_numpy(part[rows, names]) for part in (points, visible))
+        with torch.inference_mode():
+            poses = Pose(*map(torch.from_numpy, pose))
+            sums = box_information(self.fitter, poses, labels, seen, edges=None)
+        information, vector = (part.numpy() for part in sums)
+        sweep = Sweep()
+        for contribution in zip(information, vector, camera_position(pose), strict=True):
+            sweep.add(Contribution(*contribution))
+        return sweep.estimate()
 
     def fit_cameras(
         self,
-        box: Box,
+        box: SharedBox,
         points: Float64[np.ndarray, "n 8 2"],
         visible: Bool[np.ndarray, "n 8"],
         alone: FramesAlone,
@@ -167,7 +179,7 @@ class LabelFitter:
 
     def fit_cameras_beside(
         self,
-        box: Box,
+        box: SharedBox,
         points: Float64[np.ndarray, "n 8 2"],
         visible: Bool[np.ndarray, "n 8"],
         near: LabelFit,
@@ -201,7 +213,7 @@ class LabelFitter:
 
     def _fit(
         self,
-        box: Box,
+        box: SharedBox,
         points: Float64[np.ndarray, "n 8 2"],
         visible: Bool[np.ndarray, "n 8"],
         rotation: Float64[np.ndarray, "n 3 3"],
@@ -212,7 +224,7 @@ class LabelFitter:
         rows = np.arange(len(points))[:, None]
         labels, seen = points[rows, names], visible[rows, names]
         # Upper and lower may be exchanged here, compared with the frames that gave the lean.
-        boxes = box, replace(box, lean=-box.lean)
+        boxes = box, replace(box, numbers=box.numbers * TURNED_BOX)
         fit = _choose_best([self._fit_named(b, labels, seen, rotation, place) for b in boxes])
         order = names.argsort(axis=1)
         return replace(
@@ -221,7 +233,7 @@ class LabelFitter:
 
     def _fit_named(
         self,
-        box: Box,
+        box: SharedBox,
         labels: Float64[np.ndarray, "n 8 2"],
         seen: Bool[np.ndarray, "n 8"],
         rotation: Float64[np.ndarray, "n 3 3"],
@@ -229,7 +241,7 @@ class LabelFitter:
     ) -> LabelFit:
         """Fit the camera of each frame to labels in the order of the box's keypoints."""
         numbers = np.zeros((len(labels), 8))
-        numbers[:, BOX] = [box.thickness, *box.lean, box.twist]
+        numbers[:, BOX] = box.numbers
 
         def residuals(pose: Pose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             at, slopes = project_with_slopes(self.lens, pose, self.keypoints)
@@ -254,7 +266,7 @@ class LabelFitter:
         )
 
 
-def thickness_error(box: Box, fit: LabelFit, spread: float | int) -> float:
+def thickness_error(box: SharedBox, fit: LabelFit, spread: float | int) -> float:
     """Return the standard deviation in mm of the thickness of a recording's box.
 
     Args:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from cardpose.checking.label_fit import LabelFit, LabelFitter, thickness_error
 from cardpose.checking.labelled_recording import LabelledRecording
-from cardpose.geometry.bundle import Box
+from cardpose.geometry.shared_box import SharedBox
 from cardpose.pictures.letterbox import fractions_to_unit
 
 # A corner is an outlier if it is further than this many usual scatters from the box. Of 10,000
@@ -28,7 +28,7 @@ class RecordingFit:
     """
 
     points: Float[np.ndarray, "n 8 2"]
-    box: Box | None = None
+    box: SharedBox | None = None
     fit: LabelFit | None = None
     error: float = math.nan
 
@@ -75,7 +75,7 @@ def neighbours(fit: LabelFit, row: int, inliers: Bool[np.ndarray, " n"]) -> Int[
 
 def _fit_outliers_again(
     fitter: LabelFitter,
-    box: Box,
+    box: SharedBox,
     points: Float[np.ndarray, "n 8 2"],
     visible: Bool[np.ndarray, "n 8"],
     fit: LabelFit,
