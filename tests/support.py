@@ -45,16 +45,9 @@ def seen(azimuths, thickness, lean=(0, 0), twist=0.0):
     return np.array(points), np.array(visible)
 
 
-def posed(points, visible):
-    """The boxes of the single pictures: poses and corners as `fit_box` takes them."""
-    fitter = BoxFitter(BoxModel(SIZE, FOCAL, CARD, 52))
-    pose, names = fitter.fit(torch.from_numpy(points), torch.from_numpy(visible))
-    return [part.numpy() for part in pose], names.numpy()
-
-
-def informed(points, visible):
+def informed(points, visible, focal=FOCAL, card=CARD):
     """Return the poses of single pictures, their corners, and what they say of the box."""
-    fitter = BoxFitter(BoxModel(SIZE, FOCAL, CARD, 52))
+    fitter = BoxFitter(BoxModel(SIZE, focal, card, 52))
     points, visible = torch.from_numpy(points), torch.from_numpy(visible)
     pose, names = fitter.fit(points, visible)
     ordered = points.gather(1, names[..., None].expand(-1, -1, 2))
@@ -62,9 +55,9 @@ def informed(points, visible):
     return Pose(*(part.numpy() for part in pose)), names.numpy(), *(part.numpy() for part in said)
 
 
-def contributed(points, visible):
+def contributed(points, visible, focal=FOCAL, card=CARD):
     """Return what each picture contributes to a sweep."""
-    pose, _, *said = informed(points, visible)
+    pose, _, *said = informed(points, visible, focal, card)
     return contributions(*said, visible, pose)
 
 

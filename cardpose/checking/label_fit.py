@@ -1,7 +1,7 @@
 """Fit a recording's box to its labels, and measure how badly each label fits.
 
-All frames of a recording show one box, see `sweep`. After its thickness, lean and twist
-are fitted, each frame has six unknowns, the pose of the camera, and up to sixteen coordinates of
+All frames of a recording show one box, see `sweep`. After its thickness, lean and twist are
+estimated, each frame has six unknowns, the pose of the camera, and up to sixteen coordinates of
 labels. A wrong label leaves large residuals. Leaving out one corner at a time shows which it is.
 
 Places are in unit pixels, see `letterbox`.
@@ -16,24 +16,24 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64, Integer
 
-from cardpose.checking.camera_fit import UNKNOWNS, levenberg_marquardt, strain_and_information
+from cardpose.checking.strain import strain_and_information
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter
 from cardpose.geometry.box_information import box_information
 from cardpose.geometry.keypoints import TURNED
+from cardpose.geometry.pose_fit import UNKNOWNS, calculate_offsets, fit_views
 from cardpose.geometry.priors import LEAN_PRIOR, RECORDING_PRIORS
 from cardpose.geometry.projection import (
     BOX,
     PLACE,
     Pose,
-    camera_position,
     card_keypoints,
     numpy_lens,
     project,
-    project_with_slopes,
 )
+from cardpose.geometry.recording_count import contributions
 from cardpose.geometry.shared_box import TURNED_BOX, SharedBox
-from cardpose.geometry.sweep import Contribution, Sweep
+from cardpose.geometry.sweep import share_box
 from cardpose.pictures.letterbox import UNIT
 
 _ALONE = 50  # most frames of a recording that get a box of their own
@@ -145,15 +145,12 @@ class LabelFitter:
             return None
         rows, pose = alone.rows[good, None], Pose(*(part[good] for part in alone.pose))
         names = alone.names[good]
-        labels, seen = (torch.from_numpy(part[rows, names]) for part in (points, visible))
+        labels, seen = points[rows, names], visible[rows, names]
         with torch.inference_mode():
             poses = Pose(*map(torch.from_numpy, pose))
-            sums = box_information(self.fitter, poses, labels, seen, edges=None)
-        information, vector = (part.numpy() for part in sums)
-        sweep = Sweep()
-        for contribution in zip(information, vector, camera_position(pose), strict=True):
-            sweep.add(Contribution(*contribution))
-        return sweep.estimate()
+            tensors = torch.from_numpy(labels), torch.from_numpy(seen)
+            information, vector = box_information(self.fitter, poses, *tensors, edges=None)
+        return share_box(contributions(information.numpy(), vector.numpy(), seen, pose))
 
     def fit_cameras(
         self,
@@ -242,27 +239,19 @@ class LabelFitter:
         """Fit the camera of each frame to labels in the order of the box's keypoints."""
         numbers = np.zeros((len(labels), 8))
         numbers[:, BOX] = box.numbers
-
-        def residuals(pose: Pose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            at, slopes = project_with_slopes(self.lens, pose, self.keypoints)
-            by_camera = np.concatenate([slopes.turn, slopes.place], axis=-1)
-            count = seen[..., None]
-            return (
-                (at - labels) * count,
-                by_camera * count[..., None],
-                slopes.box * count[..., None],
-            )
-
         numbers[:, PLACE] = place
-        pose, squares = levenberg_marquardt(residuals, Pose(rotation, numbers))
+        known = self.lens, self.keypoints
+        pose, squares = fit_views(*known, Pose(rotation, numbers), labels, seen)
+        strain, information = strain_and_information(calculate_offsets(*known, pose, labels, seen))
         return LabelFit(
             points=project(self.lens, pose, self.keypoints),
             names=np.zeros(seen.shape, int),
             squares=squares,
             freedom=2 * seen.sum(axis=1) - UNKNOWNS,
+            strain=strain,
             rotation=pose.rotation,
             place=pose.place,
-            **strain_and_information(*residuals(pose)),
+            information=information,
         )
 
 

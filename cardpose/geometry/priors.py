@@ -76,9 +76,9 @@ PICTURE_PRIORS = BoxPriors(
     unevenness_per_mm=0.01,
 )
 
-# For the fit to all frames of a recording (`bundle.fit_box`) and to its labels
-# (`checking.label_fit`). The blur is 2 pixels in a longer side of 640. It covers packets that are
-# not perfect boxes.
+# For the box that all frames of a recording share (`shared_box`) and for its pose in each of them
+# (`pose_fit`). The blur is 2 pixels in a longer side of 640. It covers packets that are not perfect
+# boxes.
 RECORDING_PRIORS = BoxPriors(
     blur=1 / 320,
     twist=1.0,

@@ -14,6 +14,7 @@ tell them apart. `shared_box` has the estimate. This module decides what enters 
 `app/sweep.js` is the same in JavaScript.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -216,6 +217,18 @@ class Sweep:
         turns = dict(zip(legs, choose_turns(information, vector, self.prior), strict=True))
         turned = [view.turned() if turns[view.leg] else view for view in self._views]
         return [replace(view, leg=legs[-1]) for view in turned]
+
+
+def share_box(pictures: Iterable[Contribution], thickness: float | None = None) -> SharedBox | None:
+    """Return the box of pictures that surely show one untouched packet, or None without pictures.
+
+    Args:
+        thickness: of the packet in mm; None if its count is not given.
+    """
+    sweep = Sweep(thickness)
+    for picture in pictures:
+        sweep.take(picture)
+    return sweep.estimate()
 
 
 def _direction(picture: Contribution) -> Float64[np.ndarray, "3"]:

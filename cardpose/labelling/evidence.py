@@ -3,7 +3,7 @@
 Each corner has three estimates with different errors:
 
 - the network's own, from close-ups of the frame;
-- the corner of a box fitted to the corners of all frames of the recording;
+- the corner of the box that all frames of the recording share, fitted to the frame's corners;
 - the corner of a box fitted to the edges traced in the frame.
 
 The count of the recording is given. It determines the thickness of both boxes to within a few per
@@ -22,12 +22,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 from scipy.special import expit
 
-from cardpose.geometry.bundle import fit_box
 from cardpose.geometry.keypoints import BACK, CORNER, name_corners
+from cardpose.geometry.pose_fit import fit_shared_box
+from cardpose.geometry.projection import Pose, card_keypoints, numpy_lens, project
+from cardpose.geometry.recording_count import contributions
+from cardpose.geometry.sweep import share_box
 from cardpose.labelling.views import View
 from cardpose.pictures.letterbox import UNIT, fitted_to_unit
 
-_FRAMES_PER_BOX = 50  # most frames that one box is fitted to
+_CORNERS = 5  # fewest visible keypoints in a frame that the recording's box is fitted to
 _ASTRAY = 8.0  # pixels; no box fits a frame whose `box_error` is at least this
 # Scales at which the features of `Evidence` saturate.
 _MOST_LOGIT, _OUTLINE, _BORDER = 6.0, 4.0, 6.0  # the last two in pixels
@@ -166,23 +169,21 @@ def _recording_box(
     focal: float,
     card: Sequence[float],
 ) -> Float[np.ndarray, "n 8 2"]:
-    """Return the keypoints of the box that fits all frames.
+    """Return the keypoints of the box that all frames share.
 
-    Where there is no such box, return the keypoints of `corner_box`, which is fitted to the frame
-    alone. A long recording gets several boxes, each fitted to every k-th frame.
+    Frames with fewer than _CORNERS visible keypoints keep those of `corner_box`.
     """
-    n, box = len(points), corner_box.copy()
-    every = -(-n // _FRAMES_PER_BOX)
-    for first in range(every):
-        rows = np.arange(first, n, every)
-        names, poses = view.names[rows], (view.rotation[rows], view.numbers[rows])
-        fitted = fit_box(
-            points[rows], view.weight[rows], poses, names, UNIT, focal, card, thickness=thickness
-        )
-        if fitted is not None:
-            places = fitted.points[np.arange(len(rows))[:, None], names]
-            box[rows] = np.where(np.isfinite(places), places, corner_box[rows])
-    return box
+    alone, seen = Pose(view.rotation, view.numbers), view.weight > 0
+    pictures = contributions(view.information, view.vector, seen, alone)
+    shared = share_box(pictures, thickness)
+    if shared is None:
+        return corner_box
+    lens, keypoints = numpy_lens(UNIT, focal * UNIT[0]), card_keypoints(card)
+    rows = np.arange(len(points))[:, None]
+    target, weight = points[rows, view.names], view.weight[rows, view.names]
+    pose = fit_shared_box(lens, keypoints, alone, shared.numbers, target, weight)
+    enough = seen.sum(axis=1) >= _CORNERS
+    return np.where(enough[:, None, None], project(lens, pose, keypoints), corner_box)
 
 
 def _picture_order(box: Float[np.ndarray, "8 2"]) -> Int[np.ndarray, "8"]:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 
-from cardpose.network.model import BoxFit, CardPose
+from cardpose.geometry.box_information import box_information
+from cardpose.network.model import CardPose
 from cardpose.pictures.letterbox import DETAIL, fit, resize_to_fit
 
 _BATCH = 8  # pictures in memory at a time
@@ -27,6 +28,7 @@ class View(NamedTuple):
         names: index into `points` of each keypoint of that box.
         corner_box: keypoints of that box.
         edge_box: keypoints of the box fitted to the traced edges, too.
+        information, vector: what the points of each frame say of the box, see `box_information`.
     """
 
     points: Float[np.ndarray, "n 8 2"]
@@ -38,6 +40,8 @@ class View(NamedTuple):
     names: Int[np.ndarray, "n 8"]
     corner_box: Float[np.ndarray, "n 8 2"]
     edge_box: Float[np.ndarray, "n 8 2"]
+    information: Float[np.ndarray, "n 4 4"]
+    vector: Float[np.ndarray, "n 4"]
 
 
 def view_recording(
@@ -56,14 +60,15 @@ def view_recording(
     """
     views, pictures = [], iter(pictures)
     while batch := list(islice(pictures, _BATCH)):
-        views.append(_columns(network, _fit_boxes(network, batch, thickness)))
+        views.append(_view_batch(network, batch, thickness))
         progress(len(batch))
     return View(*(torch.cat(column).numpy() for column in zip(*views, strict=True)))
 
 
-def _fit_boxes(
+def _view_batch(
     network: CardPose, pictures: list[UInt8[np.ndarray, "_ _ 3"]], thickness: float
-) -> BoxFit:
+) -> tuple[torch.Tensor, ...]:
+    """Return the fields of a `View` for one batch."""
     size = network.image_size
     rgb = [picture[..., ::-1] for picture in pictures]
     whole, details = (
@@ -71,15 +76,15 @@ def _fit_boxes(
         for times in (1, DETAIL)
     )
     longer = torch.tensor([float(max(fit(p.shape[1::-1], size)[0])) for p in rgb])
-    focal = network.fitter.box.focal_of(longer)
+    fitter = network.fitter
+    focal = fitter.box.focal_of(longer)
     with torch.inference_mode():
-        return network.fit_boxes(whole, details, focal, torch.full((len(rgb),), thickness))
-
-
-def _columns(network: CardPose, boxes: BoxFit) -> tuple[torch.Tensor, ...]:
-    """Return the fields of a `View` for one batch."""
-    keypoints = (network.fitter.box.keypoints(pose) for pose in (boxes.corner_pose, boxes.pose))
+        boxes = network.fit_boxes(whole, details, focal, torch.full((len(rgb),), thickness))
+        rows, pose = torch.arange(len(rgb))[:, None], boxes.corner_pose
+        points, weight = boxes.points[rows, boxes.names], boxes.weight[rows, boxes.names]
+        summary = box_information(fitter, pose, points, weight, edges=None, focal=focal)
+    keypoints = (fitter.box.keypoints(each) for each in (pose, boxes.pose))
     return (
         *(boxes.points, boxes.visibility, boxes.peaks, boxes.weight),
-        *(*boxes.corner_pose, boxes.names, *keypoints),
+        *(*pose, boxes.names, *keypoints, *summary),
     )

@@ -5,7 +5,7 @@ import pytest
 from support import contributed, seen
 
 from cardpose.geometry import sweep as sweep_module
-from cardpose.geometry.sweep import MOST_DOUBTFUL, ROW, SECTORS, Contribution, Sweep
+from cardpose.geometry.sweep import MOST_DOUBTFUL, ROW, SECTORS, Contribution, Sweep, share_box
 
 ROUND = range(0, 360, 15)
 
@@ -123,6 +123,27 @@ def test_a_given_thickness_holds_where_pictures_tell_little():
     box = swept(shaken([0], 6.0), thickness=9.0)[0].estimate()
     assert box.thickness == pytest.approx(9.0, abs=1.0)
     assert swept([], thickness=9.0)[0].estimate() is None
+    free, given = (share_box(shaken([0], 6.0), thickness) for thickness in (None, 9.0))
+    assert given.thickness == box.thickness != free.thickness
+    assert given.deviation < free.deviation
+    assert share_box([], thickness=9.0) is None
+
+
+def test_a_packet_that_nobody_touched_is_never_begun_again():
+    """Wrong labels in a row are not another packet, if all pictures surely show one."""
+    pictures = shaken(ROUND, 6.0) + shaken(range(0, 120, 15), 10.0, seed=1)
+    sweep, changes = swept(pictures)
+    assert any(changes)
+    assert sweep.estimate().thickness == pytest.approx(10.0, abs=0.3)
+    assert share_box(pictures).thickness < 8.0
+
+
+def test_a_thick_packet_may_lean_further_than_a_thin_one():
+    """One picture hardly tells the lean, so the prior decides on it."""
+    thin, thick = (
+        share_box(contributed(*seen([-110], thickness, lean=(0, 1.5)))) for thickness in (3.0, 12.0)
+    )
+    assert abs(thin.numbers[2]) < 0.6 * abs(thick.numbers[2])
 
 
 def test_memory_stays_constant(monkeypatch):

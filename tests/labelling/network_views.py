@@ -6,6 +6,7 @@ from support import CARD, FOCAL, SIZE
 
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter
+from cardpose.geometry.box_information import box_information
 from cardpose.labelling.views import View
 from cardpose.network.model import keypoint_weights
 
@@ -27,6 +28,13 @@ def viewed(points, visible, thickness=THICK, traced=None):
     fitter = BoxFitter(BoxModel(SMALL, FOCAL, CARD, 52))
     thicknesses = torch.full((len(points),), thickness)
     pose, names = fitter.fit(torch.from_numpy(points), torch.from_numpy(visible), thicknesses)
+    summary = box_information(
+        fitter,
+        pose,
+        torch.from_numpy(points).gather(1, names[..., None].expand(-1, -1, 2)),
+        torch.from_numpy(visible).gather(1, names),
+        edges=None,
+    )
     box = fitter.box.keypoints(pose).numpy()
     peaks = np.where(visible, 1.0, 0.1)
     numbers = pose.numbers.numpy()
@@ -35,4 +43,5 @@ def viewed(points, visible, thickness=THICK, traced=None):
     return View(
         *(points, logits, peaks, weight, pose.rotation.numpy(), numbers, names.numpy()),
         *(box, box.copy() if traced is None else traced / 2),
+        *(part.numpy() for part in summary),
     )

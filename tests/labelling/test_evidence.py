@@ -104,7 +104,7 @@ def test_the_box_of_all_frames_is_used_in_place_of_those_of_single_frames():
     assert evidence.box_error.max() < 0.5
 
 
-def test_long_recordings_are_fitted_in_parts():
+def test_long_recordings_share_one_box():
     true, shown = seen(np.linspace(-140, -40, 120), THICK)
     points, *_ = proposed(true, shown)
     assert abs(points - true)[shown].max() < 1

@@ -6,13 +6,11 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-import torch
+from support import contributed
 
-from cardpose.geometry.box import BoxModel
-from cardpose.geometry.box_fit import BoxFitter
-from cardpose.geometry.bundle import fit_box
 from cardpose.geometry.card import card_outline
 from cardpose.geometry.keypoints import KEYPOINTS
+from cardpose.geometry.sweep import share_box
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 
@@ -278,10 +276,7 @@ def test_a_box_fitted_with_the_same_deck_and_camera_counts_the_cards(other):
     renderer = Renderer(scene)
     seen = [renderer.keypoints(index) for index in CHECKED_FRAMES]
     points, visible = (np.array(part) for part in zip(*seen, strict=True))
-    fitter = BoxFitter(BoxModel((640, 480), focal, card, 52))
-    pose, names = fitter.fit(torch.from_numpy(points), torch.from_numpy(visible))
-    pose = [part.numpy() for part in pose]
-    box = fit_box(points, visible, pose, names.numpy(), (640, 480), focal, card)
+    box = share_box(contributed(points, visible, focal, card))
     assert box.thickness / card[2] == pytest.approx(40, abs=0.5)
 
 
