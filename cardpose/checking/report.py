@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from cardpose.checking.findings import INFO, WRONG, Finding
-from cardpose.common.errors import printable
+from cardpose.common.errors import printable, quantity
 from cardpose.dataset.annotations import read_annotations
 from cardpose.dataset.names import frame_name
 from cardpose.dataset.recordings import read_recordings, sampled_pictures
@@ -34,7 +34,7 @@ def as_table(found: Sequence[Finding]) -> str:
         for row in rows
     ]
     wrong = sum(one.level == WRONG for one in found)
-    end = f"{wrong} thing{'s' * (wrong != 1)} look{'s' * (wrong == 1)} wrong"
+    end = f"{quantity(wrong, 'thing')} look{'s' * (wrong == 1)} wrong"
     return "\n".join([*lines, end])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cardpose.cli.own_files import check_free, is_export
 from cardpose.cli.shared import dataset_folder, dataset_parameters, positive
-from cardpose.common.errors import InputError, print_line
+from cardpose.common.errors import InputError, print_line, quantity
 
 MODEL = Path("models/pretrained.safetensors")  # trained on the widest range of tables and decks
 _FORMATS = ("label-studio", "coco", "csv")
@@ -129,8 +129,9 @@ def _start(chosen: argparse.Namespace) -> None:
     proposals, recordings = start_labelling(folder, chosen.model, *dataset_parameters())
     doubtful = (proposals.confidence < DOUBTFUL).any(axis=1).sum()
     print_line(
-        f"{len(proposals.frames)} frames of {recordings} recordings; {doubtful} surely need a look,"
-        f" as a corner is doubtful: {labelling_folder(folder) / 'proposals.csv'}"
+        f"{quantity(len(proposals.frames), 'frame')} of {quantity(recordings, 'recording')};"
+        f" {doubtful} with a doubtful corner, to be looked at:"
+        f" {labelling_folder(folder) / 'proposals.csv'}"
     )
 
 
@@ -173,7 +174,7 @@ def _export(chosen: argparse.Namespace) -> None:
     write_tasks(tasks, chosen.format, path, served_folder(folder))
     proposed = int((~tasks.labelled & ~np.isnan(tasks.confidence).all(axis=1)).sum())
     what = "with their labels" if chosen.labelled else f"{proposed} with proposals"
-    print_line(f"{path}: {len(tasks.frames)} frames, {what}")
+    print_line(f"{path}: {quantity(len(tasks.frames), 'frame')}, {what}")
     if chosen.format == "label-studio":
         print_line(f"{path.parent / CONFIGURATION}: the labelling configuration")
     if chosen.format == "csv" and not chosen.labelled:

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Collection
 
-from cardpose.common.errors import printable
+from cardpose.common.errors import printable, quantity
 from cardpose.common.process import TextFile
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.inference.result import RecordingCount, Result
@@ -59,10 +59,10 @@ class Table:
             count: None if no frame shows a packet.
         """
         if count is None:
-            self._print_row(name, "no packet", f"in {frames} pictures")
+            self._print_row(name, "no packet", f"in {quantity(frames, 'picture')}")
             return
         of = "" if count.frames == frames else f"{count.frames} of "
-        pictures = f"from {of}{frames} pictures"
+        pictures = f"from {of}{quantity(frames, 'picture')}"
         self._print_row(name, f"{count.cards:.1f}", count.interval_text or pictures)
         if count.interval_text:
             advice = f"; {count.advice}" if count.advice else ""
@@ -106,7 +106,7 @@ class Table:
 
 def camera_text(count: RecordingCount | None, rate: int) -> str:
     """Describe the count of the sweep so far, and how to make it surer."""
-    speed = f"{rate} picture{'s' * (rate != 1)} a second"
+    speed = f"{quantity(rate, 'picture')} a second"
     if count is None:
         return f"no packet, {speed}"
     interval = count.interval_text and f" ({count.interval_text})"

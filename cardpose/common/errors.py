@@ -151,6 +151,11 @@ def silence_libraries() -> None:
     tqdm.monitor_interval = 0
 
 
+def quantity(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 frame", "2 frames"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def join_names(names: Iterable[object], most: int = 3) -> str:
     """List the first `most` names in words: "a, b, c and 4 more"."""
     texts = [str(name) for name in names]

@@ -17,7 +17,7 @@ import pandera.pandas as pa
 from jaxtyping import Bool, Float64, Int
 from tqdm import tqdm
 
-from cardpose.common.errors import InputError, join_names, short_repr
+from cardpose.common.errors import InputError, join_names, quantity, short_repr
 from cardpose.common.tables import between, name_column, number_column, read_table
 from cardpose.dataset.annotations import write_annotations
 from cardpose.dataset.names import check_recording_name, split_frame_name
@@ -111,7 +111,9 @@ def _counts(path: Path, images: Path, rows: pd.DataFrame) -> pd.DataFrame:
         )
     absent = [name for name in rows["imageName"] if not (images / name).is_file()]
     if absent:
-        raise InputError(f"{images}: {len(absent)} pictures missing: {join_names(absent)}")
+        raise InputError(
+            f"{images}: {quantity(len(absent), 'picture')} missing: {join_names(absent)}"
+        )
     counts = rows.groupby("recording", sort=True)[["cards_counted", "total_cards"]]
     different = counts.nunique().max(axis=1) > 1
     if different.any():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
-from cardpose.common.errors import InputError, join_names
+from cardpose.common.errors import InputError, join_names, quantity
 from cardpose.common.tables import read_own_table
 from cardpose.dataset.annotations import read_annotations
 from cardpose.dataset.layout import INDEX_COLUMNS, SUMMARY_COLUMNS
@@ -79,8 +79,7 @@ def match_labels(
     absent = _absent_frames(labelled, index, summary, path)
     if absent:
         raise InputError(
-            f"{path}: {len(absent)} label{'s' * (len(absent) > 1)} without a frame:"
-            f" {join_names(absent)}"
+            f"{path}: {quantity(len(absent), 'label')} without a frame: {join_names(absent)}"
         )
     row_of_frame = {
         frame: row for row, frame in enumerate(labelled) if mask is None or mask[row].any()

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cardpose.common.errors import InputError, short_repr
+from cardpose.common.regular_files import read_file
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.labelling.coco_format import coco_labels
 from cardpose.labelling.csv_format import csv_labels
@@ -22,7 +23,7 @@ from cardpose.labelling.labels import Labels, no_labels
 from cardpose.labelling.studio_format import studio_labels
 from cardpose.labelling.tasks import FrameIndex, picture_sizes
 
-_MAX_BYTES = 2**28  # of a label file; thousands of frames take some MB
+_MAX_BYTES = 2**26  # of a label file; thousands of frames take some MB
 
 
 def read_label_file(path: str | Path, index: FrameIndex) -> Labels:
@@ -38,12 +39,7 @@ def read_label_file(path: str | Path, index: FrameIndex) -> Labels:
     path = Path(path)
     if path.exists() and not path.is_file():  # a pipe or a device may have no end
         raise InputError(f"{path}: should be a file from a labelling tool")
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: should be at most {_MAX_BYTES} bytes long")
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    content = read_file(path, _MAX_BYTES)
     if content.startswith(b"PK"):
         raise InputError(f"{path}: is a ZIP archive: unpack it, and import the JSON file in it")
     if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cardpose.common.errors import join_names
+from cardpose.common.errors import join_names, quantity
 from cardpose.common.files import atomic_output
 from cardpose.common.locks import locked
 from cardpose.dataset.annotations import LABEL_COLUMNS, label_fields, read_annotations
@@ -110,7 +110,7 @@ def merge_report(labels: Labels, merged: Merged, proposed: int, dataset: str) ->
     ]
     counts = ", ".join(f"{len(frames)} {what}" for frames, what in parts if frames)
     number = len(labels.frames)
-    lines = [f"{number} label{'s' if number != 1 else ''}: {counts}"]
+    lines = [f"{quantity(number, 'label')}: {counts}"]
     if merged.changed:
         moved = "no corner that stayed visible"
         if merged.moved:

@@ -29,7 +29,7 @@ class Limits(NamedTuple):
 
 
 SHORT = Limits(seconds=60, size=16 * 2**20)
-LONG = Limits(seconds=600, size=256 * 2**20)  # for thousands of frames
+LONG = Limits(seconds=600, size=64 * 2**20)  # for thousands of frames
 _CONNECT = 10  # seconds until the connection is accepted
 _TOTAL = 1200  # seconds for all requests of one client
 _PAGES = 100  # most pages of projects; Label Studio puts at most 100 on a page

@@ -20,7 +20,7 @@ from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoR
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from cardpose.common.errors import InputError
+from cardpose.common.errors import InputError, quantity
 from cardpose.common.regular_files import check_regular
 from cardpose.pictures.decoding import Damage, decoded_frames, promised_frames
 from cardpose.pictures.formats import begins_like_heic, is_picture
@@ -76,9 +76,13 @@ def sampled_frames(
     if index == 1 and is_picture(path):  # FFmpeg reads a picture as a video of one frame
         raise InputError(f"{path}: is a picture, not a video; name a folder of pictures")
     if damage and index < promised:
-        raise InputError(f"{path}: ends early: {index} frames of {promised} can be decoded")
+        raise InputError(
+            f"{path}: ends early: {quantity(index, 'frame')} of {promised} can be decoded"
+        )
     if damage:
-        raise InputError(f"{path}: ends early: {index} frames can be decoded, then: {damage}")
+        raise InputError(
+            f"{path}: ends early: {quantity(index, 'frame')} can be decoded, then: {damage}"
+        )
     yield index, None
 
 

@@ -14,6 +14,7 @@ import pytest
 from support import REPOSITORY, grey, words
 
 from cardpose.cli import runner
+from cardpose.common.errors import quantity
 from cardpose.pictures.videos import sampled_frames
 
 ESCAPES = "a\x1b[31mred\n.png"
@@ -307,3 +308,8 @@ def test_whatever_an_error_quotes_is_shortened(cardpose):
     assert len(lines) == 3
     assert all(line.startswith("error: ") and len(line) < 400 for line in lines)
     assert all(line.endswith("there is no such file or folder") for line in lines[:1])
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 frames"), (1, "1 frame"), (2, "2 frames")])
+def test_a_number_and_its_noun_agree(number, text):
+    assert quantity(number, "frame") == text

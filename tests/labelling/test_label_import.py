@@ -60,11 +60,9 @@ def test_other_files_are_refused_in_one_line(content, words, mine, taken):
     assert words in said
 
 
-@pytest.mark.parametrize("name", [".", "/dev/zero", "pipe", "long.json"])
+@pytest.mark.parametrize("name", [".", "/dev/zero", "pipe"])
 def test_what_may_have_no_end_is_not_read(name, mine, label):
     os.mkfifo("pipe")
-    with open("long.json", "wb") as file:
-        file.truncate(2**40)  # holds no byte on the disk
     status, said = label("import", "mine", name)
     assert (status, said.count("\n")) == (1, 1)
     assert f"{name}: should be a" in said
@@ -226,3 +224,11 @@ def test_numbers_and_texts_without_end_are_shortened(number, place, mine, export
     with complaint("a.json: ") as caught:
         label_import.read_labels_json("a.json", json.dumps(content), index)
     assert len(str(caught.value)) < 300
+
+
+def test_a_file_too_large_for_labels_is_refused_unread(complains, tmp_path):
+    path = tmp_path / "labels.json"
+    with path.open("wb") as file:
+        file.truncate(2**26 + 1)  # which takes no room on the disk
+    with complains("labels.json: is too large a file: it may have 67,108,864 bytes"):
+        label_import.read_label_file(path, {})

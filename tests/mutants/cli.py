@@ -18,13 +18,6 @@ MUTANTS = [
         "tests/cli/test_calibrate.py -k no_deck",
     ),
     Mutant(
-        "results that are kept lean to the end of a video",
-        "cardpose/cli/runner.py",
-        "            self.items, self._step = self.items[::2], 2 * self._step",
-        "            self.items, self._step = self.items[::2], self._step",
-        "tests/cli/test_predict_videos.py -k even_sample",
-    ),
-    Mutant(
         "a broken video is not counted",
         "cardpose/cli/runner.py",
         "                if not seen:\n",
@@ -46,11 +39,11 @@ MUTANTS = [
         "tests/cli/test_predict_videos.py -k nth",
     ),
     Mutant(
-        "the camera's count covers all frames",
-        "cardpose/cli/runner.py",
-        "                while recent[0][0] < now - _CAMERA_SECONDS:",
-        "                while False:",
-        "tests/cli/test_predict_videos.py -k median",
+        "the numbers of nouns are wrong",
+        "cardpose/common/errors.py",
+        'if number == 1 else f"{number} {noun}s"',
+        'if number < 2 else f"{number} {noun}s"',
+        "tests/cli/test_terminal.py -k noun",
     ),
     Mutant(
         "frames before an error are lost",
