@@ -135,7 +135,14 @@ def _replace(real: Path, new: Path, old: Path) -> None:
 
 
 def _copy_attributes(old: Path, new: Path) -> None:
-    """Give `new` the owner, group, mode, ACL and extended attributes of `old`."""
+    """Give `new` the owner, group, mode, ACL and extended attributes of `old`.
+
+    In a folder, a file also gets the mode of the old file of its name.
+    """
+    for path in new.rglob("*"):
+        was_there = old / path.relative_to(new)
+        if path.is_file() and was_there.is_file() and not was_there.is_symlink():
+            shutil.copymode(was_there, path)
     was = old.stat()
     with contextlib.suppress(OSError):  # users may set one of their groups, and only root the owner
         os.chown(new, -1, was.st_gid)

@@ -155,6 +155,20 @@ def test_a_read_only_file_or_folder_is_reported_and_stays(tmp_path, file, folder
     assert (path.read_text(), os.listdir(home)) == ("old", ["it.csv"])
 
 
+def test_files_in_a_folder_keep_their_modes(tmp_path):
+    path = tmp_path / "frames"
+    for names in (("a", "b"), ("b", "c")):
+        with atomic_output(path) as new:
+            (new / "deep").mkdir(parents=True)
+            for name in names:
+                (new / "deep" / name).write_text("")
+                (new / "deep" / name).chmod(0o644)
+        if names[0] == "a":
+            (path / "deep" / "b").chmod(0o600)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (path / "deep").iterdir()}
+    assert modes == {"b": 0o600, "c": 0o644}
+
+
 # Devices, pipes, and what is open already. Those of the machine itself are left alone.
 
 

@@ -74,6 +74,13 @@ MUTANTS = [
         "tests/common/test_links_and_modes.py -k mode",
     ),
     Mutant(
+        "modes of files in a folder are lost",
+        "cardpose/common/files.py",
+        "            shutil.copymode(was_there, path)",
+        "            pass",
+        "tests/common/test_links_and_modes.py -k modes",
+    ),
+    Mutant(
         "a folder is replaced by a file",
         "cardpose/common/files.py",
         "            if real.is_dir() and not new.is_dir():",
