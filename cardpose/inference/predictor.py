@@ -127,6 +127,10 @@ class Predictor:
 def load(path: str | PathLike | None = None, threads: int | None = None) -> Predictor:
     """Load a network from an .onnx or .safetensors file that `dvc repro` wrote.
 
+    The thickness of a card is the one that the network was trained with. `Predictor.with_card` sets
+    another one. `cardpose predict` also reads the thickness that `cardpose calibrate` stored beside
+    the file; `load` does not.
+
     Args:
         path: of the file. By default it is models/cardpose.onnx in the current folder, or else the
             network that comes with the package.

@@ -176,6 +176,24 @@ def test_a_camera_prints_the_count_of_the_sweep(cardpose, tmp_path, monkeypatch)
     assert len(pd.read_csv(tmp_path / "o.csv")) == 200
 
 
+def test_a_camera_begins_again_after_a_second_without_a_packet(cardpose, monkeypatch):
+    class Changed(Camera):
+        """Send 40 pictures of 10 cards, 20 dark ones, then 10 of 20 cards."""
+
+        def read(self):
+            there, picture = super().read()
+            brightness = 100 if self.sent <= 40 else 0 if self.sent <= 60 else 200
+            return there, picture if picture is None else np.full_like(picture, brightness)
+
+    monkeypatch.setattr(videos.cv2, "VideoCapture", lambda number: Changed(70))
+    clock = iter(np.arange(0, 1000, 0.1))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    _, out, _ = cardpose("predict", 0)
+    counts = [float(line[0]) for line in words(out) if line[1] == "cards,"]
+    assert counts[0] == pytest.approx(10, abs=0.1)
+    assert counts[-1] == pytest.approx(20, abs=0.1)
+
+
 def test_drawing_a_camera_is_refused(cardpose):
     status, _, err = cardpose("predict", "0", "--output", "out")
     assert status == 1

@@ -18,6 +18,13 @@ MUTANTS = [
         "tests/cli/test_calibrate.py -k no_deck",
     ),
     Mutant(
+        "a video does not say where another packet begins",
+        "cardpose/cli/runner.py",
+        "                        if counter.add(result):",
+        "                        if counter.add(result) and False:",
+        "tests/cli/test_predict_videos.py -k another_packet_begins",
+    ),
+    Mutant(
         "a broken video is not counted",
         "cardpose/cli/runner.py",
         "                if not seen:\n",
@@ -44,6 +51,13 @@ MUTANTS = [
         'if number == 1 else f"{number} {noun}s"',
         'if number < 2 else f"{number} {noun}s"',
         "tests/cli/test_terminal.py -k noun",
+    ),
+    Mutant(
+        "a camera counts on with the packet that it no longer sees",
+        "cardpose/cli/runner.py",
+        "                elif now > found_at + _GONE_SECONDS:",
+        "                elif False:",
+        "tests/cli/test_predict_videos.py -k begins_again_after",
     ),
     Mutant(
         "frames before an error are lost",

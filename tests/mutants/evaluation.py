@@ -22,8 +22,8 @@ MUTANTS = [
     Mutant(
         "the interval has the margin of another way of counting",
         "cardpose/evaluation/evaluate.py",
-        'metadata["margins"][count])',
-        'metadata["margins"]["picture"])',
+        'metadata["margins"] and metadata["margins"][count]',
+        'metadata["margins"] and metadata["margins"]["picture"]',
         _TESTS,
     ),
     Mutant(

@@ -68,16 +68,16 @@ MUTANTS = [
     ),
     Mutant(
         "frames without a packet count",
-        "cardpose/inference/predictor.py",
-        "[result for result in results if result.packet]",
-        "list(results)",
+        "cardpose/inference/recording.py",
+        "if not result.packet:",
+        "if False:",
         "tests/inference/test_predictor.py::test_frames_without_a_packet_do_not_count",
     ),
     Mutant(
-        "a box is fitted for every way of counting",
-        "cardpose/inference/predictor.py",
-        'self.metadata["count"] == "both"',
-        "True",
+        "the box counts whatever way of counting is chosen",
+        "cardpose/inference/recording.py",
+        'self._sweep.estimate() if self._metadata["count"] == "both" else None',
+        "self._sweep.estimate()",
         "tests/inference/test_predictor.py::test_a_recording_without_a_box_has_the_median_count_of_its_frames",
     ),
     Mutant(

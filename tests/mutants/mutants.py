@@ -12,10 +12,10 @@ room: the text that is replaced has to occur exactly once in the file.
     MUTANTS = [
         Mutant(
             "the margin is twice as wide",
-            "cardpose/network/predict.py",
-            "stats.t.ppf(0.95, ",
-            "2 * stats.t.ppf(0.95, ",
-            "tests/network/test_predict.py",
+            "cardpose/network/intervals.py",
+            "half = np.nan if margin is None else margin\\n",
+            "half = np.nan if margin is None else 2 * margin\\n",
+            "tests/network/test_intervals.py",
         ),
     ]
 

@@ -6,8 +6,8 @@ MUTANTS = [
     Mutant(
         "the margin is twice as wide",
         "cardpose/network/intervals.py",
-        "return float(stats.t.ppf(0.95, ",
-        "return 2 * float(stats.t.ppf(0.95, ",
+        "half = np.nan if margin is None else margin\n",
+        "half = np.nan if margin is None else 2 * margin\n",
         "tests/network/test_intervals.py",
     ),
     Mutant(

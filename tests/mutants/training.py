@@ -21,9 +21,9 @@ MUTANTS = [
     ),
     Mutant(
         "the margins come from training frames",
-        RECIPES,
-        "_interval_margins(network, tensors, validating, metadata)",
-        "_interval_margins(network, tensors, training, metadata)",
+        "cardpose/training/calibration.py",
+        "_errors(network, tensors, validating, metadata)",
+        '_errors(network, tensors, np.flatnonzero(role == "train"), metadata)',
         f"{TEST_RECIPES} -k margins",
     ),
     Mutant(
@@ -226,8 +226,8 @@ MUTANTS = [
     Mutant(
         "the share is chosen by the picture's count",
         RECIPES,
-        'metadata)[:, COUNTS.index("both")]',
-        'metadata)[:, COUNTS.index("picture")]',
+        'predicted[:, COUNTS.index("both")]',
+        'predicted[:, COUNTS.index("picture")]',
         "tests/training/test_blending.py",
     ),
 ]
