@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cardpose.cli.inputs import Source, find_sources
@@ -103,6 +103,8 @@ def run_predict(chosen: argparse.Namespace) -> int:
         stop = stack.enter_context(stop_on_signals())
         screen = Screen(sys.stdout, stop)
         if chosen.output:  # two runs would replace each other's drawings
+            if not chosen.output.exists():
+                stack.callback(_remove_empty, chosen.output)
             stack.enter_context(locked(chosen.output / "drawings", wait=0))
         writers = [
             # Do not wait: another process may write the file for hours.
@@ -125,6 +127,12 @@ def run_predict(chosen: argparse.Namespace) -> int:
     if screen.error and not stop.status:
         raise screen.error
     return stop.status or int(not (all_found and complete))
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder into which nothing was drawn."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _check_outputs(

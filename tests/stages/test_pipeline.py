@@ -56,6 +56,7 @@ def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
         "ways",
         "baselines",
         "interval",
+        "interval_per_video",
         "keypoints",
         "visibility",
         "data",
