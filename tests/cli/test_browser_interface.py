@@ -152,6 +152,10 @@ def test_my_deck_is_learnt_kept_and_forgotten(visit, url):
     page.wait_for_selector("#deck[open]")
     assert f"{card:.3f} mm thick, by one packet" in page.inner_text("#deck")
     page.click("text=Forget my deck")
+    for _ in range(100):  # the dialog's close event comes after the click
+        if stored(page, "cardpose.deck") is None:
+            break
+        page.wait_for_timeout(50)
     assert stored(page, "cardpose.deck") is None
 
 
