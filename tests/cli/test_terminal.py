@@ -41,6 +41,7 @@ def start(folder, *arguments, code=None, **options):
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     command = [sys.executable, *program, *map(str, arguments)]
+    pipes["preexec_fn"] = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
     return subprocess.Popen(command, cwd=folder, env=environment, **pipes)
 
 
