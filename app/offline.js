@@ -7,7 +7,7 @@ export async function keepOffline() {
   const registration = await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
   const offer = () => {
     if (!registration.waiting || !navigator.serviceWorker.controller) return;
-    // Nothing runs yet: nobody will notice.
+    // Nothing runs yet, so a reload goes unnoticed.
     if (body.dataset.state === "start") registration.waiting.postMessage("now");
     else $("update").hidden = false;
   };

@@ -1,4 +1,4 @@
-// What is known of the packet in sight, and when it is known well enough.
+// State of the packet in sight: its count so far, and whether the count is sure enough to lock.
 
 import { PACKET, Recording } from "./recording.js";
 

@@ -131,7 +131,7 @@ export async function* newestPictures(video, signal) {
 }
 
 /**
- * All pictures of a video file, or so many a second as films have, until `signal` aborts.
+ * Yield the pictures of a video file, at most one per 1/30 s, until `signal` aborts.
  *
  * Seeks from one to the next: played, a video drops what it has no time to show.
  */

@@ -304,3 +304,19 @@ ARGUMENTS = [
 
 
 PATIENCE = 60_000  # ms; other programs may keep the processor busy
+
+
+# Program that runs the command with a slow network, and writes "batch" to stderr at each batch.
+SLOW = """
+import sys, time
+from cardpose.cli.main import main
+from cardpose.inference import predictor
+
+run = predictor.Predictor.predict_batch
+def slow(self, pictures, rgb=False):
+    print("batch", file=sys.stderr, flush=True)
+    time.sleep(0.2)
+    return run(self, pictures, rgb)
+predictor.Predictor.predict_batch = slow
+main(sys.argv[1:])
+"""

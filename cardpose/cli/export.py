@@ -69,7 +69,7 @@ def _check_export(model: Path, output: Path) -> None:
         differ |= abs(found.cards - expected.cards) > _CARDS
     if differ:
         raise InputError(
-            f"{output}: says {found} of a rendered picture, of which {model} says {expected}"
+            f"{output}: counts {found} in a rendered picture where {model} counts {expected}"
         )
 
 

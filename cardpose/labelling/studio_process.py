@@ -22,7 +22,7 @@ from cardpose.dataset.layout import labelling_folder
 
 USER = "labeller@localhost"
 _HOST = "127.0.0.1"
-_NOBODY = f"http://{_HOST}:9"  # a proxy that does not exist
+_DEAD_PROXY = f"http://{_HOST}:9"  # address where no proxy listens
 _FIRST_LINE = "process {pid} listens at {address}\n"
 
 
@@ -137,10 +137,10 @@ def _environment(dataset: Path, access: Access) -> dict[str, str]:
         "ALLOWED_HOSTS": f"{_HOST},localhost",
         # No reports, no requests for newer versions, and no tips from GitHub: nothing answers at
         # this proxy, and Label Studio needs no other host.
-        "HTTP_PROXY": _NOBODY,
-        "HTTPS_PROXY": _NOBODY,
-        "http_proxy": _NOBODY,
-        "https_proxy": _NOBODY,
+        "HTTP_PROXY": _DEAD_PROXY,
+        "HTTPS_PROXY": _DEAD_PROXY,
+        "http_proxy": _DEAD_PROXY,
+        "https_proxy": _DEAD_PROXY,
         "NO_PROXY": f"{_HOST},localhost",
         "no_proxy": f"{_HOST},localhost",
         "COLLECT_ANALYTICS": "false",

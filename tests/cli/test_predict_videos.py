@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from support import REPOSITORY, Camera, fast_start, grey, words
+from support import REPOSITORY, SLOW, Camera, fast_start, grey, words
 
 from cardpose.inference import recording
 from cardpose.inference.result import Result
@@ -111,27 +111,12 @@ def test_a_drawn_video_has_the_count_of_the_sweep(cardpose, tmp_path, write_vide
     assert drawn[2:6] == pytest.approx([2, 2.5, 3, 3.5], abs=0.3)  # medians so far
 
 
-LONG = """
-import sys, time
-from cardpose.cli.main import main
-from cardpose.inference import predictor
-
-run = predictor.Predictor.predict_batch
-def slow(self, pictures, rgb=False):
-    print("looks", file=sys.stderr, flush=True)
-    time.sleep(0.2)
-    return run(self, pictures, rgb)
-predictor.Predictor.predict_batch = slow
-main(sys.argv[1:])
-"""
-
-
 def test_ctrl_c_keeps_the_results_so_far(stand_in, tmp_path, write_video):
     write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 2000)
     grey(tmp_path / "z.png", 50)
     command = ["predict", "v.mp4", "z.png", "--model", stand_in, "--output", "out"]
     running = subprocess.Popen(
-        [sys.executable, "-c", LONG, *command, "--csv", "o.csv", "--jsonl", "o.jsonl"],
+        [sys.executable, "-c", SLOW, *command, "--csv", "o.csv", "--jsonl", "o.jsonl"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
@@ -139,7 +124,7 @@ def test_ctrl_c_keeps_the_results_so_far(stand_in, tmp_path, write_video):
         text=True,
     )
     for _ in range(3):
-        assert running.stderr.readline() == "looks\n"
+        assert running.stderr.readline() == "batch\n"
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130

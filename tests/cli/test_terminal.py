@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from support import REPOSITORY, grey, words
+from support import REPOSITORY, SLOW, grey, words
 
 from cardpose.cli import runner
 from cardpose.common.errors import quantity
@@ -20,19 +20,6 @@ from cardpose.pictures.videos import sampled_frames
 ESCAPES = "a\x1b[31mred\n.png"
 LATIN = os.fsdecode(b"Gru\xdf.png")
 FORMULAS = ("=1+1.png", "+1.png", "-1.png", "@SUM(1).png", "\t=1.png")
-SLOW = """
-import sys, time
-from cardpose.cli.main import main
-from cardpose.inference import predictor
-
-run = predictor.Predictor.predict_batch
-def slow(self, pictures, rgb=False):
-    print("batch", file=sys.stderr, flush=True)
-    time.sleep(0.2)
-    return run(self, pictures, rgb)
-predictor.Predictor.predict_batch = slow
-main(sys.argv[1:])
-"""
 
 
 def start(folder, *arguments, code=None, **options):

@@ -93,7 +93,7 @@ MUTANTS = [
     Mutant(
         "Label Studio asks GitHub for tips",
         HERE + "studio_process.py",
-        '"https_proxy": _NOBODY,',
+        '"https_proxy": _DEAD_PROXY,',
         "",
         TESTS + "test_studio_process.py",
     ),
