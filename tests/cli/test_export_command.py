@@ -62,6 +62,6 @@ def test_a_file_that_differs_from_its_network_is_not_written(
     monkeypatch.setattr(export, "export_onnx", write_another)
     status, _, err = cardpose("export", network, "--output", "a.onnx", model=None)
     assert status == 1
-    assert err.startswith("error: a.onnx: says Result(")
+    assert err.startswith("error: a.onnx: counts Result(")
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "a.onnx").exists()

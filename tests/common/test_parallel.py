@@ -64,7 +64,7 @@ def test_after_an_error_running_calls_end_and_hardly_any_new_ones_start(tmp_path
         {path.stem for path in tmp_path.glob(f"*.{when}")} for when in ("begun", "ended")
     )
     assert begun - ended == {"1"}
-    assert len(begun) < 6
+    assert len(begun) < 12  # of 50; a busy machine starts the workers seconds apart
 
 
 KILLED = """
