@@ -4,6 +4,7 @@
 # make app: install, then count cards in the browser with the network from make repro.
 # make wheel: install, then build a wheel in dist/ with a network and the page in it.
 # make label-studio DATASET=mine: install, then correct proposed labels in the browser.
+# make docs: install, then build the site of docs/ into build/docs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,12 +18,15 @@ DIST ?= dist
 STUDIO := .venv-label-studio
 STUDIO_VERSION := 1.23.2
 STUDIO_INSTALLED := $(STUDIO)/.installed-$(STUDIO_VERSION)
+# The site of docs/ needs what nothing else does.
+DOCS := .venv-docs
+DOCS_INSTALLED := $(DOCS)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 # DVC needs a name of the user, and some containers list none.
 export LOGNAME ?= $(shell id -un 2> /dev/null || id -u)
 
-.PHONY: install repro pretrain folds app wheel label-studio test soak test-label-studio browser mutants lint format
+.PHONY: install repro pretrain folds app wheel label-studio docs test soak test-label-studio browser mutants lint format
 
 install: $(INSTALLED)
 
@@ -70,6 +74,16 @@ label-studio: install $(STUDIO_INSTALLED)
 $(STUDIO_INSTALLED):
 	$(PYTHON) -m venv $(STUDIO)
 	$(STUDIO)/bin/python -m pip install --quiet label-studio==$(STUDIO_VERSION)
+	touch $@
+
+# Links that lead nowhere and pages outside the navigation are errors.
+docs: $(DOCS_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+	@echo build/docs/index.html
+
+$(DOCS_INSTALLED): docs/site/requirements.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
 test: install lint browser
