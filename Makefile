@@ -89,7 +89,7 @@ $(DOCS_INSTALLED): docs/site/requirements.txt
 test: install lint browser
 	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# Run the tests that are too slow for every day; docs/reliability.md describes them.
+# Run the tests that are too slow for every day; docs/explanation/reliability.md describes them.
 soak: install
 	pytest -m soak
 
@@ -105,7 +105,7 @@ browser:
 			DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium; } \
 		|| true
 
-# Run the tests against deliberate faults in the code; docs/reliability.md has the score.
+# Run the tests against deliberate faults in the code; docs/explanation/reliability.md has the score.
 mutants: install
 	python tests/mutants/mutants.py
 

@@ -130,7 +130,7 @@ def run_without_extra(*arguments, folder=REPOSITORY):
         "label next synthetic",
         "label start synthetic",
         "label studio synthetic",
-        "predict docs/predict.jpg --model models/pretrained.safetensors",
+        "predict docs/pictures/predict.jpg --model models/pretrained.safetensors",
     ],
 )
 def test_commands_name_the_extra_that_they_miss(command):

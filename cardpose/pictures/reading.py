@@ -27,7 +27,7 @@ from cardpose.pictures.marks import (
     turned,
 )
 
-# Limits. A picture is refused before it is decoded; docs/reliability.md has a table.
+# Limits. A picture is refused before it is decoded; docs/explanation/reliability.md has a table.
 MOST_BYTES = 2**28  # size of a picture file
 MOST_PIXELS = 2**27  # pixels to decode; they take 400 MB
 MOST_JPEG_PIXELS = 2**28  # pixels of a JPEG of one scan, which is decoded at a reduced size
