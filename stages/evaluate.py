@@ -13,7 +13,7 @@ from cardpose.common.files import atomic_output
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
 from cardpose.evaluation.cautions import cautions
-from cardpose.evaluation.evaluate import evaluate
+from cardpose.evaluation.evaluate import evaluate, headlines
 from cardpose.evaluation.report import write_report
 from cardpose.network.weights import check_network, load_network
 from cardpose.params import load_params
@@ -40,10 +40,12 @@ def main() -> None:
         print_line(f"warning: {warning}", sys.stderr)
     with (
         atomic_output("metrics/evaluate.json") as metrics,
+        atomic_output("metrics/details.json") as details,
         atomic_output("metrics/predictions.csv") as predictions,
         atomic_output("metrics/plots") as plots,
     ):
-        metrics.write_text(json.dumps(report, indent=2) + "\n")
+        metrics.write_text(json.dumps(headlines(report), indent=2) + "\n")
+        details.write_text(json.dumps(report, indent=2) + "\n")
         write_report(
             predictions,
             plots,

@@ -16,7 +16,7 @@ from cardpose.params import load_params
 def main() -> None:
     params = load_params()
     network, metadata = load_network("models/cardpose.safetensors")
-    metrics = read_json("metrics/evaluate.json")
+    metrics = read_json("metrics/details.json")
     with atomic_output("models/cardpose.onnx") as path:
         export_onnx(path, network, metadata, params.count.source, metrics)
 

@@ -25,6 +25,14 @@ from cardpose.pictures.letterbox import fitted_to_original
 
 _BATCH = 32
 _COMPARED = ("mse", "mae", "mae_per_video")  # metrics of each way of counting and baseline
+_HEADLINES = (
+    *("cards.mse", "cards.mae", "cards.mae_per_video"),
+    *("cards.exact_per_video", "cards.within_1_per_video", "cards.bias_thick"),
+    *("baselines.constant_guess.mae", "baselines.start.mae"),
+    *("interval.coverage", "interval.mean_width"),
+    *("interval_per_video.coverage", "interval_per_video.mean_width"),
+    *("keypoints.median_px", "data.warnings"),
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,18 @@ def evaluate(
     frames.insert(6, "error", cards - true_cards)
     held_out = HeldOutFrames(frames, rows, points, predicted.visible, predicted.corners)
     return _rounded(report), held_out
+
+
+def headlines(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the few metrics of a report by which runs are compared, nested as in the report."""
+    chosen: dict[str, Any] = {}
+    for name in _HEADLINES:
+        source, target = report, chosen
+        *sections, last = name.split(".")
+        for section in sections:
+            source, target = source[section], target.setdefault(section, {})
+        target[last] = source[last]
+    return chosen
 
 
 def _compared(metrics: Mapping[str, float | None]) -> dict[str, float | None]:

@@ -9,7 +9,7 @@ from support import CARD, FOCAL, informed, seen
 
 from cardpose.dataset.tensors import Tensors
 from cardpose.evaluation import report as report_module
-from cardpose.evaluation.evaluate import evaluate
+from cardpose.evaluation.evaluate import evaluate, headlines
 from cardpose.evaluation.report import write_report
 from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.network.predict import FramePredictions
@@ -138,6 +138,20 @@ def test_each_way_of_counting_is_measured_beside_the_reported_one(held_out):
         chosen = {name: report["cards"][name] for name in ("mse", "mae", "mae_per_video")}
         assert report["ways"][way] == chosen
     assert len({report["cards"]["mse"] for report in reports.values()}) == 3
+
+
+def test_runs_are_compared_by_a_few_metrics(held_out):
+    report, _ = evaluate(*held_out, "both")
+    report["baselines"]["start"] = {"mse": 9.0, "mae": 2.5, "mae_per_video": 1.5}
+    report["data"]["warnings"] = 1
+    chosen = headlines(report)
+    assert chosen["baselines"] == {"constant_guess": {"mae": 20.0}, "start": {"mae": 2.5}}
+    assert chosen["cards"].items() <= report["cards"].items()
+    assert {"mse", "mae", "mae_per_video", "exact_per_video", "within_1_per_video"} <= set(
+        chosen["cards"]
+    )
+    assert chosen["interval"] == report["interval"]
+    assert len(pd.json_normalize(chosen).columns) <= 15
 
 
 def test_counts_are_measured_on_all_frames_and_corners_on_labelled_ones(held_out):

@@ -34,6 +34,13 @@ MUTANTS = [
         _TESTS,
     ),
     Mutant(
+        "every metric of the report is one to compare runs by",
+        "cardpose/evaluation/evaluate.py",
+        "target[last] = source[last]",
+        "target |= source",
+        _TESTS,
+    ),
+    Mutant(
         "the trained network is measured as its own start",
         "stages/evaluate.py",
         "evaluate(start, start_metadata,",

@@ -67,7 +67,7 @@ def prepared(tmp_path_factory):
     (folder / "metrics/plots").mkdir(parents=True)
     (folder / "metrics/plots/counts.png").write_bytes(b"old")
     (folder / "metrics/predictions.csv").write_text("old")
-    (folder / "metrics/evaluate.json").write_text('{"cards": {"mae": 1.5}}')
+    (folder / "metrics/details.json").write_text('{"cards": {"mae": 1.5}}')
     (folder / "metrics/train/plots/metrics/train").mkdir(parents=True)
     (folder / "metrics/train/plots/metrics/train/cards.tsv").write_text("step\tcards\n0\t0.1\n")
     (folder / "models").mkdir()

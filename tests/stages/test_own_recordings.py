@@ -154,7 +154,7 @@ def test_the_page_leads_from_recordings_to_a_count(tmp_path):
         program = [sys.executable, "-m", "cardpose"] if program == "cardpose" else [program]
         output = clone(*program, *words).stdout
         if words[:2] == ["metrics", "show"]:
-            report = json.loads((clone.folder / "metrics/evaluate.json").read_text())
+            report = json.loads((clone.folder / "metrics/details.json").read_text())
             assert report["data"]["recordings"] == 2
         return output
 
