@@ -5,6 +5,7 @@
 # make wheel: install, then build a wheel in dist/ with a network and the page in it.
 # make label-studio DATASET=mine: install, then correct proposed labels in the browser.
 # make docs: install, then build the site of docs/ into build/docs.
+# make figures: install, then make the pictures of docs/ from the code and what make repro left.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +27,7 @@ export DVC_NO_ANALYTICS := 1
 # DVC needs a name of the user, and some containers list none.
 export LOGNAME ?= $(shell id -un 2> /dev/null || id -u)
 
-.PHONY: install repro pretrain folds app wheel label-studio docs test soak test-label-studio browser mutants lint format
+.PHONY: install repro pretrain folds app wheel label-studio docs figures test soak test-label-studio browser mutants lint format
 
 install: $(INSTALLED)
 
@@ -80,6 +81,10 @@ $(STUDIO_INSTALLED):
 docs: $(DOCS_INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 	@echo build/docs/index.html
+
+# The animation and the sheet of examples show the network and the recordings of make repro.
+figures: install
+	python -m docs.figures
 
 $(DOCS_INSTALLED): docs/site/requirements.txt
 	$(PYTHON) -m venv $(DOCS)

@@ -1,0 +1,51 @@
+"""The figures of docs/ say what holds."""
+
+import re
+
+import numpy as np
+import pytest
+
+from cardpose.geometry.card import CARD
+from cardpose.geometry.keypoints import KEYPOINTS
+from cardpose.network.weights import load_network
+from docs.figures import architecture, corners, lean
+from docs.figures.packets import straight_packet, view
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_network(architecture.NETWORK)[0]
+
+
+def test_the_picture_of_the_architecture_is_that_of_the_network(network):
+    assert architecture.TARGET.read_text(encoding="utf-8") == architecture.draw(network)
+
+
+def test_the_picture_of_the_architecture_holds_every_parameter(network):
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", architecture.draw(network))
+    numbers = [
+        int(number.replace(",", ""))
+        for text in texts
+        if "in all" not in text
+        for number in re.findall(r"(?:^|: )(\d[\d,]*)$", text)
+    ]
+    assert sum(numbers) == sum(weight.numel() for weight in network.parameters())
+
+
+def test_one_corner_of_the_packet_with_names_is_hidden():
+    assert set(corners.PLACES) == set(KEYPOINTS)
+
+
+@pytest.mark.parametrize(("camera", "counts"), [(lean._FRONT, 0), (lean._BEHIND, 1)])
+def test_a_leaning_packet_looks_like_the_count_below_its_picture(camera, counts):
+    _, cards, shift, looks = lean.PACKETS[1]
+
+    def side(number, shift):
+        """Return the height in the picture of the side that faces a camera far away."""
+        scene = straight_packet(0, number, (0.0, -shift))
+        y = np.copysign(44, np.sin(np.radians(camera)))
+        far = view(scene, camera, lean.ELEVATION, 20000, (500, 500))
+        ends = far.project(np.array([[0, y - shift, 0], [0, y, number * CARD[2]]]))
+        return ends[0, 1] - ends[1, 1]
+
+    assert side(cards, shift) == pytest.approx(side(looks[counts], 0.0), rel=0.02)
