@@ -1,11 +1,14 @@
-"""Make all figures of docs/. Two of them show the network and the recordings of `make repro`."""
+"""Make all figures of docs/, and fill the tables of README.md and docs/.
+
+Two figures show the network and the recordings of `make repro`.
+"""
 
 from cardpose.common.errors import run_stage
-from docs.figures import architecture, corners, examples, lean, sweep
+from docs.figures import architecture, corners, examples, lean, sweep, tables
 
 
 def main() -> None:
-    for figure in (architecture, corners, lean, examples, sweep):
+    for figure in (architecture, corners, lean, tables, examples, sweep):
         figure.main()
 
 

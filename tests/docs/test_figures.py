@@ -1,5 +1,6 @@
 """The figures of docs/ say what holds."""
 
+import json
 import re
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from cardpose.geometry.card import CARD
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.network.weights import load_network
-from docs.figures import architecture, corners, lean
+from docs.figures import architecture, corners, lean, tables
 from docs.figures.packets import straight_packet, view
+from docs.figures.style import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,19 @@ def test_a_leaning_packet_looks_like_the_count_below_its_picture(camera, counts)
         return ends[0, 1] - ends[1, 1]
 
     assert side(cards, shift) == pytest.approx(side(looks[counts], 0.0), rel=0.02)
+
+
+def test_the_tables_are_those_of_the_folds():
+    for page in tables.pages():
+        text = page.read_text(encoding="utf-8")
+        assert text == tables.filled(text), f"{page}: make figures fills its tables"
+
+
+def test_a_table_is_replaced_and_its_surroundings_stay():
+    page = "a\n<!-- table: ways of counting -->\n\n| old |\n\n<!-- end of table -->\nb\n"
+    filled = tables.filled(page)
+    mae = json.loads((ROOT / "metrics/folds/cardcut.json").read_text())["mean"]["ways.both.mae"]
+    assert filled.startswith("a\n<!-- table: ways of counting -->\n\n| way of counting |")
+    assert f"| `both`, the default | {mae:.2f} |" in filled
+    assert filled.endswith("|\n\n<!-- end of table -->\nb\n")
+    assert "old" not in filled
