@@ -1,4 +1,4 @@
-"""docs/your-own-recordings.md: its commands, as they stand there, lead to a count."""
+"""docs/tutorials/your-own-recordings.md: its commands, as they stand there, lead to a count."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from cardpose.params import load_params
 from cardpose.rendering.videos import render_dataset
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/your-own-recordings.md"
+PAGE = ROOT / "docs/tutorials/your-own-recordings.md"
 # What cannot be run here, and who runs it.
 LABEL_STUDIO = "needs Label Studio: labelling/test_label_studio.py"
 ELSEWHERE = {
@@ -32,12 +32,16 @@ ELSEWHERE = {
     "cardpose label import mine http://127.0.0.1:8080": LABEL_STUDIO,
     "cardpose app": "serves a browser until it is stopped: cli/test_app.py",
 }
+# The page's first commands made the environment that this test runs in.
+SETUP = ("make install", "source .venv/bin/activate")
 TINY = {"synthetic": {"videos": 6, "frames": 21}, "pretrain": {"pictures": 24}}
 
 
 def commands():
     blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert tuple(lines[: len(SETUP)]) == SETUP
+    return lines[len(SETUP) :]
 
 
 def test_what_is_run_elsewhere_stands_on_the_page():
@@ -70,7 +74,7 @@ def test_every_command_of_the_page_is_understood(tmp_path):
 
 def test_links_and_pictures_of_the_page_are_there():
     linked = re.findall(r"\]\((?!http)([^)#]*)", PAGE.read_text())
-    assert "filming.jpg" in linked
+    assert "../pictures/filming.jpg" in linked
     for target in linked:
         assert (PAGE.parent / target).exists()
     pictures = [PAGE.parent / name for name in linked if name.endswith((".jpg", ".png"))]
@@ -160,6 +164,4 @@ def test_the_page_leads_from_recordings_to_a_count(tmp_path):
 
     said = follow(run, clone.folder, recordings=6, frames=41)
     assert said["cardpose predict data/mine/videos --output drawn"].count("data/mine/videos/") == 6
-    # The last command has rendered and learnt another deck.
-    assert clone.params()["geometry"]["card"] == [57, 88, 0.28]
     assert clone.params()["dataset"] == "mine"
