@@ -5,7 +5,7 @@
 Six packets are rendered in a look that the network has not seen, in dim warm light, 1280 x 720
 pixels: "marble", a veined table and a back with two medallions and a white border; "terrazzo", a
 table full of corners and that back, printed to its very edge; "tiles", a tiled table and a back
-with rays. They are labelled as docs/tutorials/your-own-recordings.md says, by its commands: `cardpose
+with rays. They are labelled by the commands of docs/tutorials/your-own-recordings.md: `cardpose
 label start` proposes, somebody corrects, `cardpose label import` takes the labels.
 Somebody is simulated: a corner that is more than 5 pixels off or wrong in visibility is put where
 it is, but for 2 pixels (standard deviation of x and of y); all pixels are of a picture 640 wide.

@@ -40,7 +40,7 @@ def test_the_status_of_the_pipeline_leaves_out_a_set_that_nobody_downloaded(clon
 
 
 def test_an_experiment_in_a_copy_takes_a_data_set_that_dvc_and_git_track(clone):
-    """As docs/tutorials/your-own-recordings.md says; an untracked one stays behind, and DVC names a file."""
+    """As the tutorial of own recordings says; DVC names a file of one that is not tracked."""
     videos = clone.folder / "data/mine/videos"
     videos.mkdir(parents=True)
     shutil.copy(ROOT / "tests/files/plain.mp4", videos / "a.mp4")
