@@ -78,7 +78,8 @@ $(STUDIO_INSTALLED):
 	touch $@
 
 # Links that lead nowhere and pages outside the navigation are errors.
-docs: $(DOCS_INSTALLED)
+docs: install $(DOCS_INSTALLED)
+	python docs/reference/generate.py
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 	@echo build/docs/index.html
 

@@ -11,10 +11,10 @@ _COMPLETED |= {"FOLDER": shtab.DIRECTORY}
 def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Print a script that completes these commands in a shell. For bash:"
-        " cardpose completion bash > ~/.local/share/bash-completion/completions/cardpose"
+        " `cardpose completion bash > ~/.local/share/bash-completion/completions/cardpose`"
     )
     parser.set_defaults(run=run_completion, failed=1)
-    parser.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
+    parser.add_argument("shell", choices=shtab.SUPPORTED_SHELLS, help="shell to print it for")
 
 
 def run_completion(chosen: argparse.Namespace) -> None:

@@ -42,8 +42,14 @@ def _add_start(command: Callable) -> None:
         "Extract the frames of a data set into its folder labelling/, and write proposed corners"
         " to labelling/proposals.csv.",
     ).add_argument
-    add("--model", type=Path, default=MODEL, metavar="FILE", help=f"weights (default: {MODEL})")
-    add("--threads", type=positive(int, 1024), metavar="N", help="number of processor cores to use")
+    add(
+        "--model",
+        type=Path,
+        default=MODEL,
+        metavar="FILE",
+        help=f"file of the network (default: {MODEL})",
+    )
+    add("--threads", type=positive(int, 1024), metavar="N", help="use N processor cores")
 
 
 def _add_next(command: Callable) -> None:
@@ -67,7 +73,7 @@ def _add_export(command: Callable) -> None:
         "Write the unlabelled frames and their proposals for a labelling tool. For Label Studio,"
         " also write its labelling configuration.",
     ).add_argument
-    add("format", metavar="FORMAT", choices=_FORMATS, help=", ".join(_FORMATS))
+    add("format", metavar="FORMAT", choices=_FORMATS, help=f"one of {', '.join(_FORMATS)}")
     _add_selection(add)
     add("--output", type=Path, metavar="PATH", help="file to write (default: a file in labelling/)")
     add("--force", action="store_true", help="also overwrite a file that cardpose did not write")

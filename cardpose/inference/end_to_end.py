@@ -22,14 +22,18 @@ class Outputs(NamedTuple):
     """Predictions for n pictures.
 
     Attributes:
-        keypoints: in pixels of the pictures.
+        keypoints: x and y of each keypoint, hidden ones included.
         visibility: probability that a keypoint is visible.
         cards: count in cards, not rounded.
-        low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
-        confidence: 0 to 1; below 0.5 if the picture shows no packet.
-        rotation, box: the `projection.Pose` of the fitted box.
-        corners: for each keypoint of the box, the index of the keypoint that it is.
-        information, vector: what the picture says of the box, see `box_information`.
+        low: lower end of the count's 90 % interval in cards; NaN if the network has no margins.
+        high: upper end of the interval.
+        confidence: confidence that the picture shows a packet.
+        rotation: rotation from the fitted box's axes to the camera's (right, down, forward).
+        box: place of the box in the camera's axes (x, y, z), thickness, lean along the short and
+            the long edge, twist, zoom; see `projection.Pose`.
+        corners: index in `keypoints` of each keypoint of the box.
+        information: what the picture says of thickness, lean and twist; see `box_information`.
+        vector: right-hand side that belongs to `information`.
     """
 
     keypoints: Float32[Tensor, "n 8 2"]

@@ -132,8 +132,8 @@ def load(path: str | PathLike | None = None, threads: int | None = None) -> Pred
     the file; `load` does not.
 
     Args:
-        path: of the file. By default it is models/cardpose.onnx in the current folder, or else the
-            network that comes with the package.
+        path: path of the file. By default it is models/cardpose.onnx in the current folder, or else
+            the network that comes with the package.
         threads: number of processor cores to use; None leaves it to ONNX Runtime or PyTorch.
 
     Raises:

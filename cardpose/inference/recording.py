@@ -28,8 +28,9 @@ class RecordingCounter:
     def add(self, result: Result) -> bool:
         """Add a picture; ignore one without a packet.
 
-        Return whether the last pictures show another packet, or the packet was touched. Then the
-        count has begun again with them.
+        Returns:
+            whether the last pictures show another packet, or the packet was touched. The count has
+            then begun again with them.
         """
         if not result.packet:
             return False
@@ -40,7 +41,7 @@ class RecordingCounter:
         return changed
 
     def count(self) -> RecordingCount | None:
-        """Return the count, or None if no picture shows a packet.
+        """Return the count so far, or None if no picture shows a packet.
 
         The count is that of the box if the network counts by `both`, see `recording_count`, else
         the median of the pictures' counts.

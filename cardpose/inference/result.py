@@ -23,12 +23,15 @@ class Result:
 
     Attributes:
         cards: count in cards, not rounded.
-        low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
-        keypoints: in the order of `keypoints.KEYPOINTS`, hidden ones included, in pixels of the
-            picture. x runs right, y runs down; (0, 0) is the outer corner of the top-left pixel.
+        low: lower end of the count's 90 % interval in cards; NaN if the network has no margins.
+        high: upper end of the interval.
+        keypoints: x and y of the eight keypoints, hidden ones included, in pixels of the picture
+            and in the order of `keypoints.KEYPOINTS`. x runs right, y runs down; (0, 0) is the
+            outer corner of the top-left pixel.
         visibility: probability that each keypoint is visible, 0 to 1.
         confidence: the network's confidence that the picture shows a packet, 0 to 1.
-        width, height: of the picture, in pixels.
+        width: width of the picture in pixels.
+        height: height of the picture in pixels.
         box_order: index in `keypoints` of each keypoint of the fitted box.
         contribution: what the picture says of the box, for the count of a recording; None if it
             shows too few keypoints.
@@ -125,10 +128,11 @@ class RecordingCount:
     """Count of a recording.
 
     Attributes:
-        cards: in cards, not rounded.
-        low, high: ends of the count's 90 % interval in cards; NaN if the network has no margins.
+        cards: count in cards, not rounded.
+        low: lower end of the count's 90 % interval in cards; NaN if the network has no margins.
+        high: upper end of the interval.
         frames: number of frames that show the packet.
-        thickness: of the packet, in mm; NaN if no box fits.
+        thickness: thickness of the packet in mm; NaN if no box fits.
         deviation: standard deviation of `thickness` in mm.
         lean: shift of the face against the back along the short and the long edge, in mm.
         twist: height by which corners of a card rise or fall, in mm.

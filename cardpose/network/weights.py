@@ -34,8 +34,18 @@ _KEY = "cardpose"  # key of our JSON text in the safetensors metadata
 class Metadata(Section):
     """Metadata stored with the weights of a network.
 
-    `margins` has the `interval_margin` of each way of counting in cards, `recording_margin` that of
-    recordings in expected errors. Both are None if no recording validated the network.
+    Attributes:
+        encoder, widths, hidden: section `model` of params.yaml.
+        stride: input pixels per heatmap pixel.
+        image_size: width and height of the network's input, in pixels.
+        sigma: standard deviation of the Gaussians, in heatmap pixels.
+        deck: number of cards that a count of 1 stands for.
+        focal: focal length of the camera, as a share of a picture's longer side.
+        card: width, length and thickness of a card, in mm.
+        margins: half the width of the 90 % interval of a picture for each way of counting, in
+            cards; None if no recording validated the network.
+        recording_margin: half the width of the 90 % interval of a recording, in expected errors;
+            None as well.
     """
 
     encoder: Encoder

@@ -2,13 +2,14 @@
 
 import functools
 import json
+import re
 
 import cv2
 import numpy as np
 import onnx
 import pytest
 import torch
-from support import ABOUT
+from support import ABOUT, REPOSITORY
 from torch.nn import functional as F
 
 from cardpose.common.onnx_runtime import import_onnxruntime
@@ -157,6 +158,16 @@ def test_the_file_holds_its_metadata(path):
     shape = model.graph.input[0].type.tensor_type.shape.dim
     assert [d.dim_param or d.dim_value for d in shape] == ["n", "height", "width", 3]
     assert {node.domain for node in model.graph.node} == {""}
+
+
+def test_the_reference_names_all_that_the_file_holds(path):
+    page = (REPOSITORY / "docs/reference/onnx.md").read_text(encoding="utf-8")
+    tables = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+    named = {table.split()[0]: re.findall(r"^\| `(\w+)`", table, re.MULTILINE) for table in tables}
+    model = onnx.load(path)
+    assert named["Input"] == [each.name for each in model.graph.input]
+    assert named["Outputs"] == [each.name for each in model.graph.output]
+    assert sorted(named["Metadata"]) == sorted(json.loads(model.metadata_props[0].value))
 
 
 def test_half_the_bits_give_nearly_the_same_count(network, path, tmp_path):
