@@ -79,7 +79,7 @@ $(STUDIO_INSTALLED):
 
 # Links that lead nowhere and pages outside the navigation are errors.
 docs: install $(DOCS_INSTALLED)
-	python docs/reference/generate.py
+	python -m docs.reference.generate
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 	@echo build/docs/index.html
 

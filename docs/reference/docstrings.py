@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-from markdown import sentence, table
+from docs.reference.markdown import sentence, table
 
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises):\n", re.MULTILINE)
 _HEADINGS = {"Args": "Arguments", "Attributes": "Attributes", "Raises": "Errors"}

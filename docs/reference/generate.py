@@ -9,10 +9,6 @@ import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from docstrings import describe_class, describe_function, fields, first_paragraph
-from markdown import sentence, table
-from parameters import describe_parameters
-
 import cardpose
 from cardpose.cli.main import command_parser
 from cardpose.common.errors import InputError
@@ -22,6 +18,9 @@ from cardpose.inference.predictor import Predictor
 from cardpose.inference.recording import RecordingCounter
 from cardpose.inference.result import RecordingCount, Result
 from cardpose.network.weights import Metadata
+from docs.reference.docstrings import describe_class, describe_function, fields, first_paragraph
+from docs.reference.markdown import sentence, table
+from docs.reference.parameters import describe_parameters
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]

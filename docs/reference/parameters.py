@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from dvc.utils.serialize import loads_yaml
-from markdown import sentence, table
 
 from cardpose.params import Params
+from docs.reference.markdown import sentence, table
 
 HEADER = ("parameter", "default", "allowed", "meaning", "runs again from")
 _WORDS = {

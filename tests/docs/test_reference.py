@@ -1,6 +1,5 @@
 """The reference pages say what the code does."""
 
-import importlib
 import json
 import re
 
@@ -18,21 +17,17 @@ from cardpose.inference.card_file import read_card
 from cardpose.inference.result import RecordingCount, Result
 from cardpose.labelling.csv_format import csv_labels
 from cardpose.labelling.proposals import read_proposals
+from docs.reference.generate import pages
+from docs.reference.parameters import comments
 
 REFERENCE = REPOSITORY / "docs/reference"
 FILES = (REFERENCE / "files.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def generator(monkeypatch):
-    monkeypatch.syspath_prepend(REFERENCE)
-    return importlib.import_module("generate")
-
-
-def test_the_generated_pages_are_up_to_date(generator):
-    for page, content in generator.pages().items():
+def test_the_generated_pages_are_up_to_date():
+    for page, content in pages().items():
         assert page.read_text(encoding="utf-8") == content, (
-            f"{page.name} is old: python docs/reference/generate.py writes it"
+            f"{page.name} is old: python -m docs.reference.generate writes it"
         )
 
 
@@ -47,8 +42,8 @@ def test_the_generated_pages_are_up_to_date(generator):
         ),
     ],
 )
-def test_comments_of_a_yaml_file_are_those_of_its_names(generator, text, found):
-    assert importlib.import_module("parameters").comments(text) == found
+def test_comments_of_a_yaml_file_are_those_of_its_names(text, found):
+    assert comments(text) == found
 
 
 def section(heading):
