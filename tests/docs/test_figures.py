@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cardpose.geometry.card import CARD
@@ -67,3 +68,14 @@ def test_a_table_is_replaced_and_its_surroundings_stay():
     assert f"| `both`, the default | {mae:.2f} |" in filled
     assert filled.endswith("|\n\n<!-- end of table -->\nb\n")
     assert "old" not in filled
+
+
+def test_every_row_of_the_experiments_can_be_read_by_itself():
+    table = pd.read_csv(ROOT / "docs/explanation/experiments.csv", keep_default_na=False)
+    columns = "decision,kept,measure,unit,before,after,data,command"
+    assert list(table) == columns.split(",")
+    assert set(table["kept"]) == {"yes", "no", ""}
+    assert (table[["decision", "measure", "unit", "after", "data"]] != "").all(axis=None)
+    assert pd.to_numeric(table["before"].replace("", "0")).notna().all()
+    assert pd.to_numeric(table["after"]).notna().all()
+    assert not table.duplicated(["decision", "measure", "data"]).any()
