@@ -62,7 +62,8 @@ def decode(
     *batch, height, width = heatmaps.shape
     flat = heatmaps.reshape(-1, height * width).float()
     peak, at = flat.max(dim=1)
-    row, column = at // width, at % width
+    row = (at / width).long()  # not //: `inference.onnx_file` refuses to divide integers
+    column = at - row * width
     # Offsets of the window from the peak, in heatmap pixels.
     steps = torch.arange(-_WINDOW, _WINDOW + 1, device=flat.device)
     y, x = (grid.reshape(1, -1) for grid in torch.meshgrid(steps, steps, indexing="ij"))

@@ -159,6 +159,7 @@ def _make_session(path: Path, content: bytes, threads: int | None) -> Any:
 def _onnxruntime() -> ModuleType:
     """Import ONNX Runtime, with a limit for the memory of all sessions together."""
     onnxruntime = import_onnxruntime()
+    onnxruntime.set_default_logger_severity(_FATAL)
     onnxruntime.create_and_register_allocator(
         onnxruntime.OrtMemoryInfo(
             "Cpu",

@@ -20,7 +20,7 @@ from torch import Tensor
 from cardpose.geometry.box_fit import BoxFitter, State, repeat_step
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 from cardpose.inference.end_to_end import EndToEnd, Outputs
-from cardpose.inference.onnx_file import check_onnx
+from cardpose.inference.onnx_file import FLOATS, check_onnx
 from cardpose.network.model import CardPose
 
 OPSET = 20
@@ -69,7 +69,8 @@ def export_onnx(
                 output_names=list(Outputs._fields),
                 dynamic_axes={**axes, **{name: {0: "n"} for name in Outputs._fields}},
             )
-    model = onnx.load(path)
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    _cast_divisors(model.graph)
     _forget_shapes(model.graph)
     if half:
         _halve_weights(model.graph)
@@ -101,6 +102,27 @@ def _forget_shapes(graph: onnx.GraphProto, is_loop: bool = False) -> None:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
                 _forget_shapes(attribute.g, node.op_type == "Loop")
+
+
+def _cast_divisors(graph: onnx.GraphProto) -> None:
+    """Cast floating-point divisors to their own type, which shows that they are no integers.
+
+    `onnx_file` refuses others. ONNX Runtime removes these casts when it loads the file.
+    """
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "Div" and types.get(node.input[1]) in FLOATS:
+            divisor = node.input[1]
+            node.input[1] = f"{node.output[0]}_divisor"
+            cast = helper.make_node("Cast", [divisor], [node.input[1]], to=types[divisor])
+            nodes.append(cast)
+        nodes.append(node)
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                _cast_divisors(attribute.g)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _halve_weights(graph: onnx.GraphProto) -> None:

@@ -1,16 +1,18 @@
 """Check an ONNX file before ONNX Runtime reads it.
 
 Anybody can write an ONNX file. Only what `inference.export` writes is accepted: its operators,
-loops with a constant number of rounds, and constants whose numbers are in the file. The file is a
-protocol buffer; https://protobuf.dev/programming-guides/encoding describes its bytes, and
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto the fields of its messages. This module reads
-them itself, because counting cards does not need the package onnx.
+loops with a constant number of rounds, constants whose numbers are in the file, and division of
+integers only by positive constants, because the smallest integer divided by -1 kills the process.
+
+The file is a protocol buffer; https://protobuf.dev/programming-guides/encoding describes its bytes,
+and https://github.com/onnx/onnx/blob/main/onnx/onnx.proto the fields of its messages. This module
+reads them itself, because counting cards does not need the package onnx.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from cardpose.common.errors import short_repr
 
@@ -24,13 +26,14 @@ _OPERATORS = """
 """
 # The operators in files of `inference.export`, whatever the parameters of the network.
 OPERATORS = frozenset(_OPERATORS.split())
+_DIVISIONS = ("Div", "Mod")
 _MOST_NODES = 20_000  # the released network has 5,000
 _MOST_FIELDS = 500_000  # the released network has 50,000
 _MOST_ROUNDS = 100  # of a loop; the released network has 4
 _MOST_AXES = 8  # of a constant
-_INT64 = 7
-# float, int64, bool, float16 and double; each number takes at least one byte
-_TYPES = {1, _INT64, 9, 10, 11}
+_INT64, _BOOL = 7, 9
+FLOATS = {1, 10, 11}  # float, float16 and double
+_TYPES = {_INT64, _BOOL, *FLOATS}  # each number takes at least one byte
 
 # Fields that `inference.export` and `onnx.parser` write, by their numbers in onnx.proto.
 _MODEL = {
@@ -79,6 +82,13 @@ def check_onnx(content: bytes) -> bytes:
     raise ValueError("it has no metadata")
 
 
+class _Attribute(NamedTuple):
+    """Integers and tensors of an attribute of a node; a file of ours has one of either."""
+
+    integers: list[int]
+    tensors: list[_Message]
+
+
 class _Check:
     """Check the messages of one file. Nodes and fields are counted over the whole file."""
 
@@ -104,9 +114,12 @@ class _Check:
         self._nodes += len(graph["node"])
         if self._nodes > _MOST_NODES:
             raise ValueError(f"it has more than {_MOST_NODES} nodes")
-        for content in graph["initializer"]:
-            self.tensor(content)
+        tensors = [self.tensor(content) for content in graph["initializer"]]
+        names = [bytes(name) for tensor in tensors for name in tensor["name"]]
         constants: dict[bytes, int] = {}
+        divisors = {
+            bytes(t["name"][-1]) for t in tensors if t["name"] and _is_float(t["data_type"])
+        }
         for content in graph["node"]:
             node = self.read(content, _NODE)
             operator = b"".join(node["op_type"]).decode(errors="replace")
@@ -115,19 +128,29 @@ class _Check:
             _check_domain(node)
             if operator == "Loop":
                 _check_rounds(node, constants, is_body)
-            tensors = [t for each in node["attribute"] for t in self.attribute(each, operator)]
-            if operator == "Constant" and len(node["attribute"]) == 1:
-                value = _scalar(tensors)
-                constants.update((bytes(name), value) for name in node["output"])
+            if operator in _DIVISIONS and not divisors.issuperset(map(bytes, node["input"][1:])):
+                raise ValueError(
+                    "it has a division of integers by no positive constant; export it again"
+                )
+            attributes = [self.attribute(content, operator) for content in node["attribute"]]
+            outputs = [bytes(name) for name in node["output"] if name]
+            names += outputs
+            if len(attributes) == 1:
+                if operator == "Constant":
+                    constants.update(dict.fromkeys(outputs, _single_integer(attributes[0])))
+                if _makes_divisor(operator, attributes[0]):
+                    divisors.update(outputs)
+        if len(set(names)) < len(names):  # ONNX Runtime may take another value than this check
+            raise ValueError("it has two values of one name")
 
-    def attribute(self, content: memoryview, operator: str) -> list[_Message]:
-        """Check an attribute of a node; return its tensors."""
+    def attribute(self, content: memoryview, operator: str) -> _Attribute:
+        """Check an attribute of a node; return its integers and tensors."""
         attribute = self.read(content, _ATTRIBUTE)
         if attribute["g"] and operator != "Loop":
             raise ValueError(f"it has a graph in {operator}")
         for graph in attribute["g"]:
             self.graph(graph, is_body=True)
-        return [self.tensor(tensor) for tensor in attribute["t"]]
+        return _Attribute(attribute["i"], [self.tensor(tensor) for tensor in attribute["t"]])
 
     def tensor(self, content: memoryview) -> _Message:
         """Check the type of a constant, and that the file has all its numbers."""
@@ -154,11 +177,24 @@ def _check_rounds(loop: _Message, constants: Mapping[bytes, int], is_body: bool)
         raise ValueError(f"it has a loop that may go on for more than {_MOST_ROUNDS} rounds")
 
 
-def _scalar(tensors: list[_Message]) -> int:
-    """Return the value of an int64 constant, as unsigned; a huge number for any other constant."""
-    if len(tensors) == 1:
-        data, kind = tensors[0]["raw_data"], tensors[0]["data_type"]
-        if kind == [_INT64] and len(data) == 1 and len(data[0]) == 8 and not tensors[0]["dims"]:
+def _makes_divisor(operator: str, attribute: _Attribute) -> bool:
+    """Return whether a node returns floating-point numbers, or a positive integer, for sure."""
+    if operator == "Cast":
+        return _is_float(attribute.integers)
+    kinds = [kind for tensor in attribute.tensors for kind in tensor["data_type"]]
+    return operator == "Constant" and (_is_float(kinds) or 0 < _single_integer(attribute) < 2**63)
+
+
+def _is_float(kinds: list[int]) -> bool:
+    return len(kinds) > 0 and FLOATS.issuperset(kinds)
+
+
+def _single_integer(attribute: _Attribute) -> int:
+    """Return the value of a constant of one int64, as unsigned; a huge number for any other."""
+    if len(attribute.tensors) == 1:
+        (tensor,) = attribute.tensors
+        data, kind = tensor["raw_data"], tensor["data_type"]
+        if kind == [_INT64] and len(data) == 1 and len(data[0]) == 8:
             return int.from_bytes(data[0], "little")
     return 2**64
 

@@ -49,13 +49,25 @@ DOUBLE = "still = Identity(go) more = Concat<axis = 0>(v, v)"
 NESTED = "still = Identity(go) more = Loop(times, go, v) " + BODY.replace("b (", "c (") % STEP
 
 
-def with_loop(limit, body=STEP, rounds=4):
-    """Return the stand-in with a loop of `limit` rounds, where `times` is a constant input."""
-    model = network(USED, nodes=f"q = Loop({limit}, yes, ten)" + BODY % body)
-    for name, value in (("times", rounds), ("yes", True)):
+def with_constants(model, **values):
+    """Return a model after inserting nodes that return constants."""
+    for name, value in values.items():
         tensor = onnx.numpy_helper.from_array(np.array(value))
         model.graph.node.insert(0, onnx.helper.make_node("Constant", [], [name], value=tensor))
     return model
+
+
+def with_loop(limit, body=STEP, rounds=4):
+    """Return the stand-in with a loop of `limit` rounds, where `times` is a constant input."""
+    model = network(USED, nodes=f"q = Loop({limit}, yes, ten)" + BODY % body)
+    return with_constants(model, times=rounds, yes=True)
+
+
+def divided(divisor, operator="Div", nodes=""):
+    """Return the stand-in with a division of the smallest integer."""
+    nodes += f"k = {operator}(least, {divisor}) q = Cast<to = 1>(k)"
+    model = network(USED, nodes=nodes, constants="int64 least = {-9223372036854775808},")
+    return with_constants(model, couple=2**62, minus=-1, none=0)
 
 
 def huge_constant(model):
@@ -98,6 +110,17 @@ def refused(complains, tmp_path):
         (with_loop("times", rounds=-1), "more than 100 rounds"),
         (with_loop("times", rounds=2**62), "more than 100 rounds"),
         (with_loop("times", NESTED), "a loop inside a loop"),
+        (divided("minus"), "division of integers"),
+        (divided("minus", "Mod"), "division of integers"),
+        (divided("none"), "division of integers"),
+        (divided("n1"), "division of integers"),
+        (divided("least"), "division of integers"),
+        (divided("d", nodes="d = Cast<to = 7>(ten) "), "division of integers"),
+        (
+            with_loop("times", "still = Identity(go) a = Mod(i, i) more = Relu(v)"),
+            "division of integers",
+        ),
+        (with_constants(with_loop("times"), times=2**62), "two values of one name"),
         (changed(huge_constant), "numbers are not in the file"),
         (changed(other_file), "a field 13"),
         (changed(lambda model: model.functions.add(name="f")), "a field 25"),
@@ -110,8 +133,11 @@ def test_what_no_export_writes_is_refused(refused, monkeypatch, model, word):
     refused(model, "should be a network that cardpose exported, but it has", word)
 
 
-def test_a_short_loop_is_accepted(tmp_path):
-    (tmp_path / "a.onnx").write_bytes(with_loop("times", rounds=100).SerializeToString())
+@pytest.mark.parametrize(
+    "model", [with_loop("times", rounds=100), divided("couple"), divided("couple", "Mod")]
+)
+def test_a_short_loop_and_a_division_by_a_constant_are_accepted(tmp_path, model):
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
     assert load(tmp_path / "a.onnx").metadata["deck"] == 52
 
 
@@ -269,7 +295,10 @@ def test_counts_stay_within_the_deck(tmp_path, divisor, cards):
 
 
 def test_a_later_picture_is_checked_too(complains, tmp_path):
-    changes = ("keypoints = Add(rest, found)", "k = Add(rest, found) keypoints = Div(k, high)")
+    changes = (
+        "keypoints = Add(rest, found)",
+        "k = Add(rest, found) h = Cast<to = 1>(high) keypoints = Div(k, h)",
+    )
     (tmp_path / "a.onnx").write_bytes(
         network(changes, ("above = {2}", "above = {0}")).SerializeToString()
     )

@@ -192,4 +192,25 @@ MUTANTS = [
         "_MEMORY = 2**36",
         "tests/inference/test_strange_networks.py -k memory_is_limited",
     ),
+    Mutant(
+        "networks may divide integers by anything",
+        "cardpose/inference/onnx_file.py",
+        '_DIVISIONS = ("Div", "Mod")',
+        "_DIVISIONS = ()",
+        "tests/inference/test_strange_networks.py -k export_writes",
+    ),
+    Mutant(
+        "networks may divide integers by negative constants",
+        "cardpose/inference/onnx_file.py",
+        "0 < _single_integer(attribute) < 2**63",
+        "0 < _single_integer(attribute) < 2**64",
+        "tests/inference/test_strange_networks.py -k export_writes",
+    ),
+    Mutant(
+        "a second value of a name is not noticed",
+        "cardpose/inference/onnx_file.py",
+        "names += outputs",
+        "names = outputs",
+        "tests/inference/test_strange_networks.py -k export_writes",
+    ),
 ]
