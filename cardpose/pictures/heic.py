@@ -9,7 +9,7 @@ import pi_heif
 from jaxtyping import UInt8
 
 from cardpose.common.errors import InputError
-from cardpose.pictures.marks import aspect_ratio, heif_properties
+from cardpose.pictures.marks import aspect_ratio, file_boxes, heif_properties
 
 
 class HeicHeader(NamedTuple):
@@ -54,12 +54,30 @@ def decode_heic(path: str | PathLike[str], content: bytes) -> UInt8[np.ndarray, 
         InputError: the file is cut off or damaged, or holds something else than a HEVC picture,
             such as a sequence. libheif refuses pixels of another size than the file states.
     """
+    opaque = _opaque(path, content)
     try:
-        return _bgr(pi_heif.open_heif(content))
+        return _bgr(pi_heif.open_heif(opaque))
     except Exception as error:  # libheif's errors have many kinds
         if "end of file" in str(error):
             raise InputError(f"{path}: ends early: a part of the picture is missing") from None
         raise _unreadable(path) from None
+
+
+def _opaque(path: str | PathLike[str], content: bytes) -> bytes:
+    """Return a HEIC file without transparency.
+
+    libheif waits for ever if the transparency is made of the picture that it belongs to. It draws
+    overlays before it checks their size.
+
+    Raises:
+        InputError: the picture is an overlay of others.
+    """
+    for kind, body in file_boxes(content):
+        if kind == b"meta":
+            if b"iovl" in body:
+                raise InputError(f"{path}: is an overlay of pictures: convert it to JPEG first")
+            content = content.replace(body, body.replace(b"auxl", b"skip"))
+    return content
 
 
 def _bgr(image: pi_heif.HeifFile) -> UInt8[np.ndarray, "h w 3"]:

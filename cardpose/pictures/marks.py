@@ -175,9 +175,9 @@ def _avif_marks(path: str | PathLike[str], content: bytes, marks: Marks) -> Mark
 def heif_properties(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Return the (name, body) of each property of the pictures in a HEIF or AVIF file."""
     for kind in (b"meta", b"iprp", b"ipco"):
-        content = next((body for name, body in _boxes(content) if name == kind), b"")
+        content = next((body for name, body in file_boxes(content) if name == kind), b"")
         content = content[4:] if kind == b"meta" else content
-    return _boxes(content)
+    return file_boxes(content)
 
 
 def aspect_ratio(pasp: bytes) -> float:
@@ -185,7 +185,7 @@ def aspect_ratio(pasp: bytes) -> float:
     return _ratio(int.from_bytes(pasp[:4]), int.from_bytes(pasp[4:8]))
 
 
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def file_boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield (name, body) of each box of an ISO base media file.
 
     A box here is a block of data, not a model of a packet.

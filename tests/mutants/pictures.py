@@ -73,8 +73,8 @@ MUTANTS = [
     Mutant(
         "the memory of a HEIC picture is freed before it is copied",
         "cardpose/pictures/heic.py",
-        "return _bgr(pi_heif.open_heif(content))",
-        "return _bgr(np.asarray(pi_heif.open_heif(content)))",
+        "return _bgr(pi_heif.open_heif(opaque))",
+        "return _bgr(np.asarray(pi_heif.open_heif(opaque)))",
         _HEIC,
     ),
     Mutant(
@@ -167,5 +167,19 @@ MUTANTS = [
         "Path(path).absolute()",
         "str(path)",
         "tests/pictures/test_writing.py -k address",
+    ),
+    Mutant(
+        "overlays are drawn",
+        "cardpose/pictures/heic.py",
+        'b"iovl" in body',
+        "False",
+        f"{_HEIC} -k overlay",
+    ),
+    Mutant(
+        "transparency is read",
+        "cardpose/pictures/heic.py",
+        'b"skip"',
+        'b"auxl"',
+        f"{_HEIC} -k transparency",
     ),
 ]

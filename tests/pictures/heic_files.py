@@ -6,6 +6,7 @@ from films import FILES
 
 CORNER = (FILES / "corner.heic").read_bytes()
 WIDTH, HEIGHT = 128, 64
+ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"  # name of transparency
 
 
 def box(kind, *parts):
@@ -46,7 +47,9 @@ def exif(orientation):
     return bytes(4) + tiff
 
 
-def heic(*properties, size=(WIDTH, HEIGHT), tiles=None, orientation=None, before=b""):
+def heic(
+    *properties, size=(WIDTH, HEIGHT), tiles=None, orientation=None, before=b"", transparent=False
+):
     """A HEIC file.
 
     Args:
@@ -55,6 +58,7 @@ def heic(*properties, size=(WIDTH, HEIGHT), tiles=None, orientation=None, before
         tiles: (columns, rows) of a grid, every tile of which is the picture of corner.heic.
         orientation: value of an EXIF tag.
         before: boxes between ftyp and meta.
+        transparent: show the first tile, whose transparency is the grid.
     """
     hvcc, coded = _part(b"hvcC"), _part(b"mdat")[8:]
     columns, rows = tiles or (1, 1)
@@ -70,6 +74,10 @@ def heic(*properties, size=(WIDTH, HEIGHT), tiles=None, orientation=None, before
     if orientation is not None:
         items.append((b"Exif", exif(orientation)))
         references += box(b"cdsc", struct.pack(">HHH", len(items), 1, shown))
+    if transparent:
+        properties_of_item[shown].append(full_box(b"auxC", ALPHA))
+        references += box(b"auxl", struct.pack(">HHH", shown, 1, 1))
+        shown = 1
     ftyp = box(b"ftyp", b"heic", bytes(4), b"mif1heic")
     start = len(ftyp + before) + len(_meta(items, shown, properties_of_item, references, 0)) + 8
     meta = _meta(items, shown, properties_of_item, references, start)

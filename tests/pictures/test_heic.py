@@ -157,6 +157,16 @@ def test_what_is_not_read_is_named_in_one_line(tmp_path, complains, kind):
         read(tmp_path, UNREAD[kind])
 
 
+def test_an_overlay_is_refused_before_it_is_drawn(tmp_path, complains):
+    with complains(f"{tmp_path / 'a.heic'}: is an overlay of pictures: convert it to JPEG first"):
+        read(tmp_path, CORNER.replace(b"hvc1", b"iovl"))
+
+
+def test_a_transparency_made_of_its_own_picture_does_not_wait(tmp_path):
+    content = heic(tiles=(1, 1), transparent=True)
+    assert off(read(tmp_path, content), SHOWN) < 3
+
+
 def test_a_video_is_not_a_heic():
     assert not is_heic(b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + b"mif1heic")
     assert not is_heic(b"\0\0\0\x18ftypqt  \0\0\0\0qt  ")
