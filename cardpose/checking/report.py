@@ -17,13 +17,16 @@ from cardpose.pictures.drawing import captioned, draw_packet, sheet
 
 MOST_DRAWN = 24  # largest number of frames on a sheet
 _BOX = (60, 60, 255)  # BGR colour of the box's corners
+_NOTHING = "nothing looks wrong"
 _FAR = 1e4  # pixels; OpenCV cannot draw at places much farther away
 
 
 def as_table(found: Sequence[Finding]) -> str:
     """Return findings as a table of text, with remarks in brackets."""
+    wrong = sum(one.level == WRONG for one in found)
+    end = f"{quantity(wrong, 'thing')} look{'s' * (wrong == 1)} wrong" if wrong else _NOTHING
     if not found:
-        return "nothing looks wrong"
+        return end
     rows = [("recording", "frame", "what", "how far")] + [
         (printable(one.recording), "" if one.frame is None else str(one.frame), *_describe(one))
         for one in found
@@ -33,8 +36,6 @@ def as_table(found: Sequence[Finding]) -> str:
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, (*widths, 0), strict=True)).rstrip()
         for row in rows
     ]
-    wrong = sum(one.level == WRONG for one in found)
-    end = f"{quantity(wrong, 'thing')} look{'s' * (wrong == 1)} wrong"
     return "\n".join([*lines, end])
 
 

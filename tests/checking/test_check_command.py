@@ -25,6 +25,15 @@ def test_a_faultless_data_set_ends_with_status_0(single, run):
     assert (status, out) == (0, "nothing looks wrong\n")
 
 
+def test_remarks_alone_are_nothing_wrong(single, run):
+    table = single / "annotations.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    status, out, _ = run(single)
+    assert status == 0
+    assert "(frames without a label)" in out
+    assert out.endswith("\nnothing looks wrong\n")
+
+
 def test_a_data_set_is_found_by_its_name_and_its_faults_written(
     single, run, monkeypatch, spoil, tmp_path
 ):
