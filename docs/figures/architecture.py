@@ -191,7 +191,7 @@ def _draw_refinement(figure: Svg, network: CardPose, parts: dict[str, Part]) -> 
         310,
         top + 60,
         190,
-        ["box fitted to both", "63 × 88 mm × thickness,", "lean, twist, pose: 0"],
+        ["box fitted to both", "card × thickness,", "lean, twist, pose: 0"],
         "plain",
     )
     figure.path(f"M231 {top + 55}C270 {top + 55} 270 {top + 84} 308 {top + 84}")
@@ -205,7 +205,9 @@ def _draw_refinement(figure: Svg, network: CardPose, parts: dict[str, Part]) -> 
         ["count from corners", f"geometry: {parts['closer.geometry'].parameters:,}"],
         "count",
     )
-    figure.box(560, top + 74, 170, ["count of the box", "thickness / 0.305 mm"], "count")
+    figure.box(
+        560, top + 74, 170, ["count of the box", f"thickness / {network.card_height:g} mm"], "count"
+    )
     figure.path(f"M231 {top + 35}H558")
     figure.path(f"M501 {top + 98}H558")
     figure.box(
