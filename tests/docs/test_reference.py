@@ -11,7 +11,7 @@ from cardpose.checking.findings import COLUMNS
 from cardpose.cli.records import RECORD_COLUMNS, CsvWriter, picture_record, recording_record
 from cardpose.dataset.annotations import LABEL_COLUMNS, read_annotations
 from cardpose.dataset.recordings import read_recordings
-from cardpose.evaluation import report
+from cardpose.evaluation import evaluate, report
 from cardpose.geometry.keypoints import KEYPOINTS
 from cardpose.inference.card_file import read_card
 from cardpose.inference.result import RecordingCount, Result
@@ -46,9 +46,9 @@ def test_comments_of_a_yaml_file_are_those_of_its_names(text, found):
     assert comments(text) == found
 
 
-def section(heading):
-    """Return the text of a section of files.md."""
-    return re.split(r"^## ", FILES.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
+def section(heading, page=FILES):
+    """Return the text of a section of a page."""
+    return re.split(r"^## ", page.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
 
 
 def samples(heading):
@@ -58,9 +58,9 @@ def samples(heading):
     return found
 
 
-def documented(heading):
-    """Return the columns that a section of files.md describes, in their order."""
-    rows = re.findall(r"^\| (`.*?) \|", section(heading), flags=re.MULTILINE)
+def documented(heading, page=FILES):
+    """Return the names that the table in a section of a page describes, in their order."""
+    rows = re.findall(r"^\| (`.*?) \|", section(heading, page), flags=re.MULTILINE)
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
 
@@ -136,6 +136,17 @@ def test_sample_records_are_those_of_predict(tmp_path):
             contribution=None,
         )
         assert picture_record(record["kind"], record["input"], record["frame"], result) == record
+
+
+def test_all_metrics_are_described():
+    page = (REFERENCE / "metrics.md").read_text(encoding="utf-8")
+    headlines = documented("metrics/evaluate.json", page)
+    assert headlines == list(evaluate._HEADLINES)
+    described = "|".join([*headlines, *documented("metrics/details.json", page)])
+    described = re.sub("<[a-z]+>", r"\\w+", described.replace(".", r"\."))
+    for path in (REPOSITORY / "metrics/folds").glob("*.json"):
+        for name in json.loads(path.read_text())["mean"]:
+            assert re.fullmatch(described, name), name
 
 
 def test_the_sample_of_a_stored_card_is_read(tmp_path):
