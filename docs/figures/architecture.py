@@ -191,7 +191,7 @@ def _draw_refinement(figure: Svg, network: CardPose, parts: dict[str, Part]) -> 
         310,
         top + 60,
         190,
-        ["box fitted to both", "card × thickness,", "lean, twist, pose: 0"],
+        ["box fitted to both", "size of a card; fits thickness,", "lean, twist and pose"],
         "plain",
     )
     figure.path(f"M231 {top + 55}C270 {top + 55} 270 {top + 84} 308 {top + 84}")
