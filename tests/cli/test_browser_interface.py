@@ -121,12 +121,17 @@ def test_stage_mode_is_black_until_it_is_tapped_and_survives_a_reload(visit, url
     page.reload()
     page.wait_for_selector("body[data-black][data-state=unsure], body[data-black][data-state=sure]")
     assert is_black()
+    page.evaluate("""() => {
+        const whisper = document.getElementById("whisper");
+        window.told = [];
+        new MutationObserver(() => window.told.push(whisper.textContent))
+            .observe(whisper, { childList: true });
+    }""")
     page.click("#black")
-    from playwright.sync_api import expect
-
-    told = page.locator("#whisper")
-    assert abs(int(told.inner_text()) - (52 - int(page.text_content("#count")))) <= 1
-    expect(told).to_have_text("")
+    page.wait_for_function("() => window.told.length === 2")
+    told, after = page.evaluate("window.told")
+    assert abs(int(told) - (52 - int(page.text_content("#count")))) <= 1
+    assert after == ""
     assert is_black()
     page.click("#black", delay=1000)  # held
     assert page.is_visible("#count")
@@ -217,6 +222,8 @@ def test_the_page_passes_an_accessibility_check(visit, url, scheme):
         page.click(f"dialog[open] >> text={close}")
     page.click("#stage-mode")
     page.click("text=Go black")
+    # The number stays, however slow the machine is.
+    page.evaluate("() => { const late = setTimeout; setTimeout = (f, t) => late(f, 100 * t); }")
     page.click("#black")
     page.wait_for_selector("#whisper:not(:empty)")
     assert violations() == []

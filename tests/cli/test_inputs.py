@@ -126,7 +126,7 @@ def test_the_next_item_is_read_while_the_last_is_processed():
     for i, item in enumerate(read_ahead(items())):
         assert item is read[i]
         # The next item is read although it has not been asked for yet.
-        assert all(event.wait(5) for event in read[: i + 2])
+        assert all(event.wait(60) for event in read[: i + 2])
     assert i == 2
 
 
@@ -141,4 +141,4 @@ def test_reading_ahead_ends_with_its_consumer():
 
     for _ in read_ahead(items()):
         break
-    assert ended.wait(5)
+    assert ended.wait(60)

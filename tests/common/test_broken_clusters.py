@@ -104,7 +104,7 @@ def test_a_scheduler_that_fails_halfway_is_reported_soon_in_one_line(
     begun = time.monotonic()
     with complains(f"machine.dask: {address}: ", words):
         list(map_on_cluster(address, time.sleep, [0], "/"))
-    assert time.monotonic() < begun + 30
+    assert time.monotonic() < begun + 120
     assert capfd.readouterr().err == ""
 
 

@@ -88,7 +88,7 @@ def test_workers_end_soon_after_their_parent_was_killed(tmp_path):
         workers = [int(parent.stdout.readline()) for _ in range(2)]
         parent.kill()
         parent.wait()
-        parent.communicate(timeout=20)  # returns once no worker holds the pipe
+        parent.communicate(timeout=120)  # returns once no worker holds the pipe
     assert len(set(workers)) == 2
 
 

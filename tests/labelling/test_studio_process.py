@@ -25,7 +25,7 @@ from cardpose.labelling.studio_process import Access, studio_process
 access = Access(password="secret-word", token="0123")
 with studio_process(sys.argv[1], Path(sys.argv[2]), 0, access) as (process, address):
     print(process.pid, address, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -48,7 +48,7 @@ def started(program, dataset):
 
 def test_a_server_whose_command_was_killed_is_named_at_the_next_start(program, studio_dataset):
     run = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, program("exec sleep 60"), str(studio_dataset)],
+        [sys.executable, "-c", COMMAND, program("exec sleep 600"), str(studio_dataset)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -59,19 +59,19 @@ def test_a_server_whose_command_was_killed_is_named_at_the_next_start(program, s
     try:
         with (
             complaint(f"process {pid} at {address}: ", f"`kill -- -{pid}`"),
-            started(program("sleep 60"), studio_dataset),
+            started(program("sleep 600"), studio_dataset),
         ):
             pass
     finally:
         os.killpg(int(pid), signal.SIGTERM)
     with studio_process.studio_log(studio_dataset).open("a") as log:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while time.monotonic() < end:  # the kernel lets go of the lock a little later
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             time.sleep(0.05)
-    with started(program("exec sleep 60"), studio_dataset) as (process, _):
+    with started(program("exec sleep 600"), studio_dataset) as (process, _):
         assert process.poll() is None
     assert process.poll() is not None
 
@@ -79,10 +79,10 @@ def test_a_server_whose_command_was_killed_is_named_at_the_next_start(program, s
 def test_one_data_set_has_one_server_and_each_start_a_log_of_its_own(program, studio_dataset):
     log = studio_process.studio_log(studio_dataset)
     with (
-        started(program("exec sleep 60"), studio_dataset) as (process, address),
+        started(program("exec sleep 600"), studio_dataset) as (process, address),
         complaint(f"process {process.pid} at {address}"),
     ):
-        started(program("exec sleep 60"), studio_dataset).__enter__()
+        started(program("exec sleep 600"), studio_dataset).__enter__()
     with started(program("echo begun"), studio_dataset) as (process, _):
         process.wait()
         assert "begun" in log.read_text()
