@@ -18,13 +18,12 @@ _WORDS = {
     "boolean": "`true`, `false`",
     "null": "`null`",
 }
-_LIMITS = {
-    "minimum": "≥ {}",
-    "exclusiveMinimum": "> {}",
-    "maximum": "≤ {}",
-    "exclusiveMaximum": "< {}",
+_LIMITS = {  # with spaces that break no line
+    "minimum": "≥\u00a0{}",
+    "exclusiveMinimum": ">\u00a0{}",
+    "maximum": "≤\u00a0{}",
+    "exclusiveMaximum": "<\u00a0{}",
     "maxLength": "at most {} characters",
-    "pattern": "matching `{}`",
 }
 
 
@@ -85,14 +84,12 @@ def allowed(kind: dict[str, Any], schema: dict[str, Any]) -> str:
         sizes = dict.fromkeys(str(kind[end]) for end in ("minItems", "maxItems") if end in kind)
         size = f" of {' to '.join(sizes)}" if sizes else ""
         return f"list{size}; each: {allowed(kind['items'], schema)}"
-    limits = [text.format(_number(kind[end])) for end, text in _LIMITS.items() if end in kind]
+    limits = [
+        text.format(f"{kind[end]:,}" if isinstance(kind[end], int) else f"{kind[end]:g}")
+        for end, text in _LIMITS.items()
+        if end in kind
+    ]
     return ", ".join([_WORDS[kind["type"]], *limits])
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _definition(kind: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

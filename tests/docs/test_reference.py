@@ -8,6 +8,7 @@ import pytest
 from support import REPOSITORY
 
 from cardpose.checking.findings import COLUMNS
+from cardpose.cli.inputs import VIDEO_SUFFIXES
 from cardpose.cli.records import RECORD_COLUMNS, CsvWriter, picture_record, recording_record
 from cardpose.dataset.annotations import LABEL_COLUMNS, read_annotations
 from cardpose.dataset.recordings import read_recordings
@@ -17,6 +18,7 @@ from cardpose.inference.card_file import read_card
 from cardpose.inference.result import RecordingCount, Result
 from cardpose.labelling.csv_format import csv_labels
 from cardpose.labelling.proposals import read_proposals
+from cardpose.pictures.formats import PICTURE_SUFFIXES
 from docs.reference.generate import pages
 from docs.reference.parameters import comments
 
@@ -136,6 +138,12 @@ def test_sample_records_are_those_of_predict(tmp_path):
             contribution=None,
         )
         assert picture_record(record["kind"], record["input"], record["frame"], result) == record
+
+
+def test_all_formats_are_listed():
+    pictures, videos = section("Pictures and videos").split("- videos:")
+    assert set(re.findall(r"`(\.\w+)`", pictures)) == PICTURE_SUFFIXES
+    assert set(re.findall(r"`(\.\w+)`", videos)) == VIDEO_SUFFIXES
 
 
 def test_all_metrics_are_described():
