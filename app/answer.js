@@ -3,6 +3,7 @@
 import { $, body } from "./dom.js";
 import { drawRing } from "./ring.js";
 import { announce } from "./speech.js";
+import { between, hedge } from "./words.js";
 
 const DECK = 52; // the scale's end; longer if the interval is
 
@@ -14,11 +15,12 @@ export function look(words) {
 }
 
 /**
- * Show a count: {state, cards, whole, low, high, covered}, as `Packet.summary` returns it.
+ * Show a count: {state, locked, cards, whole, low, high, covered}, as `Packet.summary` returns it.
  *
  * `first` and `then` are lines to show below it, beside the interval; empty ones are left out.
  */
-export function tell({ state, cards, whole, low, high, covered }, first = "", then = "") {
+export function tell(count, first = "", then = "") {
+  const { state, locked, cards, whole, low, high, covered } = count;
   if (state === "looking") return look("Looking …");
   body.dataset.state = state;
   body.dataset.cards = cards ?? "";
@@ -27,13 +29,12 @@ export function tell({ state, cards, whole, low, high, covered }, first = "", th
     $("sight").textContent = "No packet in sight";
     return;
   }
+  $("about").textContent = hedge(count, locked);
   $("count").textContent = whole;
   $("unit").textContent = whole === 1 ? "card" : "cards";
   if (covered) drawRing($("ring"), covered);
   const known = !Number.isNaN(low);
-  const [from, to] = [low, high].map(Math.round);
-  const between = from === to ? `surely ${to}` : `between ${from} and ${to}`;
-  say(first, known ? between : "", then);
+  say(first, between(count), then);
   $("scale").hidden = !known;
   if (known) drawScale(cards, low, high);
   $("sight").textContent = state === "sure" ? "The count is ready" : first || "Come closer";

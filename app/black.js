@@ -3,22 +3,25 @@
 import { $, body } from "./dom.js";
 import { announceNow } from "./speech.js";
 import { pulses } from "./vibrations.js";
+import { short } from "./words.js";
 
 const KEY = "cardpose.stage"; // in localStorage: the choices, and whether the screen is black
 const SHOWN = 2500; // ms that a number is shown
 const HOLD = 800; // ms to hold the screen until stage mode ends
 
 let choices = { on: false, tell: "number", left: false };
-let latest = null; // number to tell
+let latest = null; // count to tell
 let hiding = 0;
 let holding = 0;
 let held = false;
 let afterwards = () => {};
 
 /** What a count says in stage mode. `deck` is the number of cards in a whole deck. */
-export function note({ whole }, deck, locks) {
+export function note({ whole, low, high, locked }, deck, locks) {
   if (whole === undefined) return; // the last number can still be asked for
-  latest = choices.left ? deck - whole : whole;
+  const number = { whole, low, high };
+  const left = { whole: deck - whole, low: deck - high, high: deck - low };
+  latest = { ...(choices.left ? left : number), locked };
   if (locks && body.dataset.black) reveal();
 }
 
@@ -46,9 +49,8 @@ function goBack() {
 }
 
 function reveal() {
-  const number = latest === null ? "–" : String(latest);
-  if (choices.tell === "pulses" && latest !== null) navigator.vibrate(pulses(latest));
-  else $("whisper").textContent = number;
+  if (choices.tell === "pulses" && latest) navigator.vibrate(pulses(latest.whole));
+  else $("whisper").textContent = latest ? short(latest, latest.locked) : "–";
   announceNow();
   clearTimeout(hiding);
   hiding = setTimeout(hide, SHOWN);

@@ -20,6 +20,20 @@ export function readMetadata(bytes) {
   throw new Error("no metadata");
 }
 
+/** A sentence on how well a network counts, and on what that was measured. */
+export function describeNetwork({ metrics, dataset }) {
+  const { mae, mae_per_video } = metrics?.cards ?? {};
+  if (!Number.isFinite(mae) || !Number.isFinite(mae_per_video)) {
+    return "The accuracy of this network has not been measured.";
+  }
+  const kind = dataset === "synthetic" ? "rendered packets" : "packets";
+  const number = metrics.data?.recordings ?? "";
+  return (
+    `Usual error of this network: ${mae.toFixed(1)} cards in a photo, ` +
+    `${mae_per_video.toFixed(1)} in a video, measured on ${number} ${kind} new to it.`
+  ).replace("  ", " ");
+}
+
 /** Each [number, bytes] of the fields of a protobuf message that hold bytes. */
 function* fields(bytes) {
   let at = 0;

@@ -36,7 +36,7 @@ export class Packet {
     else if (this.#live && time - this.#seen > GONE) this.#begin();
     if (this.#recording.add(answer)) {
       this.#whole = this.#lock = null;
-      this.#news = { words: "Another packet: begun again", until: time + NEWS };
+      this.#news = { words: "Another packet: starting again", until: time + NEWS };
     }
   }
 
@@ -44,8 +44,8 @@ export class Packet {
    * The count at `time`, with cards of `card` mm.
    *
    * Returns {state: "none"}, {state: "looking"} while there are few pictures, or {state: "sure" or
-   * "unsure", whole, news} and what `Recording.count` returns: `whole` is the number to show. A
-   * number that has locked stays until the count leaves its interval or `card` changes.
+   * "unsure", locked, whole, news} and what `Recording.count` returns: `whole` is the number to
+   * show. A number that has locked stays until the count leaves its interval or `card` changes.
    */
   summary(time, card) {
     const now = this.#recording.count(card);
@@ -60,7 +60,8 @@ export class Packet {
       if (locks || !stays) this.#whole = Math.round(now.cards);
       if (locks) this.#lock = { cards: now.cards, low: now.low, high: now.high, card };
     }
-    const state = this.#lock ? "sure" : "unsure";
-    return { ...now, ...this.#lock, state, whole: this.#whole, news };
+    const locked = this.#lock !== null;
+    const state = locked ? "sure" : "unsure";
+    return { ...now, ...this.#lock, state, locked, whole: this.#whole, news };
   }
 }

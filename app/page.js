@@ -8,6 +8,7 @@ import { countedPackets, fitCard } from "./deck.js";
 import { askDeck } from "./deck-dialog.js";
 import { $, body } from "./dom.js";
 import { drawAnswer } from "./drawing.js";
+import { describeNetwork } from "./metadata.js";
 import { keepOffline } from "./offline.js";
 import { Packet } from "./packet.js";
 import { contribution, countPicture, PACKET } from "./recording.js";
@@ -17,6 +18,7 @@ import { announce, announceNow } from "./speech.js";
 const WIDE = 20; // cards: an interval of a photo wider than this is no answer
 const FEW = 5; // corners: a photo that shows fewer is unsure
 const RATE_OVER = 2000; // ms
+const LOCKED = "More views would change little.";
 
 const video = $("video");
 const photo = $("photo");
@@ -35,6 +37,7 @@ let awake = null; // keeps the screen lit
 counter.ready.then(
   (told) => {
     metadata = told;
+    $("network").textContent = describeNetwork(metadata);
     measureCard();
   },
   ({ message }) => problem(message, null),
@@ -158,13 +161,15 @@ function meter() {
 /** Tell what the camera has seen of the packet up to this answer. */
 function follow(answer, advice) {
   const now = performance.now();
-  const locked = counted?.state === "sure";
+  const before = counted?.locked;
   packet.add(answer, now);
   counted = packet.summary(now, card);
-  if (answer.confidence >= PACKET) advice.add(advise(answer, contribution(answer)?.camera));
-  const sure = counted.state === "sure";
-  tell(counted, counted.news || (sure ? "" : advice.words));
-  const locks = sure && !locked;
+  if (answer.confidence >= PACKET) {
+    advice.add(advise(answer, contribution(answer)?.camera, counted.covered));
+  }
+  const { locked } = counted;
+  tell(counted, counted.news || (locked ? "" : advice.words), locked ? LOCKED : "");
+  const locks = locked && !before;
   if (locks && !body.dataset.black) navigator.vibrate?.(60);
   note(counted, metadata.deck, locks);
 }
@@ -288,5 +293,9 @@ async function keepAwake() {
 }
 document.addEventListener("visibilitychange", keepAwake);
 
-keepOffline().catch((error) => console.warn(`Not kept for use offline: ${error.message}`));
+// Only once the network is there: the first count comes before the next visit.
+counter.ready
+  .catch(() => {})
+  .then(keepOffline)
+  .catch((error) => console.warn(`Not kept for use offline: ${error.message}`));
 if (recallChoices()) begin();

@@ -36,6 +36,6 @@ function spoken() {
   if (secret === "hidden" && state !== "problem") return $("sight").textContent;
   const words = $("words").innerText.replaceAll("\n", ". ");
   if (state === "none" || state === "problem") return words;
-  const about = state === "unsure" ? "About " : "";
-  return `${about}${$("count").textContent} ${$("unit").textContent}, ${words}`;
+  const number = [$("about"), $("count"), $("unit")].map((part) => part.textContent).join(" ");
+  return `${number.trim()}, ${words}`;
 }

@@ -16,6 +16,7 @@ from cardpose.params import load_params
 def main() -> None:
     params = load_params()
     network, metadata = load_network("models/cardpose.safetensors")
+    metadata = {**metadata, "dataset": params.dataset}  # on which the metrics were measured
     metrics = read_json("metrics/details.json")
     with atomic_output("models/cardpose.onnx") as path:
         export_onnx(path, network, metadata, params.count.source, metrics)

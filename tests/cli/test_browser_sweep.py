@@ -58,10 +58,9 @@ def shown(page):
     """Return (state, cards, low, high, words) of every count the page has shown."""
     found = []
     for state_, cards, words in page.evaluate("window.shown"):
-        ends = re.search(r"between (\d+) and (\d+)|surely (\d+)", words)
+        ends = re.search(r"between (\d+) and (\d+)", words)
         if ends:
-            low, high = int(ends[1] or ends[3]), int(ends[2] or ends[3])
-            found.append((state_, cards, low, high, words))
+            found.append((state_, cards, int(ends[1]), int(ends[2]), words))
     return found
 
 
@@ -70,6 +69,8 @@ def test_a_sweep_locks_on_the_right_count(visit, url):
     page.evaluate(WATCH)
     page.click("#camera")
     page.wait_for_selector("body[data-state=sure]", timeout=180_000)
+    assert page.inner_text("#about") == "most likely"
+    assert "More views would change little" in page.inner_text("#words")
     told = shown(page)
     _, cards, low, high, _ = told[-1]
     assert low <= THICK[1] <= high

@@ -63,7 +63,9 @@ def test_a_sweep_locks_its_number_once_more_views_hardly_help():
     firm = [(600 + 100 * i, answer(certain=4000)) for i in range(3)]
     told = follow([*faint, *firm, (900, answer(cards=24.6, certain=4000))])
     assert [each["state"] for each in told[:5]] == 4 * ["looking"] + ["unsure"]
+    assert not told[4]["locked"]
     assert told[8]["state"] == "sure"
+    assert told[8]["locked"]
     assert told[8]["whole"] == 24
     assert told[8]["high"] - told[8]["low"] == pytest.approx(2 * 2 * 0.3, abs=0.1)
     assert told[9]["cards"] == told[8]["cards"]  # locked
@@ -92,7 +94,7 @@ def test_another_packet_begins_again():
     second = [(800 + 100 * i, answer(9, 4000)) for i in range(25)]
     told = follow([*first, *second, (9000, answer(9, 4000))])
     assert [each["whole"] for each in told[-3:]] == [24, 9, 9]
-    assert [each["news"] for each in told[-3:]] == ["", "Another packet: begun again", ""]
+    assert [each["news"] for each in told[-3:]] == ["", "Another packet: starting again", ""]
     assert told[-2]["cards"] == pytest.approx(9, abs=0.1)
 
 
@@ -115,23 +117,59 @@ def test_cards_of_another_thickness_change_the_count():
 
 
 @pytest.mark.parametrize(
-    ("size", "camera", "corners", "words"),
+    ("size", "camera", "corners", "covered", "words"),
     [
-        (300, [200, 0, 150], 7, "Go round it"),
-        (300, None, 7, "Go round it"),
-        (300, [20, 0, 150], 7, "Lower"),
-        (100, [20, 0, 150], 7, "Closer"),
-        (300, [200, 0, 150], 4, "Show all of it"),
+        (300, [200, 0, 150], 7, 0.6, "Go round it"),
+        (300, [200, 0, 150], 7, 0.8, "Closer, from lower down"),
+        (300, None, 7, 0, "Go round it"),
+        (300, [20, 0, 150], 7, 0, "Lower"),
+        (100, [20, 0, 150], 7, 0, "Closer"),
+        (300, [200, 0, 150], 4, 0, "Show all of it"),
     ],
 )
-def test_the_page_says_what_to_do_next(size, camera, corners, words):
+def test_the_page_says_what_to_do_next(size, camera, corners, covered, words):
     picture = {
         "keypoints": [[100 + size * (i % 2), 100 + size / 2 * (i // 4)] for i in range(8)],
         "visible": [i >= 8 - corners for i in range(8)],
         "width": 640,
         "height": 480,
     }
-    assert evaluate("advice.js", "return app.advise(...values)", picture, camera) == words
+    sectors = [place < covered * 36 for place in range(36)]
+    assert evaluate("advice.js", "return app.advise(...values)", picture, camera, sectors) == words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "locked", "words"),
+    [
+        (10.6, 13.4, True, ["most likely", "between 11 and 13", "12 ± 1"]),
+        (10.6, 14.4, True, ["most likely", "between 11 and 14", "12 ± 2"]),
+        (8, 15.6, False, ["about", "between 8 and 16", "≈ 12"]),
+        (11.6, 12.4, True, ["", "nine times in ten", "12"]),
+        (None, None, True, ["most likely", "", "12"]),
+    ],
+)
+def test_a_count_is_told_as_surely_as_it_is_known(low, high, locked, words):
+    told = """
+        const [low, high, locked] = values;
+        const count = { whole: 12, low: low ?? NaN, high: high ?? NaN };
+        return [app.hedge(count, locked), app.between(count), app.short(count, locked)];
+    """
+    assert evaluate("words.js", told, low, high, locked) == words
+
+
+def test_the_page_says_on_what_its_network_was_measured():
+    def sentence(**metadata):
+        return evaluate("metadata.js", "return app.describeNetwork(...values)", metadata)
+
+    cards = {"mae": 2.1669, "mae_per_video": 0.7218}
+    measured = {"cards": cards, "data": {"recordings": 11}}
+    assert sentence(metrics=measured, dataset="synthetic") == (
+        "Usual error of this network: 2.2 cards in a photo, 0.7 in a video,"
+        " measured on 11 rendered packets new to it."
+    )
+    assert " 0.7 in a video, measured on packets new to it." in sentence(metrics={"cards": cards})
+    assert "has not been measured" in sentence(metrics={})
+    assert "has not been measured" in sentence()
 
 
 def test_advice_does_not_flicker():

@@ -214,6 +214,20 @@ MUTANTS = [
         "tests/cli/test_page_logic.py -k locks_its_number",
     ),
     Mutant(
+        "a locked number looks as if it were surely right",
+        "app/words.js",
+        'return locked ? "most likely" : "about";',
+        'return locked ? "" : "about";',
+        "tests/cli/test_page_logic.py -k surely",
+    ),
+    Mutant(
+        "a network that was not measured claims an error",
+        "app/metadata.js",
+        "if (!Number.isFinite(mae) || ",
+        "if (false && ",
+        "tests/cli/test_page_logic.py -k measured",
+    ),
+    Mutant(
         "the page leaves out the error that all pictures share",
         "app/recording.js",
         "(deviation ** 2 + BOX_ERROR ** 2)",
