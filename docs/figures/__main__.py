@@ -4,11 +4,11 @@ Two figures show the network and the recordings of `make repro`.
 """
 
 from cardpose.common.errors import run_stage
-from docs.figures import architecture, corners, examples, lean, sweep, tables
+from docs.figures import architecture, corners, examples, filming, lean, sweep, tables
 
 
 def main() -> None:
-    for figure in (architecture, corners, lean, tables, examples, sweep):
+    for figure in (architecture, corners, lean, filming, tables, examples, sweep):
         figure.main()
 
 

@@ -32,17 +32,23 @@ def straight_packet(seed: int, cards: int, lean: tuple[float, float] = (0.0, 0.0
 
 
 def view(
-    scene: Scene, azimuth: float, elevation: float, distance: float, size: tuple[int, int]
+    scene: Scene,
+    azimuth: float,
+    elevation: float,
+    distance: float,
+    size: tuple[int, int],
+    aim: tuple[float, float] = (0.5, 0.5),
 ) -> Camera:
-    """Return a camera that looks at the packet's middle.
+    """Return a camera that looks at a packet.
 
     Args:
         azimuth, elevation: direction from the packet to the camera, in degrees.
         distance: from the packet to the camera, in mm.
         size: (width, height) of the picture in pixels.
+        aim: place of the packet's middle in the picture, as fractions of width and height.
     """
     width, height = size
-    target, middle = np.array([0, 0, scene.thickness / 2]), np.array(size) / 2
+    target, middle = np.array([0, 0, scene.thickness / 2]), np.array(aim) * size
     angles = np.radians([azimuth, elevation])
     return orbit(*angles, distance, target, middle, 0.0, FOCAL * width, width, height)
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs/pictures"
 # Colours of the figures. They have a background of their own, so both themes of GitHub suit them.
 GROUND, TEXT, FAINT = "#16181d", "#f2f3f5", "#9aa1ab"
-COUNT, TRUTH = "#4cc38a", "#ffbe0b"
+COUNT, TRUTH, WRONG = "#4cc38a", "#ffbe0b", "#ff8f8f"
 BACK_COLOUR, FACE_COLOUR = "#50dc50", "#ffbe00"  # as `pictures.drawing` has them
 DPI = 144
 
