@@ -8,6 +8,7 @@ clients are dropped, so that they do not block others.
 import contextlib
 import errno
 import io
+import os
 import re
 import socketserver
 import threading
@@ -91,6 +92,8 @@ class PageServer(ThreadingHTTPServer):
     """
 
     request_queue_size = 128
+    # On Windows, a second program could otherwise listen on the same port.
+    allow_reuse_address = os.name == "posix"
 
     def __init__(
         self,

@@ -73,8 +73,9 @@ def device_descriptor(path: Path) -> Iterator[int]:
     """Yield a file descriptor that writes to the special `path` without truncating it."""
     check_special(path)
     own = _own_descriptor(path)
+    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOCTTY", 0)  # Windows lacks the last
     # A duplicated descriptor shares its position, so `>> file` keeps the old content.
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY) if own is None else os.dup(own)
+    handle = os.open(path, flags) if own is None else os.dup(own)
     try:
         yield handle
     finally:
@@ -92,8 +93,12 @@ def _open_file(path: str | Path) -> tuple[int, int] | None:
     for _ in range(_MOST_LINKS):
         folder = os.path.realpath(os.path.dirname(path))
         found = re.fullmatch(r"/proc/(\d+)(/task/\d+)?/fd", folder)
-        if found and os.path.basename(path).isdecimal():
-            return int(found[1]), int(os.path.basename(path))
+        if os.path.basename(path).isdecimal():
+            number = int(os.path.basename(path))
+            if found:
+                return int(found[1]), number
+            if folder == "/dev/fd":  # on macOS; on Linux it is a link to /proc
+                return os.getpid(), number
         if not os.path.islink(path):
             return None
         path = os.path.join(folder, os.readlink(path))

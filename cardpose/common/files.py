@@ -30,6 +30,8 @@ _FAILED_WRITE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS
 # Names of files that are not UTF-8 are escaped.
 _TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
 _EFFECTIVE_IDS = os.access in os.supports_effective_ids
+# Mode of scratch folders. On Windows, files keep the access rights of the folder they are made in.
+_SCRATCH_MODE = 0o700 if os.name == "posix" else 0o777
 
 
 @contextlib.contextmanager
@@ -66,7 +68,7 @@ def atomic_output(path: str | Path, wait: int | float = WAIT) -> Iterator[Path]:
         # root may write to read-only files
         if real.exists() and not os.access(real, os.W_OK, effective_ids=_EFFECTIVE_IDS):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        folder.mkdir(mode=0o700)  # fails if the name is taken, so no planted link is followed
+        folder.mkdir(_SCRATCH_MODE)  # fails if the name is taken, so no planted link is followed
         try:
             yield new
             if real.is_dir() and not new.is_dir():
@@ -144,9 +146,10 @@ def _copy_attributes(old: Path, new: Path) -> None:
         if path.is_file() and was_there.is_file() and not was_there.is_symlink():
             shutil.copymode(was_there, path)
     was = old.stat()
-    with contextlib.suppress(OSError):  # users may set one of their groups, and only root the owner
-        os.chown(new, -1, was.st_gid)
-        os.chown(new, was.st_uid, -1)
+    if hasattr(os, "chown"):  # not on Windows
+        with contextlib.suppress(OSError):  # users may set one of their groups; root the owner too
+            os.chown(new, -1, was.st_gid)
+            os.chown(new, was.st_uid, -1)
     shutil.copystat(old, new)
     os.utime(new)  # copystat also copies the old times
 
@@ -156,14 +159,19 @@ def _write_to_disk(path: Path) -> None:
 
     If the name reached the disk first, a loss of power could leave an empty file.
     """
-    if path.is_dir():
-        os.sync()  # flushing thousands of frames one by one takes long
-    else:
+    if not path.is_dir():
         _flush(path)
+    elif hasattr(os, "sync"):  # flushing thousands of frames one by one takes long
+        os.sync()
+    else:  # on Windows
+        for file in path.rglob("*"):
+            if file.is_file():
+                _flush(file)
 
 
 def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    # Windows flushes only files that are open for writing. Folders can only be read.
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, TextIO
 
@@ -105,9 +106,9 @@ def raise_on_signals() -> None:
 
     A process that ignores SIGHUP, as under nohup, goes on ignoring it.
     """
-    for number, handler in ((signal.SIGTERM, _raise_terminated), (signal.SIGHUP, _raise_hung_up)):
+    for error, number in _signals().items():
         if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, handler)
+            signal.signal(number, partial(_raise, error))
 
 
 @contextmanager
@@ -125,7 +126,7 @@ def stop_on_signals() -> Iterator[Stop]:
         stop.set()
         restore()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, *_signals().values()):
         if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, set_stop)
     try:
@@ -136,8 +137,7 @@ def stop_on_signals() -> Iterator[Stop]:
 
 def interrupt_status(interrupt: KeyboardInterrupt) -> int:
     """Return the exit status that shells expect after Ctrl-C, SIGTERM or SIGHUP."""
-    numbers = {Terminated: signal.SIGTERM, HungUp: signal.SIGHUP}
-    return 128 + numbers.get(type(interrupt), signal.SIGINT)
+    return 128 + _signals().get(type(interrupt), signal.SIGINT)
 
 
 def drop_broken_output() -> None:
@@ -158,8 +158,8 @@ def _name_user() -> None:
 
     try:
         getpass.getuser()
-    except (KeyError, OSError):  # KeyError until Python 3.12
-        os.environ["LOGNAME"] = str(os.getuid())
+    except (KeyError, OSError, ImportError):  # the last two are those of Windows and Python 3.13
+        os.environ["LOGNAME"] = str(os.getuid() if hasattr(os, "getuid") else "user")
         os.environ.setdefault("HOME", tempfile.gettempdir())
 
 
@@ -171,9 +171,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _raise_terminated(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _signals() -> dict[type[KeyboardInterrupt], int]:
+    """Return {error: signal that raises it}. Windows has no SIGHUP."""
+    names = {Terminated: "SIGTERM", HungUp: "SIGHUP"}
+    return {error: getattr(signal, name) for error, name in names.items() if hasattr(signal, name)}
 
 
-def _raise_hung_up(number: int, frame: FrameType | None) -> None:
-    raise HungUp
+def _raise(error: type[KeyboardInterrupt], number: int, frame: FrameType | None) -> None:
+    raise error
