@@ -9,11 +9,12 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
-from typing import Any, no_type_check
+from typing import Any, Literal, no_type_check
 
 import numpy as np
 import onnx
 import torch
+from jaxtyping import Float32, Int8
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
@@ -24,7 +25,8 @@ from cardpose.inference.onnx_file import FLOATS, check_onnx
 from cardpose.network.model import CardPose
 
 OPSET = 20
-_LARGE = 1000  # fewest numbers of a weight that is worth halving
+_LARGE = 1000  # fewest numbers of a weight that is worth shrinking
+_VERY_LARGE = 2**14  # fewest that 8 bits store; smaller weights make more of a difference
 UNITS = {
     "keypoints": "pixels of the picture, (0, 0) the outer corner of its top-left one",
     "visibility": "probability",
@@ -42,7 +44,6 @@ def export_onnx(
     metadata: Mapping[str, Any],
     count: str,
     metrics: Mapping[str, Any],
-    half: bool = False,
 ) -> None:
     """Write a network with its pre- and postprocessing as an ONNX file.
 
@@ -51,7 +52,6 @@ def export_onnx(
         network, metadata: as `weights.load_network` returns them.
         count: the way of counting, one of `model.COUNTS`.
         metrics: of the network, as `evaluation.evaluate` reports them.
-        half: store weights in 16 bits instead of 32, which halves the file.
     """
     end_to_end = EndToEnd(network, metadata, count).eval()
     picture = torch.zeros(1, 48, 64, 3, dtype=torch.uint8)
@@ -72,8 +72,6 @@ def export_onnx(
     model = onnx.shape_inference.infer_shapes(onnx.load(path))
     _cast_divisors(model.graph)
     _forget_shapes(model.graph)
-    if half:
-        _halve_weights(model.graph)
     stored = {
         **metadata,
         "count": count,
@@ -83,8 +81,26 @@ def export_onnx(
         "metrics": metrics,
     }
     helper.set_model_props(model, {"cardpose": json.dumps(stored)})
+    _save(model, path)
+
+
+def shrink_onnx(source: str | PathLike, target: str | PathLike, bits: Literal[8, 16, 32]) -> None:
+    """Write an exported network with its weights in fewer bits, and its metadata unchanged.
+
+    Args:
+        source, target: ONNX files.
+        bits: of a large weight. 16 instead of 32 halve the file; 8 make it a third as large.
+    """
+    model = onnx.load(source)
+    if bits < 32:
+        _shrink_weights(model.graph, bits)
+    _save(model, target)
+
+
+def _save(model: onnx.ModelProto, path: str | PathLike) -> None:
+    """Write an ONNX file after checking that `inference.predictor.load` accepts it."""
     onnx.checker.check_model(model, full_check=True)
-    check_onnx(model.SerializeToString())  # otherwise nobody could load the file
+    check_onnx(model.SerializeToString())
     onnx.save(model, path)
 
 
@@ -125,20 +141,39 @@ def _cast_divisors(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _halve_weights(graph: onnx.GraphProto) -> None:
-    """Store large weights of a graph as float16, and cast them back before they are used.
+def _shrink_weights(graph: onnx.GraphProto, bits: int) -> None:
+    """Store large weights of a graph in fewer bits, and restore them before they are used.
 
-    ONNX Runtime casts them once, when it loads the file. So it calculates in float32 all the same.
+    ONNX Runtime calculates in float32 all the same.
     """
-    casts = []
-    for weight in graph.initializer:
-        if weight.data_type == TensorProto.FLOAT and np.prod(weight.dims) >= _LARGE:
-            name, values = weight.name, numpy_helper.to_array(weight)
-            weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-            casts.append(helper.make_node("Cast", [weight.name], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
+    nodes: list[onnx.NodeProto] = []
+    for weight in list(graph.initializer):
+        name, size = weight.name, np.prod(weight.dims)
+        if weight.data_type != TensorProto.FLOAT or size < _LARGE:
+            continue
+        values = numpy_helper.to_array(weight)
+        stored, integers, scale = f"{name}_stored", f"{name}_integers", f"{name}_scale"
+        if bits == 8 and size >= _VERY_LARGE:
+            values, scales = _rounded(values)
+            graph.initializer.append(numpy_helper.from_array(scales, scale))
+            nodes.append(helper.make_node("Cast", [stored], [integers], to=TensorProto.FLOAT))
+            nodes.append(helper.make_node("Mul", [integers, scale], [name]))
+        else:
+            values = values.astype(np.float16)
+            nodes.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+        weight.CopyFrom(numpy_helper.from_array(values, stored))
+    nodes += graph.node
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _rounded(
+    weights: Float32[np.ndarray, "n ..."],
+) -> tuple[Int8[np.ndarray, "n ..."], Float32[np.ndarray, "n ..."]]:
+    """Return weights as integers from -127 to 127, and the scale of each row (output channel)."""
+    largest = abs(weights).max(axis=tuple(range(1, weights.ndim)), keepdims=True)
+    scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    return (weights / scales).round().astype(np.int8), scales
 
 
 @contextlib.contextmanager

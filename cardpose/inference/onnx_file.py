@@ -31,9 +31,9 @@ _MOST_NODES = 20_000  # the released network has 5,000
 _MOST_FIELDS = 500_000  # the released network has 50,000
 _MOST_ROUNDS = 100  # of a loop; the released network has 4
 _MOST_AXES = 8  # of a constant
-_INT64, _BOOL = 7, 9
+_INT8, _INT64, _BOOL = 3, 7, 9
 FLOATS = {1, 10, 11}  # float, float16 and double
-_TYPES = {_INT64, _BOOL, *FLOATS}  # each number takes at least one byte
+_TYPES = {_INT8, _INT64, _BOOL, *FLOATS}  # each number takes at least one byte
 
 # Fields that `inference.export` and `onnx.parser` write, by their numbers in onnx.proto.
 _MODEL = {

@@ -1,5 +1,7 @@
 """The command `cardpose export`."""
 
+import os
+
 import pytest
 import torch
 from support import ABOUT
@@ -7,7 +9,7 @@ from support import ABOUT
 from cardpose.inference import export
 from cardpose.inference.predictor import load
 from cardpose.network.model import CardPose, network_shape
-from cardpose.network.weights import save_network
+from cardpose.network.weights import load_network, save_network
 
 
 @pytest.fixture
@@ -28,6 +30,24 @@ def test_a_network_is_written_beside_its_weights(cardpose, network):
     assert out.startswith("models/cardpose.onnx: ")
     assert load(network.with_suffix(".onnx")).metadata["metrics"] == {}
     assert cardpose("export", model=None)[0] == 0  # over its own file
+
+
+@pytest.mark.parametrize("option", ["--half", "--int8"])
+def test_an_exported_network_becomes_smaller_and_keeps_its_metadata(cardpose, network, option):
+    about = load_network(network)
+    whole, small = network.with_name("whole.onnx"), network.with_name("small.onnx")
+    export.export_onnx(whole, *about, "both", {"cards": {"mae": 1.5}})
+    words = ["export", whole, "--output", small, option]
+    assert cardpose(*words, model=None)[0] == 0
+    assert small.stat().st_size < whole.stat().st_size
+    assert load(small).metadata == load(whole).metadata
+    other = ["export", network, "--output", "other.onnx", option]
+    assert cardpose(*other, model=None)[0] == 0
+    assert os.path.getsize("other.onnx") < whole.stat().st_size
+    whole.write_bytes(b"no network")
+    status, _, err = cardpose(*words, model=None)
+    assert status == 1
+    assert err.startswith(f"error: {whole}: should be a network that cardpose exported")
 
 
 def test_other_files_are_not_overwritten(cardpose, network, tmp_path):

@@ -16,7 +16,7 @@ from cardpose.common.onnx_runtime import import_onnxruntime
 from cardpose.geometry.heatmaps import encode
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 from cardpose.inference.end_to_end import EndToEnd, Outputs
-from cardpose.inference.export import export_onnx
+from cardpose.inference.export import export_onnx, shrink_onnx
 from cardpose.inference.onnx_file import OPERATORS, check_onnx
 from cardpose.network.model import CardPose, network_shape
 from cardpose.pictures.letterbox import fractions_to_fitted, resize_to_fit
@@ -170,16 +170,17 @@ def test_the_reference_names_all_that_the_file_holds(path):
     assert sorted(named["Metadata"]) == sorted(json.loads(model.metadata_props[0].value))
 
 
-def test_half_the_bits_give_nearly_the_same_count(network, path, tmp_path):
-    half = tmp_path / "half.onnx"
-    export_onnx(half, network, ABOUT, "both", {"cards": {"mae": 1.5}}, half=True)
-    assert half.stat().st_size < 0.8 * path.stat().st_size
-    onnx.checker.check_model(onnx.load(half), full_check=True)
-    assert check_onnx(half.read_bytes()) == check_onnx(path.read_bytes())
+@pytest.mark.parametrize(("bits", "smaller"), [(16, 0.8), (8, 0.65)])
+def test_fewer_bits_give_nearly_the_same_count(path, tmp_path, bits, smaller):
+    small = tmp_path / "small.onnx"
+    shrink_onnx(path, small, bits)
+    assert small.stat().st_size < smaller * path.stat().st_size
+    onnx.checker.check_model(onnx.load(small), full_check=True)
+    assert check_onnx(small.read_bytes()) == check_onnx(path.read_bytes())
     pictures = batch("three together")
     counts = [
         onnxruntime.InferenceSession(file).run(["cards"], {"pictures": pictures})[0]
-        for file in (path, half)
+        for file in (path, small)
     ]
     assert abs(counts[1] - counts[0]).max() < 0.1
     assert (counts[1] != counts[0]).any()

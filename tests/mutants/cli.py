@@ -151,6 +151,13 @@ MUTANTS = [
         "tests/cli/test_export_command.py -k differs",
     ),
     Mutant(
+        "8 bits are ignored",
+        "cardpose/cli/export.py",
+        "            const=number,",
+        "            const=32,",
+        "tests/cli/test_export_command.py -k smaller",
+    ),
+    Mutant(
         "the service worker is not written last",
         "cardpose/cli/site.py",
         'for path in files.keys() - {"sw.js"}:',

@@ -102,11 +102,18 @@ MUTANTS = [
         "tests/inference/test_networks.py",
     ),
     Mutant(
-        "halved weights are summed up in 16 bits",
+        "weights are restored after they are used",
         "cardpose/inference/export.py",
-        "nodes = [*casts, *graph.node]",
-        "nodes = [*graph.node, *casts]",
-        "tests/inference/test_export.py -k half",
+        "    nodes += graph.node\n",
+        "    nodes = [*graph.node, *nodes]\n",
+        "tests/inference/test_export.py -k fewer_bits",
+    ),
+    Mutant(
+        "8 bits have no scale",
+        "cardpose/inference/export.py",
+        "np.where(largest > 0, largest / 127, 1)",
+        "np.where(largest > 0, 1 / 127, 1)",
+        "tests/inference/test_export.py -k fewer_bits",
     ),
     Mutant(
         "operators of any kind are accepted",
