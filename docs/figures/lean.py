@@ -70,7 +70,7 @@ def draw_profile(axes: Axes, cards: int, lean: float) -> None:
         end = np.array([sign * (half + 3), high / 2 + 3])
         start = end + along * [sign, 1]
         arrow = {"arrowstyle": "->", "color": colour, "linewidth": 2}
-        axes.annotate("", end, start, arrowprops=arrow)
+        axes.annotate("", tuple(end), tuple(start), arrowprops=arrow)
     axes.set(xlim=(-72, 72), ylim=(-4, 30), aspect="equal")
     axes.set_axis_off()
 

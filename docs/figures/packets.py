@@ -49,8 +49,8 @@ def view(
     """
     width, height = size
     target, middle = np.array([0, 0, scene.thickness / 2]), np.array(aim) * size
-    angles = np.radians([azimuth, elevation])
-    return orbit(*angles, distance, target, middle, 0.0, FOCAL * width, width, height)
+    turn, rise = np.radians(azimuth), np.radians(elevation)
+    return orbit(turn, rise, distance, target, middle, 0.0, FOCAL * width, width, height)
 
 
 def render(scene: Scene, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Renderer]:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Int, UInt8
 from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ticker import MultipleLocator
 from PIL import Image
 
@@ -36,11 +37,11 @@ _QUALITY = 60  # of WebP, 0 to 100
 
 
 class Moment(NamedTuple):
-    """One picture of the sweep, its prediction, and the count of all pictures so far."""
+    """One picture of the sweep, its prediction, and `total`, the count of all pictures so far."""
 
     picture: UInt8[np.ndarray, "h w 3"]
     result: Result
-    count: RecordingCount
+    total: RecordingCount
 
 
 def count_sweep(predictor: Predictor, video: Path) -> list[Moment]:
@@ -87,13 +88,13 @@ def draw_chart(moments: list[Moment], pictures: int, truth: int) -> UInt8[np.nda
         truth: true number of cards.
     """
     figure = plt.figure(figsize=(_RIGHT / _DPI, _HEIGHT / _DPI), dpi=_DPI, facecolor=GROUND)
-    last, x = moments[-1].count, np.arange(1, len(moments) + 1)
+    last, x = moments[-1].total, np.arange(1, len(moments) + 1)
     figure.text(0.07, 0.83, f"{last.cards:.1f} cards", color=TEXT, fontsize=27, weight="bold")
     interval = f"90 % interval: {last.interval_text}"
     figure.text(0.075, 0.74, interval, color=COUNT, fontsize=12.5)
     axes = figure.add_axes((0.12, 0.13, 0.82, 0.54), facecolor=GROUND)
     axes.axhline(truth, color=TRUTH, linewidth=1.2, linestyle=(0, (5, 4)))
-    low, high, cards = np.array([(m.count.low, m.count.high, m.count.cards) for m in moments]).T
+    low, high, cards = np.array([(m.total.low, m.total.high, m.total.cards) for m in moments]).T
     axes.fill_between(x, low, high, color=COUNT, alpha=0.22, linewidth=0)
     axes.plot(x, [m.result.cards for m in moments], ".", color=FAINT, markersize=4.5)
     axes.plot(x, cards, color=COUNT, linewidth=2.2)
@@ -108,8 +109,9 @@ def draw_chart(moments: list[Moment], pictures: int, truth: int) -> UInt8[np.nda
     axes.plot([], [], ".", color=FAINT, markersize=7, label="one picture alone")
     axes.plot([], [], color=COUNT, linewidth=2.2, label="all pictures so far")
     axes.legend(loc="lower right", frameon=False, fontsize=9.5, labelcolor=TEXT, handlelength=1.2)
-    figure.canvas.draw()
-    chart = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    chart = np.asarray(canvas.buffer_rgba())[..., :3].copy()
     plt.close(figure)
     return chart
 
