@@ -2,17 +2,15 @@
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from cardpose.cli.inputs import batch_frames, find_sources, read_ahead, video_frames
-from cardpose.cli.shared import chosen_network, positive
+from cardpose.cli.shared import add_network_arguments, chosen_network, positive
 from cardpose.common.errors import InputError, print_line, short_repr
 from cardpose.geometry.card_fit import fit_card
 from cardpose.inference.card_file import card_file, write_card
-from cardpose.inference.networks import ONNX_NETWORK
 from cardpose.inference.picture_like import Picture
 from cardpose.inference.predictor import Predictor, RecordingCount, load
 from cardpose.pictures.reading import read_picture
@@ -34,12 +32,6 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="VIDEO=COUNT",
         help="video, or folder of pictures, of one packet; and its number of cards",
     )
-    add(
-        "--model",
-        type=Path,
-        metavar="FILE",
-        help=f"file of the network (default: {ONNX_NETWORK}, or the one that comes with cardpose)",
-    )
     add("--forget", action="store_true", help="count with the usual cards again")
     add(
         "--every",
@@ -48,7 +40,7 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="read every N-th frame of videos (default: 5)",
     )
-    add("--threads", type=positive(int, 1024), metavar="N", help="use N processor cores")
+    add_network_arguments(parser)
 
 
 def run_calibrate(chosen: argparse.Namespace) -> None:

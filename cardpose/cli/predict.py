@@ -13,6 +13,7 @@ from cardpose.cli.runner import PredictionRun
 from cardpose.cli.shared import (
     FORCE_HELP,
     STDOUT,
+    add_network_arguments,
     chosen_network,
     output_files,
     output_name,
@@ -26,7 +27,6 @@ from cardpose.common.files import atomic_text
 from cardpose.common.locks import locked
 from cardpose.common.process import Screen, stop_on_signals
 from cardpose.inference.card_file import card_file, read_card
-from cardpose.inference.networks import ONNX_NETWORK
 from cardpose.inference.predictor import load
 
 
@@ -42,12 +42,6 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="INPUT",
         help="picture, video, folder of both, or number of a camera",
-    )
-    add(
-        "--model",
-        type=Path,
-        metavar="FILE",
-        help=f"file of the network (default: {ONNX_NETWORK}, or the one that comes with cardpose)",
     )
     add(
         "--output",
@@ -83,7 +77,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="stop reading a camera after S seconds",
     )
-    add("--threads", type=positive(int, 1024), metavar="N", help="use N processor cores")
+    add_network_arguments(parser)
 
 
 def run_predict(chosen: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from cardpose.common.devices import is_stdout
 from cardpose.common.errors import InputError, one_line, print_line, short_repr
 from cardpose.common.files import atomic_text
 from cardpose.common.process import TextFile
+from cardpose.inference.networks import ONNX_NETWORK, default_network, network_name
 
 STDOUT = "-"  # name of an output that goes to stdout
 FORCE_HELP = "also overwrite files that cardpose did not write"
@@ -34,6 +35,19 @@ def positive(
         )
 
     return number
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --model and --threads."""
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help=f"file of the network (default: {ONNX_NETWORK}, or the one that comes with cardpose)",
+    )
+    parser.add_argument(
+        "--threads", type=positive(int, 1024), metavar="N", help="use N processor cores"
+    )
 
 
 def output_name(name: str) -> str:
@@ -103,8 +117,6 @@ def chosen_network(*suffixes: str) -> Path:
     Raises:
         InputError: there is none.
     """
-    from cardpose.inference.networks import default_network, network_name
-
     path = default_network(suffixes)
     print_line(f"network: {network_name(path)}", sys.stderr)
     return path
