@@ -23,6 +23,7 @@ from cardpose.training.fit import compute_settings
 from cardpose.training.recipes import train
 
 TENSORS, START = "data/tensors", "models/pretrained.safetensors"
+LOG = Path("metrics/train")
 CHECKPOINTS = Path("models/.train.checkpoints")
 PARAMS = ("seed", "split", "geometry", "model", "loss", "train")
 
@@ -34,12 +35,8 @@ def main() -> None:
         train_in_processes(params)
         return
     mark = fingerprint(params, PARAMS, [TENSORS, START], role, compute_settings(params))
-    with (
-        resumable(CHECKPOINTS, mark),
-        atomic_output("models/cardpose.safetensors") as path,
-        atomic_output("metrics/train") as log,
-    ):
-        train_in_processes(params, path, log)
+    with resumable(CHECKPOINTS, mark), atomic_output("models/cardpose.safetensors") as path:
+        train_in_processes(params, path)
 
 
 def read(params: Params) -> tuple[Tensors, np.ndarray, CardPose, dict[str, Any]]:
@@ -52,15 +49,15 @@ def read(params: Params) -> tuple[Tensors, np.ndarray, CardPose, dict[str, Any]]
     return tensors, role, network, metadata
 
 
-def train_in_processes(params: Params, path: Path | None = None, log: Path | None = None) -> None:
-    """Train in one process or several; process 0 of host 0 writes `path` and `log`."""
+def train_in_processes(params: Params, path: Path | None = None) -> None:
+    """Train in one process or several; process 0 of host 0 writes `path` and LOG."""
     options = params.train
-    run_processes(work, (params, path, log), options, options.batch_size, "train.batch_size")
+    run_processes(work, (params, path), options, options.batch_size, "train.batch_size")
 
 
-def work(params: Params, path: Path | None, log: Path | None) -> None:
-    """Train in this process; process 0 saves the network."""
-    trained = train(*read(params), params, log, CHECKPOINTS)
+def work(params: Params, path: Path | None) -> None:
+    """Train in this process; process 0 logs the losses and saves the network."""
+    trained = train(*read(params), params, LOG, CHECKPOINTS)
     if rank() == 0:
         save_network(path, *trained)
 

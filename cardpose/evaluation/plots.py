@@ -11,6 +11,18 @@ from cardpose.common.tables import read_own_table
 
 matplotlib.use("Agg")
 
+# Losses to plot: part of the training, name of the loss, title.
+_LOSSES = (
+    ("whole", "heatmaps", "whole pictures: heatmaps, MSE"),
+    ("whole", "cards", "whole pictures: count, MSE"),
+    ("whole", "visibility", "whole pictures: visibility, BCE"),
+    ("whole", "mae_cards", "whole pictures: error, cards"),
+    ("closeups", "total", "close-ups: loss"),
+    ("closeups", "mae_cards", "close-ups: error, cards"),
+    ("edges", "total", "edges: loss"),
+    ("edges", "pixels", "edges: error, pixels"),
+)
+
 
 def plot_counts(path: str | PathLike[str], frames: pd.DataFrame) -> None:
     """Plot predicted against true counts, and errors by true count.
@@ -38,24 +50,23 @@ def plot_counts(path: str | PathLike[str], frames: pd.DataFrame) -> None:
 
 
 def plot_losses(path: str | PathLike[str], log: str | PathLike[str]) -> None:
-    """Plot the three losses of training and validation by epoch.
+    """Plot losses and errors of all parts of the training by epoch.
 
     Args:
         path: PNG file to write.
-        log: folder of DVCLive's plots, which holds `metrics/<split>/<loss>.tsv`.
+        log: folder of DVCLive's plots, which holds `metrics/<part>/<split>/<loss>.tsv`.
     """
-    curves: dict[str, dict[str, pd.Series]] = {"heatmaps": {}, "cards": {}, "visibility": {}}
-    for file in sorted(Path(log).glob("metrics/*/*.tsv"), reverse=True):
-        if file.stem in curves:
-            table = read_own_table(file, [file.stem], sep="\t")
-            curves[file.stem][file.parent.name] = table[file.stem]
-    figure, axes = plt.subplots(
-        1, len(curves), figsize=(4 * len(curves), 3.6), layout="constrained"
-    )
-    for axis, (loss, splits) in zip(axes, curves.items(), strict=True):
-        for split, values in splits.items():
-            axis.plot(values, label=split)
-        axis.set(title=loss, xlabel="epoch", yscale="log")
-        axis.legend()
+    figure, axes = plt.subplots(2, 4, figsize=(14, 6), layout="constrained")
+    for axis, (part, loss, title) in zip(axes.flat, _LOSSES, strict=True):
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("epoch")
+        for split in ("train", "validation"):
+            file = Path(log) / "metrics" / part / split / f"{loss}.tsv"
+            if file.exists():
+                values = read_own_table(file, [loss], sep="\t")[loss]
+                axis.plot(values.index + 1, values, label=split, marker=".")
+        if axis.lines:
+            axis.set_ylim(bottom=min(axis.get_ylim()[0], 0))
+            axis.legend()
     figure.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(figure)

@@ -105,16 +105,24 @@ def closeup_loader(
     seed: int,
     workers: int,
     seen: Bool[np.ndarray, "n 8"] | None = None,
+    shuffled: bool = True,
 ) -> DataLoader:
-    """Return a shuffled loader of `CloseupCrops`."""
-    return _loader(CloseupCrops(tensors, starts, seed, seen), rows, batch_size, True, seed, workers)
+    """Return a loader of `CloseupCrops`."""
+    crops = CloseupCrops(tensors, starts, seed, seen)
+    return _loader(crops, rows, batch_size, shuffled, seed, workers)
 
 
 def strip_loader(
-    tensors: Tensors, edges: EdgeTargets, rows: Rows, batch_size: int, seed: int, workers: int
+    tensors: Tensors,
+    edges: EdgeTargets,
+    rows: Rows,
+    batch_size: int,
+    seed: int,
+    workers: int,
+    shuffled: bool = True,
 ) -> DataLoader:
-    """Return a shuffled loader of `EdgeStrips`."""
-    return _loader(EdgeStrips(tensors, edges, seed), rows, batch_size, True, seed, workers)
+    """Return a loader of `EdgeStrips`."""
+    return _loader(EdgeStrips(tensors, edges, seed), rows, batch_size, shuffled, seed, workers)
 
 
 def _loader(

@@ -1,4 +1,4 @@
-"""Callbacks of a training: keep the best epoch, record losses, stop on divergence."""
+"""Callbacks of a training: keep the best epoch, log losses, stop on divergence."""
 
 import math
 from pathlib import Path
@@ -36,25 +36,37 @@ class KeepBest(lightning.Callback):
         self.best, self.epoch, self.weights = state["best"], state["epoch"], state["weights"]
 
 
-class LossHistory(lightning.Callback):
-    """Record the losses of every epoch."""
+class LogLosses(lightning.Callback):
+    """Log the losses of a part of a training after every epoch.
 
-    def __init__(self) -> None:
+    DVCLive logs them as `<part>/<split>/<loss>`, one step per epoch. A part that resumes from a
+    checkpoint first logs the epochs before, which the checkpoint holds. So each epoch is in the log
+    once, even if the log was lost.
+
+    Args:
+        part: the part of the training.
+        live: the log; None in processes that do not write it.
+    """
+
+    def __init__(self, part: Part, live: Live | None) -> None:
+        self.part, self.live = part, live
         self.epochs: list[dict[str, float]] = []
+
+    def on_fit_start(self, trainer: Any, module: Any) -> None:
+        for epoch in range(len(self.epochs)):
+            self._log(epoch)
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         losses = sorted(trainer.callback_metrics.items())
         self.epochs.append({name: float(value) for name, value in losses})
+        self._log(len(self.epochs) - 1)
 
-    def write(self, live: Live) -> None:
-        """Log the losses with DVCLive, one step per epoch.
-
-        Call it after the training, because an interrupted training must leave only checkpoints.
-        """
-        for losses in self.epochs:
-            for name, value in losses.items():
-                live.log_metric(name, value)
-            live.next_step()
+    def _log(self, epoch: int) -> None:
+        if self.live:
+            self.live.step = epoch
+            for name, value in self.epochs[epoch].items():
+                self.live.log_metric(f"{self.part.name}/{name}", value)
+            self.live.next_step()
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs": self.epochs}

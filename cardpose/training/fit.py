@@ -9,11 +9,12 @@ from typing import Literal
 
 import lightning
 import torch
+from dvclive import Live
 from torch.utils.data import DataLoader
 
 from cardpose.common.errors import InputError, print_line
 from cardpose.params import Params
-from cardpose.training.callbacks import SaveEpoch, StopOnDivergence
+from cardpose.training.callbacks import LogLosses, SaveEpoch, StopOnDivergence
 from cardpose.training.checkpoints import AtomicCheckpoints, read_checkpoint
 from cardpose.training.distributed import rank
 from cardpose.training.parts import Part
@@ -44,9 +45,20 @@ def fit_module(
     params: Params,
     checkpoints: Path | None,
     validation: DataLoader | None = None,
+    live: Live | None = None,
     callbacks: Iterable[lightning.Callback] = (),
 ) -> None:
     """Train a Lightning module. Resume from the part's checkpoint if there is one.
+
+    Args:
+        part: the part of the training.
+        module: the module to train.
+        batches: training batches.
+        params: all parameters.
+        checkpoints: folder of the checkpoints.
+        validation: batches to validate on after every epoch.
+        live: DVCLive's log of the losses.
+        callbacks: further callbacks.
 
     Raises:
         InputError: the training diverged, or a loader worker was killed.
@@ -55,7 +67,7 @@ def fit_module(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     accelerator, precision = compute_settings(params)
-    callbacks = [StopOnDivergence(part, precision), *callbacks]
+    callbacks = [StopOnDivergence(part, precision), *callbacks, LogLosses(part, live)]
     path = start = None
     if checkpoints:
         path = checkpoints / part.name

@@ -42,7 +42,7 @@ def losses(
     mask = torch.ones_like(visible, dtype=torch.bool) if mask is None else mask
     # Mask unlabelled keypoints; average over the others.
     heatmaps = torch.where(mask[..., None, None], heatmaps, true)
-    rest = mask.numel() / (marked_per_process(mask) if shared else mask.sum().clamp(min=1))
+    rest = mask.numel() / _marked(mask, shared)
     terms = {
         # All channels have the same size, so this is also the mean over the channels' means.
         "heatmaps": F.mse_loss(heatmaps, true) * rest,
@@ -59,6 +59,7 @@ def closer_loss(
     visible: Bool[Tensor, "n 8"],
     cards: Float[Tensor, " m"],
     true_cards: Float[Tensor, " m"],
+    shared: bool = False,
 ) -> Float[Tensor, ""]:
     """Return the loss of the closer: Huber losses of the visible corners and of the count.
 
@@ -72,9 +73,10 @@ def closer_loss(
         visible: corners to compare.
         cards: predicted counts in cards.
         true_cards: counts in cards.
+        shared: as for `losses`.
     """
     off = F.smooth_l1_loss(points[visible], true[visible], beta=2, reduction="sum")
-    place = off / (2 * marked_per_process(visible))
+    place = off / (2 * _marked(visible, shared))
     return place + F.smooth_l1_loss(cards, true_cards, beta=2) / 2
 
 
@@ -83,6 +85,7 @@ def tracer_loss(
     spreads: Float[Tensor, "n 12 k"],
     true: Float[Tensor, "n 12 k"],
     counts: Bool[Tensor, "n 12 k"],
+    shared: bool = False,
 ) -> Float[Tensor, ""]:
     """Return the loss of the tracer: the negative log-likelihood of a Laplace distribution.
 
@@ -94,6 +97,12 @@ def tracer_loss(
         spreads: logs of the expected absolute errors of `places`.
         true: places of the edges.
         counts: places to compare.
+        shared: as for `losses`.
     """
     off = (places - true).abs() / spreads.exp() + spreads
-    return off[counts].sum() / marked_per_process(counts)
+    return off[counts].sum() / _marked(counts, shared)
+
+
+def _marked(mask: Bool[Tensor, "..."], shared: bool) -> Float[Tensor, ""]:
+    """Return the number of True entries, at least 1; see `marked_per_process` if `shared`."""
+    return marked_per_process(mask) if shared else mask.sum().float().clamp(min=1)

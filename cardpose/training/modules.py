@@ -20,8 +20,8 @@ Batch = dict[str, Shaped[Tensor, "..."]]
 class WholePictureModule(lightning.LightningModule):
     """Train a network's heatmaps, count and visibility on whole pictures.
 
-    The terms of the loss are logged as `train/...` and `validation/...`. So is `mae_cards`, the
-    mean absolute error of the count from keypoints, in cards.
+    The terms of the loss are logged, and `mae_cards`, the mean absolute error of the count from
+    keypoints, in cards.
     """
 
     def __init__(self, network: CardPose, part: Part, weights: Loss, deck: int) -> None:
@@ -40,21 +40,9 @@ class WholePictureModule(lightning.LightningModule):
         target = batch["heatmaps"], batch["cards"], batch["visible"]
         # Processes may validate on different numbers of batches, so they cannot count together.
         terms = losses(predicted, target, self.weights, batch["mask"], shared=split == "train")
-        # Lightning averages this integer over the processes and would round the mean.
-        n = len(batch["cards"]) * world_size()
-        logged = {f"{split}/{name}": value.detach() for name, value in terms.items()}
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=n, sync_dist=True)
         count = predicted[1][:, COUNTS.index("keypoints")]
         error = (count - batch["cards"]).abs().mean() * self.deck
-        self.log(
-            f"{split}/mae_cards",
-            error.detach(),
-            on_step=False,
-            on_epoch=True,
-            batch_size=n,
-            prog_bar=True,
-            sync_dist=True,
-        )
+        log_epoch(self, split, len(batch["cards"]), terms, mae_cards=error)
         return terms["total"]
 
     def configure_optimizers(self) -> tuple[list, list]:
@@ -65,7 +53,8 @@ class WholePictureModule(lightning.LightningModule):
 class CloserModule(lightning.LightningModule):
     """Train `network.closer` to move corners, on close-ups around them.
 
-    The loss compares corners in detail pixels and counts in cards.
+    The loss compares corners in detail pixels and counts in cards. It is logged as `total`, with
+    `mae_cards`, the mean absolute error of the count in cards.
     """
 
     def __init__(self, network: CardPose, part: Part, deck: int) -> None:
@@ -74,6 +63,12 @@ class CloserModule(lightning.LightningModule):
         self.part, self.deck = part, deck
 
     def training_step(self, batch: Batch) -> Float[Tensor, ""]:
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: Batch) -> None:
+        self._step(batch, "validation")
+
+    def _step(self, batch: Batch, split: str) -> Float[Tensor, ""]:
         steps = self.closer(batch["closeups"]).float()
         # Use full precision: bfloat16 cannot resolve half a card in a packet's shape.
         with torch.autocast(steps.device.type, enabled=False):
@@ -87,9 +82,10 @@ class CloserModule(lightning.LightningModule):
                 batch["visible"],
                 cards,
                 batch["cards"] * self.deck,
+                shared=split == "train",
             )
         error = (cards - batch["cards"] * self.deck).abs().mean()
-        self.log("closer/mae_cards", error, prog_bar=True)
+        log_epoch(self, split, len(cards), {"total": loss}, mae_cards=error)
         return loss
 
     def configure_optimizers(self) -> tuple[list, list]:
@@ -105,22 +101,61 @@ class CloserModule(lightning.LightningModule):
 
 
 class TracerModule(lightning.LightningModule):
-    """Train `network.tracer` to find edges, on strips along them."""
+    """Train `network.tracer` to find edges, on strips along them.
+
+    The loss is logged as `total`, with `pixels`, the mean absolute error of an edge's place in
+    detail pixels.
+    """
 
     def __init__(self, network: CardPose, part: Part) -> None:
         super().__init__()
         self.tracer, self.part = network.tracer, part
 
     def training_step(self, batch: Batch) -> Float[Tensor, ""]:
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: Batch) -> None:
+        self._step(batch, "validation")
+
+    def _step(self, batch: Batch, split: str) -> Float[Tensor, ""]:
         places, spreads = self.tracer(batch["strips"], batch["kinds"], batch["heights"])
         true, counts = batch["places"], batch["counts"]
         off = ((places - true).abs() * counts).sum() / counts.sum().clamp(min=1)
-        self.log("tracer/pixels", off, prog_bar=True)
-        return tracer_loss(places, spreads, true, counts)
+        loss = tracer_loss(places, spreads, true, counts, shared=split == "train")
+        log_epoch(self, split, len(places), {"total": loss}, pixels=off)
+        return loss
 
     def configure_optimizers(self) -> tuple[list, list]:
         groups = [{"params": list(self.parameters()), "lr": self.part.learning_rate.value}]
         return one_cycle(groups, self.part, self.trainer.estimated_stepping_batches)
+
+
+def log_epoch(
+    module: lightning.LightningModule,
+    split: str,
+    n: int,
+    losses: dict[str, Float[Tensor, ""]],
+    **errors: Float[Tensor, ""],
+) -> None:
+    """Log the means of an epoch as `train/...` or `validation/...`; show errors at the bar.
+
+    Args:
+        module: the module in training.
+        split: "train" or "validation".
+        n: number of frames in the batch.
+        losses: losses of the batch.
+        errors: errors of the batch.
+    """
+    for values, prog_bar in ((losses, False), (errors, True)):
+        module.log_dict(
+            {f"{split}/{name}": value.detach() for name, value in values.items()},
+            on_step=False,
+            on_epoch=True,
+            # Lightning averages this integer over the processes and would round the mean.
+            batch_size=n * world_size(),
+            prog_bar=prog_bar,
+            sync_dist=True,
+        )
 
 
 def one_cycle(

@@ -7,7 +7,7 @@ smallest validation loss. In the end, it blends the trained weights with those i
 the validation frames are counted best.
 """
 
-from contextlib import chdir
+from contextlib import chdir, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,9 @@ from cardpose.common.errors import InputError
 from cardpose.dataset.tensors import Tensors
 from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.params import Params
-from cardpose.training.batches import frame_loader
 from cardpose.training.blending import best_share, blend
 from cardpose.training.calibration import calibrate, count_frames
-from cardpose.training.callbacks import KeepBest, LossHistory
+from cardpose.training.callbacks import KeepBest
 from cardpose.training.distributed import rank
 from cardpose.training.parts import pretrain_parts, train_parts
 from cardpose.training.steps import fit_pictures, refine_corners, teach_geometry, trace_edges
@@ -99,7 +98,7 @@ def train(
         network: the network to start from.
         metadata: metadata of that network.
         params: all parameters.
-        log: folder where DVCLive writes the losses of all epochs.
+        log: folder where DVCLive writes the losses after every epoch.
         checkpoints: folder to read and write checkpoints in, see `resumable`.
 
     Returns:
@@ -119,32 +118,28 @@ def train(
     training, validating = (np.flatnonzero(role == name) for name in ("train", "validation"))
     labelled = _labelled(tensors, training)
     whole, closeups, edges = train_parts(params.train)
-    validation = None
-    if len(validating):
-        workers = params.machine.loader_workers
-        validation = frame_loader(tensors, validating, params.train.batch_size, workers=workers)
-    best, losses = KeepBest("validation/total" if validation else None), LossHistory()
-    record = [best, losses]
-    fit_pictures(
-        network,
-        tensors,
-        labelled,
-        whole,
-        params,
-        checkpoints,
-        validation=validation,
-        callbacks=record,
-    )
-    network.load_state_dict(best.weights)
-    refine_corners(network, tensors, training, closeups, params, checkpoints)
-    trace_edges(network, tensors, training, edges, params, checkpoints)
-    summary: dict[str, Any] = {"best_epoch": best.epoch}
-    if validation:
-        summary["trained_share"] = _blend_with_start(network, start, tensors, validating, metadata)
-        metadata |= calibrate(network, start, tensors, role, metadata)
-    if rank() == 0:
-        with _open_log(log) as live:
-            losses.write(live)
+    best = KeepBest("validation/total" if len(validating) else None)
+    with _open_log(log) if rank() == 0 else nullcontext() as live:
+        fit_pictures(
+            network,
+            tensors,
+            labelled,
+            whole,
+            params,
+            checkpoints,
+            validating=validating,
+            live=live,
+            callbacks=[best],
+        )
+        network.load_state_dict(best.weights)
+        refine_corners(network, tensors, training, closeups, params, checkpoints, validating, live)
+        trace_edges(network, tensors, training, edges, params, checkpoints, validating, live)
+        summary: dict[str, Any] = {"best_epoch": best.epoch}
+        if len(validating):
+            share = _blend_with_start(network, start, tensors, validating, metadata)
+            summary["trained_share"] = share
+            metadata |= calibrate(network, start, tensors, role, metadata)
+        if live:
             live.summary.update(summary)
     return network.state_dict(), metadata
 

@@ -1,7 +1,8 @@
 """Steps of a training: teach geometry, fit pictures, refine corners, trace edges.
 
 Each step trains one part of the network and leaves the others unchanged. A step resumes from its
-checkpoint if there is one. A step does nothing if its part has no epochs.
+checkpoint if there is one. A step does nothing if its part has no epochs. After every epoch, the
+losses of the training frames and of the frames in `validating` are logged in `live`.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
+from dvclive import Live
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import trange
@@ -18,7 +20,7 @@ from cardpose.dataset.tensors import Tensors
 from cardpose.network.heads import GeometryHead
 from cardpose.network.model import CardPose
 from cardpose.params import Params
-from cardpose.training.batches import closeup_loader, frame_loader, strip_loader
+from cardpose.training.batches import Rows, closeup_loader, frame_loader, strip_loader
 from cardpose.training.checkpoints import read_checkpoint, write_checkpoint
 from cardpose.training.distributed import rank
 from cardpose.training.fit import fit_module
@@ -93,12 +95,14 @@ def fit_pictures(
     params: Params,
     checkpoints: Path | None,
     half: bool = False,
-    validation: DataLoader | None = None,
+    validating: Rows = (),
+    live: Live | None = None,
     callbacks: Iterable[lightning.Callback] = (),
 ) -> None:
     """Train heatmaps, count and visibility on whole pictures, at half the size if `half`."""
     if not part.epochs:
         return
+    workers = params.machine.loader_workers
     batches = frame_loader(
         tensors,
         rows,
@@ -106,11 +110,14 @@ def fit_pictures(
         shuffled=True,
         augmented=part.options.augment,
         seed=params.seed,
-        workers=params.machine.loader_workers,
+        workers=workers,
         half=half,
     )
+    validation = None
+    if len(validating):
+        validation = frame_loader(tensors, validating, part.options.batch_size, workers=workers)
     module = WholePictureModule(network.train(), part, params.loss, tensors.deck)
-    fit_module(part, module, batches, params, checkpoints, validation, callbacks)
+    fit_module(part, module, batches, params, checkpoints, validation, live, callbacks)
 
 
 def refine_corners(
@@ -120,15 +127,22 @@ def refine_corners(
     part: Part,
     params: Params,
     checkpoints: Path | None,
+    validating: Rows = (),
+    live: Live | None = None,
 ) -> None:
     """Train `network.closer` on close-ups around the peaks of the heatmaps."""
     if not part.epochs:
         return
-    starts, visible = closeup_starts(network, tensors, rows)
-    size, workers = part.options.batch_size, params.machine.loader_workers
-    batches = closeup_loader(tensors, starts, rows, size, params.seed, workers, visible)
+
+    def load(rows: Rows, shuffled: bool) -> DataLoader:
+        starts, seen = closeup_starts(network, tensors, np.asarray(rows))
+        size, workers = part.options.batch_size, params.machine.loader_workers
+        return closeup_loader(tensors, starts, rows, size, params.seed, workers, seen, shuffled)
+
+    batches = load(rows, True)
+    validation = load(validating, False) if len(validating) else None
     module = CloserModule(network, part, tensors.deck)
-    fit_module(part, module.train(), batches, params, checkpoints)
+    fit_module(part, module.train(), batches, params, checkpoints, validation, live)
     network.eval()
 
 
@@ -139,6 +153,8 @@ def trace_edges(
     part: Part,
     params: Params,
     checkpoints: Path | None,
+    validating: Rows = (),
+    live: Live | None = None,
 ) -> None:
     """Train `network.tracer` on strips along the edges of a box fitted to each frame.
 
@@ -148,13 +164,21 @@ def trace_edges(
     """
     if not part.epochs:
         return
-    corners = corner_targets(network, tensors, rows)
-    edges, usable = edge_targets(network.fitter, tensors, rows, network.deck_height, *corners)
-    if not usable.any():
+
+    def load(rows: Rows, shuffled: bool) -> DataLoader | None:
+        rows = np.asarray(rows)
+        corners = corner_targets(network, tensors, rows)
+        edges, usable = edge_targets(network.fitter, tensors, rows, network.deck_height, *corners)
+        if not usable.any():
+            return None
+        size, workers = part.options.batch_size, params.machine.loader_workers
+        return strip_loader(tensors, edges, rows[usable], size, params.seed, workers, shuffled)
+
+    batches = load(rows, True)
+    if batches is None:
         return
-    size, workers = part.options.batch_size, params.machine.loader_workers
-    batches = strip_loader(tensors, edges, rows[usable], size, params.seed, workers)
+    validation = load(validating, False) if len(validating) else None
     module = TracerModule(network, part)
-    fit_module(part, module.train(), batches, params, checkpoints)
+    fit_module(part, module.train(), batches, params, checkpoints, validation, live)
     network.tracer.taught.fill_(1)
     network.eval()

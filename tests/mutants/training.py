@@ -48,6 +48,20 @@ MUTANTS = [
         "tests/training/test_callbacks.py -k early_best",
     ),
     Mutant(
+        "a resumed training loses the losses of the epochs before",
+        "cardpose/training/callbacks.py",
+        "for epoch in range(len(self.epochs)):",
+        "for epoch in range(0):",
+        "tests/training/test_checkpoints.py -k network_and_losses",
+    ),
+    Mutant(
+        "the losses are logged as those of one part",
+        "cardpose/training/callbacks.py",
+        'f"{self.part.name}/{name}"',
+        'f"whole/{name}"',
+        "tests/training/test_callbacks.py -k as_soon",
+    ),
+    Mutant(
         "the log needs a commit",
         RECIPES,
         "with chdir(folder.anchor):",

@@ -29,6 +29,7 @@ FILES = ROOT / "tests" / "files"
 CLIP = "data/mine/videos/clip.mp4"
 SHOT = "data/mine/videos/shots/shot_1.jpg"
 VIDEOS, LABELS = "data/mine/videos.csv", "data/mine/annotations.csv"
+LOSSES = "metrics/train/plots/metrics/whole/train/cards.tsv"
 POINTS = "data/cardcut/original/cardpoints.csv"
 PRETRAINED, TRAINED = "models/pretrained.safetensors", "models/cardpose.safetensors"
 HEADER = "frame," + ",".join(f"{k}_visible,{k}_x,{k}_y" for k in KEYPOINTS)

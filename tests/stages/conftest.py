@@ -10,6 +10,7 @@ from bad_input import (
     FILES,
     HEADER,
     LABELS,
+    LOSSES,
     POINTS,
     PRETRAINED,
     ROOT,
@@ -68,8 +69,8 @@ def prepared(tmp_path_factory):
     (folder / "metrics/plots/counts.png").write_bytes(b"old")
     (folder / "metrics/predictions.csv").write_text("old")
     (folder / "metrics/details.json").write_text('{"cards": {"mae": 1.5}}')
-    (folder / "metrics/train/plots/metrics/train").mkdir(parents=True)
-    (folder / "metrics/train/plots/metrics/train/cards.tsv").write_text("step\tcards\n0\t0.1\n")
+    (folder / LOSSES).parent.mkdir(parents=True)
+    (folder / LOSSES).write_text("step\tcards\n0\t0.1\n")
     (folder / "models").mkdir()
     torch.manual_seed(0)
     weights = CardPose(**network_shape(SMALLEST)).state_dict()

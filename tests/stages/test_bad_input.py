@@ -10,6 +10,7 @@ from bad_input import (
     CLIP,
     HEADER,
     LABELS,
+    LOSSES,
     POINTS,
     PRETRAINED,
     ROOT,
@@ -290,7 +291,7 @@ BAD = {
         ("no frames", gone("data/frames"), ["data/frames/", "No such file"]),
         (
             "a garbled log",
-            put("metrics/train/plots/metrics/train/cards.tsv", "\xff"),
+            put(LOSSES, "\xff"),
             ["cards.tsv", "damaged"],
         ),
     ],

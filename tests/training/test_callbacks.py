@@ -6,14 +6,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from dvclive import Live
 from made_up import network_of, with_train
 from torch import nn
 
 from cardpose.common.errors import InputError
 from cardpose.params import Params
-from cardpose.training.callbacks import KeepBest, SaveEpoch, StopOnDivergence
+from cardpose.training.callbacks import KeepBest, LogLosses, SaveEpoch, StopOnDivergence
 from cardpose.training.checkpoints import read_checkpoint
 from cardpose.training.modules import WholePictureModule
+from cardpose.training.parts import train_parts
 from cardpose.training.recipes import pretrain, train
 
 
@@ -34,6 +36,17 @@ def test_the_epoch_with_the_smallest_loss_is_kept_or_the_last_without_a_monitor(
     epochs(keep, [3.0, 1.0, 2.0, 1.5])
     assert keep.epoch == kept
     assert keep.weights["weight"].item() == kept
+
+
+def test_losses_are_in_the_log_as_soon_as_an_epoch_ends(params, tmp_path):
+    *_, edges = train_parts(params.train)
+    log = LogLosses(edges, Live(str(tmp_path), dvcyaml=None, save_dvc_exp=False))
+    file = tmp_path / "plots/metrics/edges/train/total.tsv"
+    for epoch, lines in enumerate(["0\t3.5", "1\t3.0"]):
+        losses = {"train/total": torch.tensor(3.5 - epoch / 2)}
+        log.on_train_epoch_end(SimpleNamespace(callback_metrics=losses), None)
+        assert file.read_text().splitlines()[-1] == lines
+    assert json.loads((tmp_path / "metrics.json").read_text())["edges"]["train"]["total"] == 3
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

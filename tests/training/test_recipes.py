@@ -223,10 +223,11 @@ def test_training_writes_its_log_in_a_git_repository_without_commits(small, tmp_
     assert Path.cwd() == tmp_path
     found = json.loads((log / "metrics.json").read_text())
     assert found["best_epoch"] == 0
-    assert np.isfinite(found["validation"]["total"])
-    for split in ("train", "validation"):
-        history = (log / "plots" / "metrics" / split / "total.tsv").read_text()
-        assert len(history.splitlines()) == 2  # the names of its columns, and one epoch
+    for part in ("whole", "closeups", "edges"):
+        for split in ("train", "validation"):
+            assert np.isfinite(found[part][split]["total"])
+            history = (log / "plots/metrics" / part / split / "total.tsv").read_text()
+            assert len(history.splitlines()) == 2  # the names of its columns, and one epoch
 
 
 @pytest.mark.parametrize("frames", [4, 8, 20])
