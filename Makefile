@@ -44,6 +44,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 repro: install
 	dvc repro
+	@cat metrics/summary.txt
 
 pretrain: install
 	dvc repro --force --single-item pretrain

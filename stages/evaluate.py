@@ -14,10 +14,13 @@ from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
 from cardpose.evaluation.cautions import cautions
 from cardpose.evaluation.evaluate import evaluate, headlines
+from cardpose.evaluation.page import write_page
 from cardpose.evaluation.report import write_report
+from cardpose.evaluation.wording import next_steps, summarize
 from cardpose.network.weights import check_network, load_network
 from cardpose.params import load_params
 
+FRAMES = "data/frames"
 MODEL, START = "models/cardpose.safetensors", "models/pretrained.safetensors"
 
 
@@ -30,7 +33,7 @@ def main() -> None:
     check_network(MODEL, metadata, tensors)
     start, start_metadata = load_network(START)
     check_network(START, start_metadata, tensors, params.model)
-    count = params.count.source
+    count, pictures = params.count.source, params.evaluate.pictures
     report, held_out = evaluate(network, metadata, tensors, role, count)
     start_report, _ = evaluate(start, start_metadata, tensors, role, count)
     report["baselines"]["start"] = start_report["ways"][count]
@@ -43,6 +46,8 @@ def main() -> None:
         atomic_output("metrics/details.json") as details,
         atomic_output("metrics/predictions.csv") as predictions,
         atomic_output("metrics/plots") as plots,
+        atomic_output("metrics/report.html") as page,
+        atomic_output("metrics/summary.txt") as summary,
     ):
         metrics.write_text(json.dumps(headlines(report), indent=2) + "\n")
         details.write_text(json.dumps(report, indent=2) + "\n")
@@ -52,10 +57,14 @@ def main() -> None:
             held_out,
             network,
             tensors,
-            extracted="data/frames",
+            extracted=FRAMES,
             log="metrics/train/plots",
-            count=params.evaluate.pictures,
+            count=pictures,
         )
+        steps = next_steps(report, held_out, params.dataset)
+        inputs = {"dataset": params.dataset, "plots": plots, "extracted": FRAMES, "count": pictures}
+        write_page(page, report, held_out, warnings, steps, **inputs)
+        summary.write_text("\n".join(summarize(report, held_out, warnings, steps)) + "\n")
 
 
 if __name__ == "__main__":

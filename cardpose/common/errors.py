@@ -25,7 +25,7 @@ _NO_ADDRESSES = ("failed to map segment", "cannot allocate memory")
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 # Modules of the extra `train`, which counting does without.
 _TRAIN = {
-    *("dvc", "dvclive", "joblib", "lightning", "matplotlib", "onnx", "pandas", "pandera"),
+    *("dvc", "dvclive", "jinja2", "joblib", "lightning", "matplotlib", "onnx", "pandas", "pandera"),
     *("pydantic", "requests", "ruamel", "safetensors", "scipy", "scmrepo", "sklearn", "torch"),
 }
 _SHORT = reprlib.Repr()

@@ -41,7 +41,10 @@ class HeldOutFrames:
 
     Attributes:
         frames: one row per frame, with `cards_counted`, `cards_predicted`, the interval's ends
-            `low` and `high`, and `error`.
+            `low` and `high`, `error`, and `corner_error`: the largest distance of a visible
+            keypoint from its label in pixels, NaN without labels.
+        recordings: one row per recording, sorted by count, with `recording`, `cards_counted`,
+            `cards_predicted`, `low`, `high` and `error`.
         rows: row of each frame in the tensors.
         points: predicted keypoints in original pixels.
         visible: predicted visibility of the keypoints.
@@ -49,6 +52,7 @@ class HeldOutFrames:
     """
 
     frames: pd.DataFrame
+    recordings: pd.DataFrame
     rows: Int[np.ndarray, " n"]
     points: Float64[np.ndarray, "n 8 2"]
     visible: Bool[np.ndarray, "n 8"]
@@ -107,7 +111,10 @@ def evaluate(
     frames.insert(4, "low", low)
     frames.insert(5, "high", high)
     frames.insert(6, "error", cards - true_cards)
-    held_out = HeldOutFrames(frames, rows, points, predicted.visible, predicted.corners)
+    off = np.linalg.norm(points - true_points, axis=2)
+    frames["corner_error"] = pd.DataFrame(np.where(true_visible, off, np.nan)).max(axis=1)
+    recordings = _recordings(frames, by_box if count == "both" else {}, metadata)
+    held_out = HeldOutFrames(frames, recordings, rows, points, predicted.visible, predicted.corners)
     return _rounded(report), held_out
 
 
@@ -148,6 +155,25 @@ def _measure_ways(
         way: count_metrics(values, true_cards, recordings, counts if way == "both" else None)
         for way, values in zip(COUNTS, predicted.cards.T, strict=True)
     }
+
+
+def _recordings(
+    frames: pd.DataFrame, by_box: Mapping[str, BoxCount], metadata: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return one row per recording, sorted by count, see `HeldOutFrames`.
+
+    Args:
+        frames: one row per frame.
+        by_box: {recording: count from all its frames}. A missing recording gets the median of its
+            frames' counts, and no interval.
+    """
+    columns = {"cards_counted": "first", "cards_predicted": "median"}
+    table = frames.groupby("recording").agg(columns).assign(low=np.nan, high=np.nan)
+    for recording, count in by_box.items():
+        ends = recording_interval(count, metadata)
+        table.loc[recording, ["cards_predicted", "low", "high"]] = count.cards, *ends
+    table["error"] = table["cards_predicted"] - table["cards_counted"]
+    return table.reset_index().sort_values(["cards_counted", "recording"], ignore_index=True)
 
 
 def _recording_intervals(

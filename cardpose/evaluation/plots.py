@@ -60,6 +60,7 @@ def plot_losses(path: str | PathLike[str], log: str | PathLike[str]) -> None:
     for axis, (part, loss, title) in zip(axes.flat, _LOSSES, strict=True):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         for split in ("train", "validation"):
             file = Path(log) / "metrics" / part / split / f"{loss}.tsv"
             if file.exists():

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Int, UInt8
 
 from cardpose.dataset.tensors import Tensors
 from cardpose.evaluation.evaluate import HeldOutFrames
 from cardpose.evaluation.plots import plot_counts, plot_losses
+from cardpose.evaluation.wording import worst_frames
 from cardpose.network.model import CardPose
 from cardpose.pictures.drawing import captioned, draw_packet, heatmap_rows, sheet
 from cardpose.pictures.reading import read_picture
@@ -45,14 +47,13 @@ def write_report(
     plots = Path(plots)
     plots.mkdir(parents=True)
     frames = held_out.frames
-    by_count = frames.sort_values(["cards_counted", "frame"], kind="stable")
+    by_count = _by_count(frames)
     by_count[_COLUMNS].round(4).to_csv(predictions, index=False, lineterminator="\n")
     plot_counts(plots / "counts.png", frames)
     plot_losses(plots / "losses.png", log)
-    spread = by_count.index[_evenly(len(frames), count)]
-    worst = frames["error"].abs().sort_values(ascending=False, kind="stable").index[:count]
-    for name, chosen in (("examples", spread), ("worst", worst)):
-        cells = [_example(held_out, i, Path(extracted)) for i in chosen]
+    spread, worst = spread_frames(frames, count), worst_frames(frames, count)
+    for name, rows in (("examples", spread), ("worst", worst)):
+        cells = [_example(held_out, i, Path(extracted)) for i in rows]
         _write(plots / f"{name}.png", sheet(cells))
     labelled = by_count.index[tensors.mask[held_out.rows].any(axis=1)[by_count.index]]
     if len(labelled):
@@ -62,18 +63,35 @@ def write_report(
     _write(plots / "heatmaps.png", _heatmaps(network, tensors, held_out.rows[chosen]))
 
 
+def spread_frames(frames: pd.DataFrame, count: int) -> list[int]:
+    """Return the rows of at most `count` frames, spread evenly over all counts."""
+    return _by_count(frames).index[_evenly(len(frames), count)].tolist()
+
+
+def _by_count(frames: pd.DataFrame) -> pd.DataFrame:
+    return frames.sort_values(["cards_counted", "frame"], kind="stable")
+
+
 def _evenly(n: int, count: int) -> Int[np.ndarray, " k"]:
     """Return at most `count` integers from 0 to n - 1, evenly spread."""
     return np.unique(((np.arange(count) + 0.5) * n / count).astype(int))
 
 
-def _example(held_out: HeldOutFrames, i: int, extracted: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw the prediction of held-out frame `i` into its picture."""
-    frame = held_out.frames.iloc[i]
-    picture = read_picture(extracted / frame["file"])
+def draw_frame(held_out: HeldOutFrames, i: int, extracted: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw the predicted packet of held-out frame `i` into its picture, in BGR.
+
+    Args:
+        extracted: folder of the original frames.
+    """
+    picture = read_picture(extracted / held_out.frames.iloc[i]["file"])
     draw_packet(picture, held_out.points[i], held_out.visible[i], held_out.corners[i])
+    return picture
+
+
+def _example(held_out: HeldOutFrames, i: int, extracted: Path) -> UInt8[np.ndarray, "h w 3"]:
+    frame = held_out.frames.iloc[i]
     text = f"{frame['cards_predicted']:.1f} cards, truly {frame['cards_counted']}: {frame['frame']}"
-    return captioned(picture, text)
+    return captioned(draw_frame(held_out, i, extracted), text)
 
 
 def _heatmaps(

@@ -1,5 +1,7 @@
 """Evaluation of held-out frames: which are measured, against what, and what is written."""
 
+import re
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from support import CARD, FOCAL, informed, seen
 from cardpose.dataset.tensors import Tensors
 from cardpose.evaluation import report as report_module
 from cardpose.evaluation.evaluate import evaluate, headlines
+from cardpose.evaluation.page import write_page
 from cardpose.evaluation.report import write_report
 from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.network.predict import FramePredictions
@@ -138,6 +141,37 @@ def test_each_way_of_counting_is_measured_beside_the_reported_one(held_out):
         chosen = {name: report["cards"][name] for name in ("mse", "mae", "mae_per_video")}
         assert report["ways"][way] == chosen
     assert len({report["cards"]["mse"] for report in reports.values()}) == 3
+
+
+def test_recordings_are_listed_with_their_counts_and_frames_with_their_worst_corner(held_out):
+    report, found = evaluate(*held_out, "both")
+    table = found.recordings
+    assert table["recording"].tolist() == ["c", "d"]
+    assert table["error"].abs().mean() == pytest.approx(report["cards"]["mae_per_video"], abs=1e-4)
+    _, single = evaluate(*held_out, "picture")
+    medians = single.frames.groupby("recording")["cards_predicted"].median()
+    assert single.recordings["cards_predicted"].tolist() == medians.tolist()
+    tensors = held_out[2]
+    off = np.linalg.norm(found.points - tensors.points[4:], axis=2)
+    assert found.frames["corner_error"].to_numpy() == pytest.approx(off.max(axis=1), rel=1e-4)
+
+
+def test_a_page_holds_pictures_recordings_and_warnings_and_loads_nothing(held_out, tmp_path):
+    report, found = evaluate(*held_out, "both")
+    report["baselines"]["start"] = report["baselines"]["constant_guess"]
+    for name in ("counts", "losses"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((9, 9, 3), np.uint8))
+    page, again = tmp_path / "a.html", tmp_path / "b.html"
+    inputs = {"dataset": "mine", "plots": tmp_path, "extracted": tmp_path, "count": 3}
+    for path in (page, again):
+        write_page(path, report, found, ["few <b>"], ["do more"], **inputs)
+    text = page.read_text()
+    assert text.count("<figure>") == 3 + 3
+    assert text.count('src="data:image/jpeg;base64,') == 6
+    assert set(re.findall('(?:src|href)="(.{11})', text)) == {"data:image/"}
+    parts = ("<td>c</td>", "<td>d</td>", "<li>few &lt;b&gt;</li>", "<li>do more</li>", "“mine”")
+    assert all(part in text for part in parts)
+    assert page.read_bytes() == again.read_bytes()
 
 
 def test_runs_are_compared_by_a_few_metrics(held_out):

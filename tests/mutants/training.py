@@ -149,8 +149,8 @@ MUTANTS = [
     Mutant(
         "the close-ups' own visibility is ignored",
         STEPS,
-        "params.seed, workers, visible)",
-        "params.seed, workers)",
+        "params.seed, workers, seen, shuffled)",
+        "params.seed, workers, None, shuffled)",
         "tests/training/test_steps.py",
     ),
     Mutant(
