@@ -34,18 +34,19 @@ export class Counter {
 
   /**
    * Count the cards in an ImageBitmap, at `longest` pixels a side at the most. It is moved: use
-   * `picture` of the answer from then on, and close it.
+   * `picture` of the answer from then on, and close it. `box` is that of a first count of the
+   * packet, if there is one: its numbers tell the network where the edges are.
    *
    * Returns {picture, keypoints: [[x, y], ...] in the picture's pixels, visible: [bool, ...],
    * corners: for each corner of the box that was fitted which of the keypoints it is, cards, low,
    * high, confidence, milliseconds, width, height} and, as rows of numbers, the network's rotation,
    * box, information and vector; low and high are NaN where the network has no interval.
    */
-  async count(picture, longest) {
+  async count(picture, longest, box) {
     const size = { width: picture.width, height: picture.height };
     const [width, height] = fitted(size.width, size.height, longest);
     const scale = size.width / width;
-    const counted = this.#done.then(() => this.#ask(picture, width, height));
+    const counted = this.#done.then(() => this.#ask(picture, width, height, box?.numbers));
     this.#done = counted.catch(() => {});
     const { answer, milliseconds, picture: back = picture } = await counted;
     const keypoints = answer.visibility.map((_, i) =>
@@ -55,14 +56,14 @@ export class Counter {
     return { ...answer, ...size, keypoints, visible, milliseconds, picture: back };
   }
 
-  #ask(picture, width, height) {
+  #ask(picture, width, height, box) {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       if (typeof OffscreenCanvas === "undefined") {
         const pixels = rgb(picture, width, height);
-        this.#worker.postMessage({ pixels, width, height }, [pixels.buffer]);
+        this.#worker.postMessage({ pixels, width, height, box }, [pixels.buffer]);
       } else {
-        this.#worker.postMessage({ picture, width, height }, [picture]);
+        this.#worker.postMessage({ picture, width, height, box }, [picture]);
       }
     });
   }

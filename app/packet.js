@@ -17,6 +17,7 @@ export class Packet {
   #whole = null;
   #lock = null;
   #news = { words: "", until: -Infinity };
+  changed = false; // whether another packet has come meanwhile
 
   /** `live`: forget a packet that has gone, and let its number lock. */
   constructor(metadata, live) {
@@ -36,6 +37,7 @@ export class Packet {
     else if (this.#live && time - this.#seen > GONE) this.#begin();
     if (this.#recording.add(answer)) {
       this.#whole = this.#lock = null;
+      this.changed = true;
       this.#news = { words: "Another packet: starting again", until: time + NEWS };
     }
   }

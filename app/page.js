@@ -17,6 +17,7 @@ import { announce, announceNow } from "./speech.js";
 
 const WIDE = 20; // cards: an interval of a photo wider than this is no answer
 const FEW = 5; // corners: a photo that shows fewer is unsure
+const MOST_AGAIN = 100; // pictures of a video that are counted a second time
 const RATE_OVER = 2000; // ms
 const LOCKED = "More views would change little.";
 
@@ -121,15 +122,32 @@ async function usePhoto(file, signal) {
 async function useVideo(file, signal) {
   await openVideo(video, file, signal);
   packet = new Packet(metadata, false);
+  let pictures = 0;
   for await (const picture of allPictures(video, signal)) {
     const answer = await counter.count(picture, LIVE);
     if (!take(answer, signal)) return;
+    pictures += 1;
     packet.add(answer, 1000 * video.currentTime);
     counted = packet.summary(1000 * video.currentTime, card);
     tell(counted, counted.news, `${Math.round((100 * video.currentTime) / video.duration)} % seen`);
     meter();
   }
+  if (!signal.aborted) await countAgain(signal, Math.ceil(pictures / MOST_AGAIN));
   if (!signal.aborted) tellVideo();
+}
+
+/** Count a video a second time, with edges traced round the box of its first count. */
+async function countAgain(signal, stride) {
+  const first = packet.summary(Infinity, card);
+  if (packet.changed || !first.box) return;
+  const second = new Packet(metadata, false);
+  for await (const picture of allPictures(video, signal, stride)) {
+    const answer = await counter.count(picture, LIVE, first.box);
+    if (!take(answer, signal)) return;
+    second.add(answer, 1000 * video.currentTime);
+    tell(first, "", `${Math.round((100 * video.currentTime) / video.duration)} % seen again`);
+  }
+  if (!signal.aborted) packet = second;
 }
 
 /** Show the picture of an answer, unless it comes too late. Returns whether it is shown. */

@@ -131,12 +131,12 @@ export async function* newestPictures(video, signal) {
 }
 
 /**
- * Yield the pictures of a video file, at most one per 1/30 s, until `signal` aborts.
+ * Yield the pictures of a video file, one per `stride` / 30 s at most, until `signal` aborts.
  *
  * Seeks from one to the next: played, a video drops what it has no time to show.
  */
-export async function* allPictures(video, signal) {
-  for (let i = 0; (i + 0.5) * STEP < video.duration || i === 0; i++) {
+export async function* allPictures(video, signal, stride = 1) {
+  for (let i = 0; (i + 0.5) * STEP < video.duration || i === 0; i += stride) {
     const time = Math.min((i + 0.5) * STEP, video.duration);
     await afterwards(video, "seeked", signal, () => (video.currentTime = time));
     if (signal.aborted) return;

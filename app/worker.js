@@ -5,6 +5,7 @@ import { readMetadata } from "./metadata.js";
 import { rgb } from "./pixels.js";
 
 const MODEL = "cardpose.onnx";
+const INPUTS = ["pictures", "boxes"];
 const NUMBERS = ["cards", "low", "high", "confidence"];
 const POSE = ["rotation", "box", "corners", "information", "vector"];
 const ANSWERS = ["keypoints", "visibility", ...NUMBERS, ...POSE];
@@ -36,7 +37,8 @@ async function load() {
     // Optimizing the graph takes twice as long as the rest of loading, and saves a tenth of a run.
     const options = { executionProviders: ["wasm"], graphOptimizationLevel: "disabled" };
     const network = await ort.InferenceSession.create(bytes, options);
-    if (ANSWERS.some((name) => !network.outputNames.includes(name))) throw new Error("outputs");
+    const names = [...network.inputNames, ...network.outputNames];
+    if ([...INPUTS, ...ANSWERS].some((name) => !names.includes(name))) throw new Error("names");
     return { network, metadata };
   } catch (error) {
     console.warn(error);
@@ -44,12 +46,15 @@ async function load() {
   }
 }
 
-onmessage = async ({ data: { picture, pixels, width, height } }) => {
+onmessage = async ({ data: { picture, pixels, width, height, box } }) => {
   try {
     const began = performance.now();
     pixels ??= rgb(picture, width, height);
-    const input = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
-    const outputs = await (await session).network.run({ pictures: input }, ANSWERS);
+    const inputs = {
+      pictures: new ort.Tensor("uint8", pixels, [1, height, width, 3]),
+      boxes: new ort.Tensor("float32", box ?? Array(4).fill(NaN), [1, 4]),
+    };
+    const outputs = await (await session).network.run(inputs, ANSWERS);
     const numbers = (name) => Array.from(outputs[name].data, Number);
     const answer = Object.fromEntries(ANSWERS.map((name) => [name, numbers(name)]));
     for (const name of NUMBERS) [answer[name]] = answer[name];

@@ -110,7 +110,7 @@ def onnx_runtime(file, threads):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
-    return lambda picture: float(session.run(["cards"], {"pictures": picture})[0][0])
+    return lambda picture: float(session.run(["cards"], _inputs(picture))[0][0])
 
 
 class Calibration(quantization.CalibrationDataReader):
@@ -119,7 +119,12 @@ class Calibration(quantization.CalibrationDataReader):
 
     def get_next(self):
         picture = next(self.pictures, None)
-        return None if picture is None else {"pictures": picture}
+        return None if picture is None else _inputs(picture)
+
+
+def _inputs(picture):
+    """Return the inputs of the network, without a box of the packet."""
+    return {"pictures": picture, "boxes": np.full((1, 4), np.nan, np.float32)}
 
 
 def quantize(file, target, pictures):

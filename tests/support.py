@@ -113,7 +113,7 @@ def _write_video(path, pictures=None, codec="mp4v"):
 
 STAND_IN = """
 <ir_version: 10, opset_import: ["": 18]>
-stand_in (uint8[n, h, w, 3] pictures) => (
+stand_in (uint8[n, h, w, 3] pictures, float[n, 4] boxes) => (
   float[n, 8, 2] keypoints, float[n, 8] visibility, float[n] cards, float[n] low, float[n] high,
   float[n] confidence, float[n, 3, 3] rotation, float[n, 8] box, int64[n, 8] corners,
   float[n, 4, 4] information, float[n, 4] vector
@@ -190,6 +190,11 @@ def write_stand_in(path):
     about["count"] = "picture"
     onnx.helper.set_model_props(model, {"cardpose": json.dumps(about)})
     onnx.save(model, path)
+
+
+def network_inputs(pictures):
+    """The inputs of an exported network for (n, height, width, 3) RGB pictures, without boxes."""
+    return {"pictures": pictures, "boxes": np.full((len(pictures), 4), np.nan, np.float32)}
 
 
 def words(text):
@@ -316,10 +321,10 @@ from cardpose.cli.main import main
 from cardpose.inference import predictor
 
 run = predictor.Predictor.predict_batch
-def slow(self, pictures, rgb=False):
+def slow(self, pictures, *rest, **named):
     print("batch", file=sys.stderr, flush=True)
     time.sleep(0.2)
-    return run(self, pictures, rgb)
+    return run(self, pictures, *rest, **named)
 predictor.Predictor.predict_batch = slow
 main(sys.argv[1:])
 """

@@ -6,11 +6,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from cardpose.cli import inputs
@@ -20,13 +21,16 @@ from cardpose.cli.records import CsvWriter, JsonWriter, Record, picture_record, 
 from cardpose.cli.shared import print_error, print_note
 from cardpose.cli.table import Table
 from cardpose.common.errors import InputError, printable
+from cardpose.inference.picture_like import Picture
 from cardpose.inference.predictor import Predictor
 from cardpose.inference.recording import RecordingCounter
+from cardpose.inference.result import RecordingCount
 from cardpose.pictures import videos
 from cardpose.pictures.reading import Photograph, read_photograph
 from cardpose.pictures.videos import video_timing
 
 _GONE_SECONDS = 1.0  # without a packet; after them, a camera's count begins again
+_MOST_AGAIN = 100  # pictures of a recording that are predicted a second time
 _CHANGED = "the packet was touched or exchanged, so the count began again a few pictures"
 
 
@@ -59,20 +63,23 @@ class PredictionRun:
             Whether all inputs were read completely.
         """
         complete = True
-        album, pictures = self.predictor.recording_counter(), 0
+        album, changed = self.predictor.recording_counter(), False
+        pictures: list[Source] = []
         for kind, group in groupby(sources, lambda source: source.kind):
             if kind == "picture":
                 listed = list(group)
-                read = self._predict_pictures(listed, len(sources) == 1, album)
-                complete &= read == len(listed)
+                read, another = self._predict_pictures(listed, len(sources) == 1, album)
+                complete &= len(read) == len(listed)
                 pictures += read
+                changed |= another
             else:
                 predict = {"video": self._predict_video, "camera": self._predict_camera}[kind]
                 complete &= self._try_each(predict, group)
             if self.stop.is_set():
                 break
         if self.one_packet and pictures:
-            self._report_recording("all pictures", pictures, album)
+            again = None if changed else _photographs_again(pictures)
+            self._report_recording("all pictures", len(pictures), album, again)
         return complete
 
     def _try_each(
@@ -92,16 +99,16 @@ class PredictionRun:
 
     def _predict_pictures(
         self, sources: Sequence[Source], alone: bool, album: RecordingCounter
-    ) -> int:
+    ) -> tuple[list[Source], bool]:
         """Predict pictures; add their results to `album` if they show one packet.
 
         Args:
             alone: whether this is the only input. Its keypoints are then printed too.
 
         Returns:
-            number of pictures that could be read.
+            pictures that could be read; and whether the packet changed in between.
         """
-        read = 0
+        read, changed = [], False
         bar = tqdm(
             inputs.read_ahead(_read_pictures(sources)),
             total=len(sources),
@@ -113,10 +120,11 @@ class PredictionRun:
             if isinstance(photo, InputError):
                 print_error(photo)
                 continue
-            read += 1
+            read.append(source)
             name = str(source.path)
             result = self.predictor.predict(photo)
             if self.one_packet and album.add(result):
+                changed = True
                 print_note(f"{name}: {_CHANGED} before it")
             self._write(picture_record("picture", name, None, result))
             self.table.print_picture(name, result, keypoints=alone)
@@ -124,11 +132,24 @@ class PredictionRun:
                 write_drawing(self.targets[source], photo, result)
             if self.stop.is_set():
                 break
-        return read
+        return read, changed
 
-    def _report_recording(self, name: str, frames: int, counter: RecordingCounter) -> None:
-        """Write and print the count of a recording of `frames` frames."""
+    def _report_recording(
+        self,
+        name: str,
+        frames: int,
+        counter: RecordingCounter,
+        again: Iterable[Sequence[Picture | Photograph]] | None,
+    ) -> None:
+        """Write and print the count of a recording of `frames` frames.
+
+        Args:
+            counter: the first count.
+            again: batches of its pictures for a second count; None for no second count.
+        """
         count = counter.count()
+        if count and again:
+            count = _count_again(self.predictor, count, again, self.stop)
         self._write(recording_record(name, frames, count))
         self.table.print_recording(name, frames, count)
 
@@ -136,6 +157,7 @@ class PredictionRun:
         name, target = str(source.path), self.targets.get(source)
         rate, promised = video_timing(source.path)
         counter, seen, error = self.predictor.recording_counter(), 0, None
+        changed = False
         total = -(-promised // self.step) or None
         bar = tqdm(desc=printable(name), total=total, unit="frame", leave=False, disable=None)
         drawing = drawn_video(target, rate / self.step) if target else nullcontext()
@@ -148,6 +170,7 @@ class PredictionRun:
                         self._write(picture_record("frame", name, index, result))
                         seen += 1
                         if counter.add(result):
+                            changed = True
                             print_note(f"{name}: {_CHANGED} before frame {index}")
                         if draw:
                             draw(picture, result, counter.count())
@@ -158,7 +181,9 @@ class PredictionRun:
                 if not seen:
                     raise
                 error = raised  # the frames before the error are valid
-        self._report_recording(name, seen, counter)
+        whole = not (changed or error or self.stop.is_set())
+        again = _frames_again(source, self.step, seen) if whole else None
+        self._report_recording(name, seen, counter, again)
         if error:
             raise error
 
@@ -187,6 +212,48 @@ class PredictionRun:
     def _write(self, record: Record) -> None:
         for writer in self.writers:
             writer.write(record)
+
+
+def _count_again(
+    predictor: Predictor,
+    count: RecordingCount,
+    batches: Iterable[Sequence[Picture | Photograph]],
+    stop: threading.Event,
+) -> RecordingCount:
+    """Count a recording a second time, with edges traced round the box of its first count."""
+    if np.isnan(count.box).any():
+        return count
+    counter = predictor.recording_counter()
+    for pictures in batches:
+        for result in predictor.predict_batch(pictures, recording=count):
+            counter.add(result)
+        if stop.is_set():
+            return count
+    return replace(counter.count() or count, frames=count.frames, covered=count.covered)
+
+
+def _frames_again(source: Source, step: int, seen: int) -> Iterator[list[Picture]]:
+    """Yield batches of at most _MOST_AGAIN of the frames of a video.
+
+    Args:
+        step: between the `seen` frames of the first count.
+    """
+    stride = max(1, -(-seen // _MOST_AGAIN))
+    name, total = f"{printable(str(source.path))}, again", -(-seen // stride)
+    with tqdm(desc=name, total=total, unit="frame", leave=False, disable=None) as bar:
+        for batch in inputs.read_ahead(
+            inputs.batch_frames(inputs.video_frames(source.path, step * stride))
+        ):
+            yield [picture for _, picture in batch]
+            bar.update(len(batch))
+
+
+def _photographs_again(sources: Sequence[Source]) -> Iterator[list[Photograph]]:
+    """Yield at most _MOST_AGAIN of the pictures, each as a batch."""
+    stride = max(1, -(-len(sources) // _MOST_AGAIN))
+    for _, photo in inputs.read_ahead(_read_pictures(sources[::stride])):
+        if not isinstance(photo, InputError):
+            yield [photo]
 
 
 def _read_pictures(

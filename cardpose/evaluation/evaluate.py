@@ -83,8 +83,10 @@ def evaluate(
     rows = np.flatnonzero(role == "test")
     frames = tensors.frames.iloc[rows].reset_index(drop=True)
     sizes = frames[["width", "height"]].to_numpy()
-    batches = tqdm(pair_loader(tensors, rows, _BATCH), "evaluate", unit="batch")
-    predicted = predict_frames(network, batches, metadata)
+    batches = pair_loader(tensors, rows, _BATCH)
+    predicted = predict_frames(network, tqdm(batches, "evaluate", unit="batch"), metadata)
+    recordings = frames["recording"].to_numpy()
+    by_box = count_recordings(network, batches, recordings, predicted, metadata)
     points = fitted_to_original(predicted.points, sizes, tensors.image_size)
     predicted = predicted._replace(points=points)
     true_points = fitted_to_original(tensors.points[rows], sizes, tensors.image_size)
@@ -93,7 +95,6 @@ def evaluate(
     cards = predicted.cards[:, COUNTS.index(count)]
     margin = metadata["margins"] and metadata["margins"][count]
     low, high = count_interval(cards, margin, metadata["deck"])
-    by_box = count_recordings(frames["recording"].to_numpy(), predicted, metadata)
     ways = _measure_ways(predicted, frames, by_box)
     guesses = np.full(len(frames), _constant_guess(tensors, role))
     constant_guess = count_metrics(guesses, true_cards, frames["recording"])

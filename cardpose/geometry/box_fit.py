@@ -157,7 +157,7 @@ class BoxFitter(nn.Module):
         prior = pose_prior(self.box, seen, thickness, focal)
         prior = PosePrior(*(part.repeat_interleave(ways, dim=0) for part in prior))
         start = initial_pose(self.box, self.from_above, target, weight, prior.usual)
-        pose, cost = self._optimize(start, target, weight, None, prior)
+        pose, cost = self.optimize(start, target, weight, None, prior)
         cost = cost.unflatten(0, (n, ways))
         # The camera is above the back of the packet, and the packet is in front of the camera.
         height = camera_position(pose)[:, 2] - pose.numbers[:, THICKNESS]
@@ -179,7 +179,7 @@ class BoxFitter(nn.Module):
     ) -> Pose:
         """Fit boxes to edges too. `pose` is from `fit`; points are in the order it returned."""
         prior = pose_prior(self.box, seen, focal=focal)
-        return self._optimize(pose, points.double(), seen, edges, prior)[0]
+        return self.optimize(pose, points.double(), seen, edges, prior)[0]
 
     def calculate_residuals(
         self,
@@ -262,21 +262,20 @@ class BoxFitter(nn.Module):
             torch.where(better, damping / 5, damping * 5),
         )
 
-    def _optimize(
+    def optimize(
         self,
         pose: Pose,
         points: Float64[Tensor, "n 8 2"],
         seen: Bool[Tensor, "n 8"] | Float[Tensor, "n 8"],
         edges: TracedEdges | None,
         prior: PosePrior,
+        steps: int = STEPS,
     ) -> tuple[Pose, Float64[Tensor, " n"]]:
-        """Take STEPS steps from `pose`; return the last pose and its cost."""
-        data = [points, seen, *prior]
-        if edges:
-            data += [*edges[:-1], *edges.points]
+        """Take steps from `pose`; return the last pose and its cost."""
+        data = [points, seen, *prior, *([*edges[:-1], *edges.points] if edges else ())]
         start = self.calculate_gradient_and_hessian(pose, points, seen, edges, prior)
         state: State = (*pose, *start, torch.full_like(start[0], DAMPING))
-        rotation, numbers, cost, *_ = self.repeat(self.update, STEPS, state, data)
+        rotation, numbers, cost, *_ = self.repeat(self.update, steps, state, data)
         return Pose(rotation, numbers), cost
 
 

@@ -10,14 +10,15 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from cardpose.geometry.box import BoxModel
-from cardpose.geometry.priors import LEAN_PRIOR, PICTURE_PRIORS, ZOOM_SPREAD
-from cardpose.geometry.projection import LEAN, Pose
+from cardpose.geometry.priors import LEAN_PRIOR, PICTURE_PRIORS, SHARED_SPREAD, ZOOM_SPREAD
+from cardpose.geometry.projection import BOX, LEAN, Pose
 
 
 class PosePrior(NamedTuple):
-    """Prior on the numbers of a `Pose`, except on the lean.
+    """Prior on the numbers of a `Pose`.
 
-    The lean has a normal distribution with the deviation of `priors.LEAN_PRIOR`.
+    Without a firmness for the lean, the lean has a normal distribution with mean 0 and the
+    deviation of `priors.LEAN_PRIOR`.
 
     Numbers within `slack` of `usual` cost nothing. Beyond, the cost is the square of the excess
     in standard deviations.
@@ -25,7 +26,7 @@ class PosePrior(NamedTuple):
     Attributes:
         usual: expected numbers, or middles of intervals in which all numbers are as likely.
         slack: halves of these intervals; 0 for numbers with a normal distribution.
-        firmness: one over the standard deviations; 0 for the lean and numbers without a prior.
+        firmness: one over the standard deviations; 0 for numbers without a prior.
     """
 
     usual: Float64[Tensor, "n 8"]
@@ -58,6 +59,24 @@ def pose_prior(
     )
 
 
+def shared_box_prior(prior: PosePrior, boxes: Float64[Tensor, "n 4"]) -> PosePrior:
+    """Return the prior of a fit whose box is nearly known.
+
+    Args:
+        prior: of the other numbers of the poses.
+        boxes: thickness, lean along the short and the long edge, and twist, in mm.
+    """
+    before, after = slice(0, BOX.start), slice(BOX.stop, None)
+    zero = torch.zeros_like(boxes)
+    parts = (boxes, zero, zero + 1 / SHARED_SPREAD)
+    return PosePrior(
+        *(
+            torch.cat([numbers[:, before], box, numbers[:, after]], dim=1)
+            for numbers, box in zip(prior, parts, strict=True)
+        )
+    )
+
+
 def calculate_prior_cost(
     box: BoxModel, pose: Pose, prior: PosePrior
 ) -> tuple[Float64[Tensor, " n"], Float64[Tensor, "n 8"], Float64[Tensor, "n 8"]]:
@@ -73,8 +92,8 @@ def calculate_prior_cost(
     excess = offset - offset.maximum(-prior.slack).minimum(prior.slack)
     outside = offset.abs() >= prior.slack
     firm = torch.where(outside, prior.firmness.square(), 3 / prior.slack.square())
-    lean = 1 / LEAN_PRIOR.deviation_of(pose.thickness.clamp(0, box.deck_thickness)).square()
-    firm = torch.cat(
-        [firm[:, : LEAN.start], lean[:, None].expand(-1, 2), firm[:, LEAN.stop :]], dim=1
-    )
+    usual = 1 / LEAN_PRIOR.deviation_of(pose.thickness.clamp(0, box.deck_thickness)).square()
+    given = prior.firmness[:, LEAN]
+    lean = torch.where(given > 0, given.square(), usual[:, None])
+    firm = torch.cat([firm[:, : LEAN.start], lean, firm[:, LEAN.stop :]], dim=1)
     return (firm * excess.square()).sum(dim=1), firm * excess, firm

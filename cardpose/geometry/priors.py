@@ -76,6 +76,9 @@ PICTURE_PRIORS = BoxPriors(
     unevenness_per_mm=0.01,
 )
 
+# mm; error of each number of a box that other pictures of the packet show, where it guides a fit.
+SHARED_SPREAD = 0.3
+
 # For the box that all frames of a recording share (`shared_box`) and for its pose in each of them
 # (`pose_fit`). The blur is 2 pixels in a longer side of 640. It covers packets that are not perfect
 # boxes.

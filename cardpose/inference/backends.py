@@ -2,7 +2,7 @@
 
 Both loaders take the path of a file and the number of processor cores to use; None leaves the
 number to the library. They return a function and the network's metadata. The function maps RGB
-pictures of one size to OUTPUTS.
+pictures of one size, and boxes as in `EndToEnd.forward`, to OUTPUTS.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from cardpose.common.errors import InputError, user_message
 from cardpose.common.onnx_runtime import import_onnxruntime
@@ -62,7 +62,10 @@ _CONSTANTS = 2**20  # most bytes of a constant that is computed while a network 
 _FATAL = 4  # lowest severity that ONNX Runtime logs; errors are reported here
 _NO_MEMORY = ("bfc_arena", "bad_alloc")  # in messages of ONNX Runtime
 
-Run = Callable[[UInt8[np.ndarray, "n height width 3"]], list[np.ndarray]]
+Run = Callable[
+    [UInt8[np.ndarray, "n height width 3"], Float32[np.ndarray, "n 4"]], list[np.ndarray]
+]
+INPUTS = ("pictures", "boxes")
 
 
 def load_torch(path: Path, threads: int | None) -> tuple[Run, dict[str, Any]]:
@@ -80,9 +83,10 @@ def load_torch(path: Path, threads: int | None) -> tuple[Run, dict[str, Any]]:
     network, metadata = load_network(path)
     end_to_end = EndToEnd(network, metadata, _COUNT).eval()
 
-    def run(pictures):
+    def run(pictures, boxes):
+        inputs = torch.from_numpy(pictures), torch.from_numpy(boxes)
         with torch.inference_mode():
-            outputs = [output.numpy() for output in end_to_end(torch.from_numpy(pictures))]
+            outputs = [output.numpy() for output in end_to_end(*inputs)]
         return check_outputs(path, outputs, pictures.shape, metadata["deck"])
 
     return run, {**metadata, "count": _COUNT}
@@ -99,17 +103,22 @@ def load_onnx(path: Path, threads: int | None) -> tuple[Run, dict[str, Any]]:
     except ValueError as error:
         raise _not_ours(path, error) from None
     session = _make_session(path, content, threads)
-    lacking = OUTPUTS.keys() - {output.name for output in session.get_outputs()}
+    try:
+        names = {end.name for end in (*session.get_inputs(), *session.get_outputs())}
+    except UnicodeDecodeError:
+        raise _not_ours(path, "its inputs have names that are no text") from None
+    lacking = {*INPUTS, *OUTPUTS} - names
     if lacking:
         raise _not_ours(path, f"it lacks {', '.join(sorted(lacking))}; export it again")
 
-    def run(pictures):
+    def run(pictures, boxes):
+        inputs = dict(zip(INPUTS, (pictures, boxes), strict=True))
         options = _onnxruntime().RunOptions()
         options.log_severity_level = _FATAL
         try:
             outputs = call_within(
                 _SECONDS,
-                lambda: session.run([*OUTPUTS], {"pictures": pictures}, options),
+                lambda: session.run([*OUTPUTS], inputs, options),
                 lambda: setattr(options, "terminate", True),
             )
         except Exception as error:  # ONNX Runtime has many error types without a narrower base

@@ -65,8 +65,18 @@ class EndToEnd(nn.Module):
         self.focal = metadata["focal"]
         self.margin = metadata["margins"] and metadata["margins"][count]
 
-    def forward(self, pictures: UInt8[Tensor, "n height width 3"]) -> Outputs:
-        """Find and count the packets in upright RGB pictures."""
+    def forward(
+        self,
+        pictures: UInt8[Tensor, "n height width 3"],
+        boxes: Float32[Tensor, "n 4"] | None = None,
+    ) -> Outputs:
+        """Find and count the packets in upright RGB pictures.
+
+        Args:
+            boxes: thickness, lean along the short and the long edge, and twist, in mm, of the box
+                that all pictures of a packet show; NaN if it is not known. The edges are then
+                traced round it.
+        """
         # Tensors, because the export would store integers as constants: the example picture's size.
         size = [torch.full((), pictures.shape[axis]) for axis in (2, 1)]
         inner, margin = fit(size, self.size, at_most, at_least)
@@ -74,7 +84,8 @@ class EndToEnd(nn.Module):
         small = resize(pictures, size, inner, margin, self.size, 1)
         full, fitted, offset = (torch.stack(pair).float() for pair in (size, inner, margin))
         focal = self.focal * fitted.max()
-        found = self.network.predict(small, details, focal.expand(pictures.shape[0]))
+        given = None if boxes is None else boxes.double()
+        found = self.network.predict(small, details, focal.expand(pictures.shape[0]), given)
         points = (found.points - offset) * (full / fitted)
         cards = found.cards[:, self.way] * self.deck
         low, high = count_interval(cards, self.margin, self.deck)

@@ -35,6 +35,7 @@ UNITS = {
     "high": "cards",
     "confidence": "0 to 1, no packet under 0.5",
     "box": "mm, and a share of the focal length",
+    "boxes": "mm",
 }
 
 
@@ -54,18 +55,18 @@ def export_onnx(
         metrics: of the network, as `evaluation.evaluate` reports them.
     """
     end_to_end = EndToEnd(network, metadata, count).eval()
-    picture = torch.zeros(1, 48, 64, 3, dtype=torch.uint8)
-    axes = {"pictures": {0: "n", 1: "height", 2: "width"}}
+    inputs = torch.zeros(1, 48, 64, 3, dtype=torch.uint8), torch.full((1, 4), torch.nan)
+    axes = {"pictures": {0: "n", 1: "height", 2: "width"}, "boxes": {0: "n"}}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # on constants in the graph, which are intended
-        with _loops(network, lambda: end_to_end(picture)):
+        with _loops(network, lambda: end_to_end(*inputs)):
             torch.onnx.export(
                 end_to_end,
-                (picture,),
+                inputs,
                 path,
                 dynamo=False,
                 opset_version=OPSET,
-                input_names=["pictures"],
+                input_names=[*axes],
                 output_names=list(Outputs._fields),
                 dynamic_axes={**axes, **{name: {0: "n"} for name in Outputs._fields}},
             )
@@ -100,7 +101,11 @@ def shrink_onnx(source: str | PathLike, target: str | PathLike, bits: Literal[8,
 def _save(model: onnx.ModelProto, path: str | PathLike) -> None:
     """Write an ONNX file after checking that `inference.predictor.load` accepts it."""
     onnx.checker.check_model(model, full_check=True)
+<<<<<<< HEAD
     check_onnx(model.SerializeToString())
+=======
+    check_onnx(model.SerializeToString())  # what `load` will refuse is refused here
+>>>>>>> 6434a20 (Trace edges again round the box that all pictures of a packet share)
     onnx.save(model, path)
 
 

@@ -54,7 +54,9 @@ class Predictor:
         metadata = {**self.metadata, "card": [width, length, thickness], "margins": scaled}
         return Predictor(self._run, metadata, self._scale * ratio)
 
-    def predict(self, picture: PictureLike, rgb: bool = False) -> Result:
+    def predict(
+        self, picture: PictureLike, rgb: bool = False, recording: RecordingCount | None = None
+    ) -> Result:
         """Find and count the packet in one picture.
 
         Args:
@@ -63,22 +65,25 @@ class Predictor:
                 returns them.
             rgb: whether the channels of an array are in the order red, green, blue, as in arrays
                 from Pillow, Matplotlib and imageio.
+            recording: first count of the recording that the picture is of. The edges of the packet
+                are then traced round its box, which makes a second count more accurate.
 
         Raises:
             InputError: the file cannot be read, or `picture` is none of these.
         """
-        return self.predict_batch([picture], rgb)[0]
+        return self.predict_batch([picture], rgb, recording)[0]
 
     def predict_batch(
         self,
         pictures: Sequence[PictureLike] | UInt8[np.ndarray, "n height width 3"],
         rgb: bool = False,
+        recording: RecordingCount | None = None,
     ) -> list[Result]:
         """Find and count the packets in many pictures, faster if several have the same size.
 
         Args:
             pictures: pictures as in `predict`, or one array (n, height, width, 3) of all pictures.
-            rgb: as in `predict`.
+            rgb, recording: as in `predict`.
 
         Returns:
             results in the order of `pictures`.
@@ -91,12 +96,13 @@ class Predictor:
         for i, photo in enumerate(photos):
             by_size.setdefault(photo.pixels.shape, []).append(i)
         results, deck = {}, self.metadata["deck"]
+        box = np.full(4, np.nan, np.float32) if recording is None else recording.box
         for (height, width, _), rows in by_size.items():
             size = max(1, min(BATCH_PICTURES, BATCH_PIXELS // (height * width)))
             for first in range(0, len(rows), size):
                 group = rows[first : first + size]
                 batch = np.stack([photos[i].pixels[..., ::-1] for i in group])
-                outputs = self._run(batch)
+                outputs = self._run(batch, np.tile(box, (len(group), 1)))
                 for i, row in zip(group, zip(*outputs, strict=True), strict=True):
                     result = _result(row, width, height, self._scale, deck)
                     results[i] = result.scaled(photos[i].size)

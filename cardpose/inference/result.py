@@ -150,6 +150,11 @@ class RecordingCount:
     covered: float = 0.0
 
     @property
+    def box(self) -> Float32[np.ndarray, "4"]:
+        """Thickness, lean along the short and the long edge, twist, in mm; NaN if no box fits."""
+        return np.array([self.thickness, *self.lean, self.twist], np.float32)
+
+    @property
     def interval_text(self) -> str:
         """90 % interval, such as "28.0 to 30.5", or "" if the network has no margins."""
         return _interval_text(self.low, self.high)

@@ -14,7 +14,8 @@
    box again, to keypoints and edges.
 
 The network counts cards in three ways: from the picture's features (`picture`), from the heatmaps'
-keypoints alone (`keypoints`), and from the box and the refined keypoints (`both`).
+keypoints alone (`keypoints`), and from the box, the refined keypoints and the picture's features
+together (`both`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ from torch.nn import functional as F
 from cardpose.geometry.box import BoxModel
 from cardpose.geometry.box_fit import BoxFitter, TracedEdges
 from cardpose.geometry.box_information import box_information, thickness_variance
+from cardpose.geometry.guided_fit import guide_pose
 from cardpose.geometry.heatmaps import decode
 from cardpose.geometry.keypoints import N_KEYPOINTS
 from cardpose.geometry.projection import Pose
@@ -98,7 +100,7 @@ class BoxFit(NamedTuple):
         cards: counts as fractions of the deck, in the first two ways of COUNTS.
         weight: of each point in the fit, 0 to 1.
         names: for each keypoint of the box, the index of the point that it is.
-        corner_pose: of the box fitted to the keypoints.
+        corner_pose: of the box fitted to the keypoints, and to `boxes` where they are given.
         pose: of the box fitted to keypoints and edges.
         edges: traced round `corner_pose`.
     """
@@ -167,6 +169,7 @@ class CardPose(nn.Module):
         pictures: Num[Tensor, "n 3 height width"],
         details: Num[Tensor, "n 3 2*height 2*width"],
         focal: Float[Tensor, " n"] | None = None,
+        boxes: Float64[Tensor, "n 4"] | None = None,
     ) -> Prediction:
         """Find the keypoints, refine them in close-ups, fit a box, and count in every way.
 
@@ -180,8 +183,10 @@ class CardPose(nn.Module):
             pictures: RGB, 0 to 255, of `image_size`.
             details: the same pictures at DETAIL times the size.
             focal: focal lengths in pixels of `pictures`; None for the usual one.
+            boxes: that other pictures of the packets show, see `guide_pose`. The edges are
+                then traced round them.
         """
-        fit = self.fit_boxes(pictures, details, focal)
+        fit = self.fit_boxes(pictures, details, focal, boxes=boxes)
         with torch.autocast(pictures.device.type, enabled=False):
             points, visibility = _take(fit.points, fit.names), fit.visibility.gather(1, fit.names)
             weight = fit.weight.gather(1, fit.names)
@@ -206,11 +211,12 @@ class CardPose(nn.Module):
         details: Num[Tensor, "n 3 2*height 2*width"],
         focal: Float[Tensor, " n"] | None = None,
         thickness: Float[Tensor, " n"] | None = None,
+        boxes: Float64[Tensor, "n 4"] | None = None,
     ) -> BoxFit:
         """Find the keypoints, refine them in close-ups, and fit a box to them and to its edges.
 
         Args:
-            pictures, details, focal: as in `predict`.
+            pictures, details, focal, boxes: as in `predict`.
             thickness: of the packets in mm; None if their counts are not given. It constrains the
                 fit to the keypoints, not the fit to keypoints and edges.
         """
@@ -220,21 +226,13 @@ class CardPose(nn.Module):
             points = whole.points + self.closer(sample_closeups(details, whole.points)) / DETAIL
             weight = keypoint_weights(whole.visibility, whole.peaks)
             corner_pose, names = self.fitter.fit(points, weight, thickness, focal)
+            named = _take(points, names), weight.gather(1, names)
+            if boxes is not None:
+                corner_pose = guide_pose(self.fitter, corner_pose, *named, boxes, focal)
             edges = trace_strips(self.tracer, self.fitter.box, details, corner_pose)
-            pose = self.fitter.refine(
-                corner_pose, _take(points, names), weight.gather(1, names), edges, focal
-            )
-        return BoxFit(
-            points,
-            whole.visibility,
-            whole.peaks,
-            whole.cards,
-            weight,
-            names,
-            corner_pose,
-            pose,
-            edges,
-        )
+            pose = self.fitter.refine(corner_pose, *named, edges, focal)
+        read = whole.visibility, whole.peaks, whole.cards
+        return BoxFit(points, *read, weight, names, corner_pose, pose, edges)
 
     def forward(
         self, pictures: Num[Tensor, "n 3 height width"]

@@ -80,6 +80,7 @@ def predict_frames(
     network: CardPose,
     loader: Iterable[Mapping[str, Tensor]],
     metadata: Mapping[str, Any],
+    boxes: Float64[np.ndarray, "n 4"] | None = None,
     device: str | torch.device = "cpu",
 ) -> FramePredictions:
     """Run a network over the batches of a `pair_loader`.
@@ -88,15 +89,19 @@ def predict_frames(
         network: network in evaluation mode; it is moved to `device`.
         loader: the batches.
         metadata: of the network; uses "deck" to convert counts to cards.
+        boxes: of the frames' packets, see `CardPose.predict`.
         device: device to compute on.
     """
-    columns, network = [], network.to(device)
+    columns, network, done = [], network.to(device), 0
     with torch.inference_mode():
         for batch in loader:
             pictures, details, longer = (
                 batch[name].to(device) for name in ("pictures", "details", "longer")
             )
-            found = network.predict(pictures, details, network.fitter.box.focal_of(longer))
+            rows = slice(done, done := done + len(longer))
+            given = None if boxes is None else torch.from_numpy(boxes[rows]).to(device)
+            focal = network.fitter.box.focal_of(longer)
+            found = network.predict(pictures, details, focal, given)
             in_cards = found.cards.double() * metadata["deck"]
             visible = found.visibility > 0
             said = found.corners, found.information, found.vector

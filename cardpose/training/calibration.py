@@ -65,6 +65,7 @@ def _errors(
     Errors of recordings are in units of their expected errors.
     """
     predicted = count_frames(network, tensors, rows, metadata)
+    batches = pair_loader(tensors, rows, PREDICT_BATCH)
     recordings = tensors.frames["recording"].to_numpy()[rows]
     cards = tensors.cards[rows] * tensors.deck
     true = dict(zip(recordings, cards, strict=True))
@@ -72,6 +73,6 @@ def _errors(
         way: Errors(abs(column - cards), recordings)
         for way, column in zip(COUNTS, predicted.cards.T, strict=True)
     }
-    counts = count_recordings(recordings, predicted, metadata)
+    counts = count_recordings(network, batches, recordings, predicted, metadata)
     sizes = [abs(each.cards - true[name]) / each.deviation for name, each in counts.items()]
     return {**errors, "recording": Errors(np.array(sizes), np.array(list(counts)))}

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from support import ARGUMENTS, BROWSERS, PATIENCE
+from support import ARGUMENTS, BROWSERS, PATIENCE, network_inputs
 
 from cardpose.common.onnx_runtime import import_onnxruntime
 
@@ -90,7 +90,8 @@ def write_colour_network(path):
     picture = helper.make_tensor_value_info(
         "pictures", TensorProto.UINT8, ["n", "height", "width", 3]
     )
-    graph = helper.make_graph(nodes, "stand_in", [picture], outputs, constants)
+    boxes = helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["n", 4])
+    graph = helper.make_graph(nodes, "stand_in", [picture, boxes], outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     about = {"image_size": [320, 240], "deck": 52, "focal": 1.06, "card": [63, 88, 0.3]}
     helper.set_model_props(model, {"cardpose": json.dumps({**about, "count": "picture"})})
@@ -101,7 +102,7 @@ def write_colour_network(path):
 def answer(model, pictures):
     """Return what the network gives for (n, height, width, 3) BGR pictures, {output: array}."""
     session = import_onnxruntime().InferenceSession(model)
-    values = session.run(None, {"pictures": np.ascontiguousarray(pictures[..., ::-1])})
+    values = session.run(None, network_inputs(np.ascontiguousarray(pictures[..., ::-1])))
     return dict(zip([output.name for output in session.get_outputs()], values, strict=True))
 
 

@@ -16,7 +16,7 @@ from cardpose.evaluation.page import write_page
 from cardpose.evaluation.report import write_report
 from cardpose.network.model import COUNTS, CardPose, network_shape
 from cardpose.network.predict import FramePredictions
-from cardpose.network.recordings import count_recordings
+from cardpose.network.recordings import recording_counts
 from cardpose.pictures.drawing import heatmap_rows
 
 METADATA = {"focal": FOCAL, "card": CARD, "deck": 52}
@@ -25,7 +25,7 @@ METADATA = {"focal": FOCAL, "card": CARD, "deck": 52}
 def counted(recordings, points, visible):
     single = np.full((len(points), 3), 30.0)
     predicted = FramePredictions(single, points, visible, *informed(points, visible))
-    counts = count_recordings(np.array(recordings), predicted, METADATA)
+    counts = recording_counts(np.array(recordings), predicted, METADATA)
     return {recording: count.cards for recording, count in counts.items()}
 
 

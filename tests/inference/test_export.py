@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from support import ABOUT, REPOSITORY
+from support import ABOUT, REPOSITORY, network_inputs
 from torch.nn import functional as F
 
 from cardpose.common.onnx_runtime import import_onnxruntime
@@ -111,7 +111,7 @@ def batch(kind):
 )
 def test_onnx_runtime_and_pytorch_give_the_same_outputs(network, session, kind):
     pictures = batch(kind)
-    found = Outputs(*session.run(None, {"pictures": pictures}))
+    found = Outputs(*session.run(None, network_inputs(pictures)))
     with torch.inference_mode():
         expected = EndToEnd(network, ABOUT, "both").eval()(torch.from_numpy(pictures))
     for mine, its in zip(found, expected, strict=True):
@@ -179,8 +179,13 @@ def test_fewer_bits_give_nearly_the_same_count(path, tmp_path, bits, smaller):
     assert check_onnx(small.read_bytes()) == check_onnx(path.read_bytes())
     pictures = batch("three together")
     counts = [
+<<<<<<< HEAD
         onnxruntime.InferenceSession(file).run(["cards"], {"pictures": pictures})[0]
         for file in (path, small)
+=======
+        onnxruntime.InferenceSession(file).run(["cards"], network_inputs(pictures))[0]
+        for file in (path, half)
+>>>>>>> 6434a20 (Trace edges again round the box that all pictures of a packet share)
     ]
     assert abs(counts[1] - counts[0]).max() < 0.1
     assert (counts[1] != counts[0]).any()

@@ -183,7 +183,7 @@ def test_a_result_is_drawn_into_a_copy(stand_in, complains):
 # Recordings
 
 
-def never_run(pictures):
+def never_run(pictures, boxes):
     raise AssertionError("recordings are counted from results")
 
 

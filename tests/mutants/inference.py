@@ -27,8 +27,8 @@ MUTANTS = [
     Mutant(
         "pictures are predicted with the usual focal length",
         "cardpose/inference/end_to_end.py",
-        "self.network.predict(small, details, focal.expand(pictures.shape[0]))",
-        "self.network.predict(small, details)",
+        "self.network.predict(small, details, focal.expand(pictures.shape[0]), given)",
+        "self.network.predict(small, details, None, given)",
         "tests/inference/test_end_to_end.py::test_a_packet_has_the_same_count_in_landscape_and_in_portrait",
     ),
     Mutant(

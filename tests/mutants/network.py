@@ -83,15 +83,15 @@ MUTANTS = [
     Mutant(
         "boxes are fitted to edges with the usual focal length",
         "cardpose/network/model.py",
-        "weight.gather(1, names), edges, focal",
-        "weight.gather(1, names), edges",
+        "refine(corner_pose, *named, edges, focal)",
+        "refine(corner_pose, *named, edges)",
         "tests/network/test_refinement.py::test_a_packet_has_the_same_box_and_counts_in_landscape_and_in_portrait",
     ),
     Mutant(
         "frames are predicted with the usual focal length",
         "cardpose/network/predict.py",
-        "network.predict(pictures, details, network.fitter.box.focal_of(longer))",
-        "network.predict(pictures, details)",
+        "network.predict(pictures, details, focal, given)",
+        "network.predict(pictures, details, None, given)",
         "tests/network/test_predict_frames.py",
     ),
     Mutant(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clone import Clone, ran
+from support import network_inputs
 
 from cardpose.common.onnx_runtime import import_onnxruntime
 from cardpose.evaluation.evaluate import headlines
@@ -102,7 +103,7 @@ def test_the_exported_network_counts_a_frame_and_knows_how_well_it_does(clone, d
     for frame in frames.head(3).itertuples():
         picture = cv2.imread(str(clone.folder / "data/frames" / index["file"][frame.frame]))
         pictures = np.ascontiguousarray(picture[None, ..., ::-1])
-        cards, low, high = session.run(["cards", "low", "high"], {"pictures": pictures})
+        cards, low, high = session.run(["cards", "low", "high"], network_inputs(pictures))
         assert cards[0] == pytest.approx(frame.cards_predicted, abs=0.02)
         assert (low[0], high[0]) == pytest.approx((frame.low, frame.high), abs=0.02)
 
