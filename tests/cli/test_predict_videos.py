@@ -14,7 +14,8 @@ import pytest
 from support import REPOSITORY, SLOW, Camera, fast_start, grey, words
 
 from cardpose.inference import recording
-from cardpose.inference.result import Result
+from cardpose.inference.predictor import Predictor
+from cardpose.inference.result import RecordingCount, Result
 from cardpose.pictures import videos
 from cardpose.pictures.videos import sampled_frames, video_timing
 
@@ -94,6 +95,33 @@ def test_a_video_says_where_another_packet_begins(cardpose, tmp_path, write_vide
     assert line.startswith("note: v.mp4: ")
     assert line.endswith(" before frame 12")
     assert words(out)[1][0] == "v.mp4"
+
+
+def test_a_video_is_counted_again_round_the_box_of_its_first_count(
+    cardpose, tmp_path, write_video, monkeypatch
+):
+    """A stand-in count is the number of its pictures. `load` predicts one picture more."""
+    write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 250)
+    predict, given = Predictor.predict_batch, []
+
+    def record(self, pictures, rgb=False, recording=None):
+        given.extend([recording] * len(pictures))
+        return predict(self, pictures, rgb, recording)
+
+    def count(self):
+        box = (3.0, 0.1, (0.0, 0.0), 0.0)
+        return RecordingCount(float(len(self._cards)), 1.0, 2.0, len(self._cards), *box)
+
+    monkeypatch.setattr(Predictor, "predict_batch", record)
+    monkeypatch.setattr(recording.RecordingCounter, "count", count)
+    assert cardpose("predict", "v.mp4", "--csv", "o.csv")[0] == 0
+    assert [each and each.cards for each in given] == [None] * 251 + [250] * 84
+    last = pd.read_csv(tmp_path / "o.csv").iloc[-1]
+    assert (last["cards"], last["frames"]) == (84, 250)
+    given.clear()
+    monkeypatch.setattr(recording.RecordingCounter, "add", lambda *_: True)  # another packet
+    assert cardpose("predict", "v.mp4")[0] == 0
+    assert given == [None] * 251
 
 
 def test_a_drawn_video_has_the_count_of_the_sweep(cardpose, tmp_path, write_video, monkeypatch):

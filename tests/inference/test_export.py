@@ -109,11 +109,16 @@ def batch(kind):
 @pytest.mark.parametrize(
     "kind", ["as rendered", "odd", "small", "large", "on end", "three together"]
 )
-def test_onnx_runtime_and_pytorch_give_the_same_outputs(network, session, kind):
+@pytest.mark.parametrize("has_box", [False, True], ids=["alone", "with a box"])
+def test_onnx_runtime_and_pytorch_give_the_same_outputs(network, session, kind, has_box):
     pictures = batch(kind)
-    found = Outputs(*session.run(None, network_inputs(pictures)))
+    inputs = network_inputs(pictures)
+    if has_box:
+        inputs["boxes"][:] = [9.0, 1.0, -1.0, 0.0]
+    found = Outputs(*session.run(None, inputs))
+    given = torch.from_numpy(inputs["boxes"]) if has_box else None
     with torch.inference_mode():
-        expected = EndToEnd(network, ABOUT, "both").eval()(torch.from_numpy(pictures))
+        expected = EndToEnd(network, ABOUT, "both").eval()(torch.from_numpy(pictures), given)
     for mine, its in zip(found, expected, strict=True):
         assert mine.shape == its.shape
         assert mine.dtype == its.numpy().dtype
@@ -165,7 +170,7 @@ def test_the_reference_names_all_that_the_file_holds(path):
     tables = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
     named = {table.split()[0]: re.findall(r"^\| `(\w+)`", table, re.MULTILINE) for table in tables}
     model = onnx.load(path)
-    assert named["Input"] == [each.name for each in model.graph.input]
+    assert named["Inputs"] == [each.name for each in model.graph.input]
     assert named["Outputs"] == [each.name for each in model.graph.output]
     assert sorted(named["Metadata"]) == sorted(json.loads(model.metadata_props[0].value))
 

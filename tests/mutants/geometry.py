@@ -6,6 +6,20 @@ BOX_TEST = "tests/geometry/test_box.py"
 PRIOR = "cardpose/geometry/pose_prior.py"
 MUTANTS = [
     Mutant(
+        "a guided pose takes the worse turn of the box",
+        "cardpose/geometry/guided_fit.py",
+        "(second < first)[:, None]",
+        "(second > first)[:, None]",
+        "tests/geometry/test_guided_fit.py",
+    ),
+    Mutant(
+        "a picture without a box is guided to none",
+        "cardpose/geometry/guided_fit.py",
+        "is_given = boxes.sum(dim=1) > -torch.inf",
+        "is_given = boxes.sum(dim=1) == boxes.sum(dim=1)[0]",
+        "tests/geometry/test_guided_fit.py",
+    ),
+    Mutant(
         "a card's thickness has no prior",
         "cardpose/geometry/card_fit.py",
         "firm = 1 / (_SPREAD * usual) ** 2",

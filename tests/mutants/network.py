@@ -4,6 +4,13 @@ from mutants import Mutant
 
 MUTANTS = [
     Mutant(
+        "all batches of frames get the boxes of the first",
+        "cardpose/network/predict.py",
+        "done := done + len(longer)",
+        "done + len(longer)",
+        "tests/network/test_predict_frames.py",
+    ),
+    Mutant(
         "the margin is twice as wide",
         "cardpose/network/intervals.py",
         "half = np.nan if margin is None else margin\n",

@@ -33,6 +33,26 @@ def test_a_packet_has_the_same_counts_in_landscape_and_in_portrait_frames(frames
     assert landscape == pytest.approx(portrait, abs=0.02)
 
 
+def test_every_frame_gets_its_box(frames, monkeypatch):
+    network, given = large_network(), []
+    guide = model.guide_pose
+
+    def record(fitter, pose, points, seen, boxes, focal):
+        given.append(boxes)
+        return guide(fitter, pose, points, seen, boxes, focal)
+
+    monkeypatch.setattr(model, "guide_pose", record)
+    boxes = np.arange(8.0).reshape(2, 4)
+    loader = pair_loader(frames, np.array([0, 1]), 1)
+    guided = predict_frames(network, loader, {"deck": 52}, boxes)
+    assert np.array_equal(np.concatenate(given), boxes)
+    alone = predict_frames(network, loader, {"deck": 52})
+    unknown = predict_frames(network, loader, {"deck": 52}, np.full((2, 4), np.nan))
+    assert len(given) == 4
+    assert np.array_equal(unknown.information, alone.information)
+    assert not np.array_equal(guided.information, alone.information)
+
+
 def test_pairs_come_in_the_order_of_the_rows(frames):
     frames.pictures[1], frames.details[1, ..., 2] = 1, 2
     batches = list(pair_loader(frames, np.array([1, 0, 1]), 2))
