@@ -101,11 +101,7 @@ def shrink_onnx(source: str | PathLike, target: str | PathLike, bits: Literal[8,
 def _save(model: onnx.ModelProto, path: str | PathLike) -> None:
     """Write an ONNX file after checking that `inference.predictor.load` accepts it."""
     onnx.checker.check_model(model, full_check=True)
-<<<<<<< HEAD
     check_onnx(model.SerializeToString())
-=======
-    check_onnx(model.SerializeToString())  # what `load` will refuse is refused here
->>>>>>> 6434a20 (Trace edges again round the box that all pictures of a packet share)
     onnx.save(model, path)
 
 

@@ -184,13 +184,8 @@ def test_fewer_bits_give_nearly_the_same_count(path, tmp_path, bits, smaller):
     assert check_onnx(small.read_bytes()) == check_onnx(path.read_bytes())
     pictures = batch("three together")
     counts = [
-<<<<<<< HEAD
-        onnxruntime.InferenceSession(file).run(["cards"], {"pictures": pictures})[0]
-        for file in (path, small)
-=======
         onnxruntime.InferenceSession(file).run(["cards"], network_inputs(pictures))[0]
-        for file in (path, half)
->>>>>>> 6434a20 (Trace edges again round the box that all pictures of a packet share)
+        for file in (path, small)
     ]
     assert abs(counts[1] - counts[0]).max() < 0.1
     assert (counts[1] != counts[0]).any()
