@@ -2,11 +2,12 @@
 
     python -m benchmarks.inference
 
-Measures PyTorch, ONNX Runtime, and ONNX Runtime with convolutions in 8 bits, at one and two
-threads, in turn and many times over, with the trained network where there is one. Times are the
-shortest ones, which other programs disturb least; the rows of one run compare with each other, rows
-of different runs or machines do not. Where there are frames, the mean absolute error is that of the
-held-out ones.
+Measures PyTorch, and ONNX Runtime with the network as exported, with weights stored in 8 bits
+(`cardpose export --int8`) and with convolutions calculated in 8 bits, at one and two threads, in
+turn and many times over, with the trained network where there is one. Times are the shortest ones,
+which other programs disturb least; the rows of one run compare with each other, rows of different
+runs or machines do not. Where there are frames, the mean absolute error is that of the held-out
+ones.
 """
 
 import tempfile
@@ -21,7 +22,7 @@ from cardpose.common.onnx_runtime import import_onnxruntime
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
 from cardpose.inference.end_to_end import EndToEnd
-from cardpose.inference.export import export_onnx
+from cardpose.inference.export import export_onnx, shrink_onnx
 from cardpose.network.weights import load_network
 from cardpose.params import load_params
 from cardpose.pictures.reading import read_picture
@@ -39,10 +40,12 @@ def main():
     params = load_params()
     pictures, frames = held_out(params)
     with tempfile.TemporaryDirectory() as folder:
-        files = {"ONNX": Path(folder) / "float.onnx", "ONNX, 8 bits": Path(folder) / "int8.onnx"}
+        names = {"ONNX": "float", "ONNX, --int8": "weights", "ONNX, 8 bits": "convolutions"}
+        files = {name: Path(folder) / f"{stem}.onnx" for name, stem in names.items()}
         network, about = trained(params)
         export_onnx(files["ONNX"], network, about, params.count.source, {})
-        quantize(*files.values(), pictures("train", _CALIBRATING))
+        shrink_onnx(files["ONNX"], files["ONNX, --int8"], 8)
+        quantize(files["ONNX"], files["ONNX, 8 bits"], pictures("train", _CALIBRATING))
         counter = EndToEnd(network, about, params.count.source).eval()
         engines = {("PyTorch", n): pytorch(counter, n) for n in _THREADS}
         engines |= {
