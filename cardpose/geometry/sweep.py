@@ -1,8 +1,8 @@
 """Estimate the box of a packet from all pictures of it, as they arrive.
 
 In one picture, a packet that leans looks like a thicker or thinner packet. Thickness, lean and
-twist are the same in every picture of a packet that nobody touches, so pictures from several sides
-tell them apart. `shared_box` has the estimate. This module decides what enters it:
+twist are the same in every picture of an untouched packet, so pictures from several sides tell them
+apart. `shared_box` has the estimate. This module decides what enters it:
 
 - Pictures from nearly one direction have nearly the same errors. They are averaged into one view.
 - Names of keypoints depend on the picture: where the camera passes a long side, upper corners
@@ -220,7 +220,7 @@ class Sweep:
 
 
 def share_box(pictures: Iterable[Contribution], thickness: float | None = None) -> SharedBox | None:
-    """Return the box of pictures that surely show one untouched packet, or None without pictures.
+    """Return the box of pictures known to show one untouched packet, or None without pictures.
 
     Args:
         thickness: of the packet in mm; None if its count is not given.

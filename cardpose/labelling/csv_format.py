@@ -37,7 +37,7 @@ def csv_labels(path: Path) -> Labels:
         header = file.readline()
     if f"{KEYPOINTS[0]}_confidence" in header:
         raise InputError(
-            f"{path}: holds proposals, which nobody has looked at: `cardpose label export` them,"
+            f"{path}: holds proposals that have not been checked: `cardpose label export` them,"
             " and import what comes back"
         )
     frames, points, visible, mask = read_annotations(path, outside=True)

@@ -14,7 +14,7 @@ from cardpose.labelling.merge import SAME
 from cardpose.labelling.tasks import labels_by_frame, proposals_by_frame, sampled_frames_index
 
 ACCEPTED = "exactly as proposed: taken, as annotations.csv holds such labels of this file already"
-UNTOUCHED = "exactly as proposed: nobody has corrected them; --accept-proposals takes them"
+UNTOUCHED = "exactly as proposed, so perhaps not checked; --accept-proposals takes them"
 
 
 def without_untouched(path: object, dataset: str | Path, labels: Labels) -> Labels:

@@ -63,7 +63,7 @@ def test_keypoints_that_a_csv_file_leaves_open_stay_open(mine, exported, taken):
 def test_proposals_are_no_labels(mine, label):
     status, said = label("import", "mine", mine / "labelling" / "proposals.csv")
     assert (status, said.count("\n")) == (1, 1)
-    assert "holds proposals, which nobody has looked at" in said
+    assert "holds proposals that have not been checked" in said
 
 
 def test_a_csv_file_of_strange_frames_or_places_is_refused(exported, taken):
