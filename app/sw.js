@@ -1,8 +1,9 @@
 // Keeps the page's files, so that it works without a network. VERSION and FILES stand above: they
-// are written by cardpose/cli/app.py, and a file that changes changes VERSION.
+// are written by cardpose/cli/site.py, and a file that changes changes VERSION.
 
 const PREFIX = `cardpose ${registration.scope} `; // other pages of the same host have caches, too
 const CACHE = PREFIX + VERSION;
+const HOME = new URL(registration.scope);
 
 // Shared memory, and with it threads, needs these headers. Many hosts cannot be told to send them.
 async function isolated(response) {
@@ -31,7 +32,8 @@ async function forget() {
 
 async function answer(request) {
   const cache = await caches.open(CACHE);
-  const wanted = request.mode === "navigate" ? "./" : request; // a bookmark may say index.html
+  const { pathname } = new URL(request.url); // a bookmark may say index.html
+  const wanted = pathname === HOME.pathname + "index.html" ? HOME : request;
   return (await cache.match(wanted, { ignoreSearch: true })) ?? fetch(request);
 }
 

@@ -26,6 +26,8 @@ class SubPath(SimpleHTTPRequestHandler):
 
 def test_a_built_page_works_in_a_subpath_and_offline(visit, files, tmp_path):
     build_site(tmp_path / "host/cards/page", files)
+    (tmp_path / "host/cards/page/docs").mkdir()
+    (tmp_path / "host/cards/page/docs/index.html").write_text("<title>Manual</title>")
     host = ThreadingHTTPServer(("127.0.0.1", 0), partial(SubPath, directory=tmp_path / "host"))
     with running(host) as url:
         page = visit(url + "cards/page/", service_workers="allow")
@@ -33,7 +35,9 @@ def test_a_built_page_works_in_a_subpath_and_offline(visit, files, tmp_path):
         show(page, "packet.png", plain(150, 200, 60))
         state(page, "sure")
         page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    page.reload()
+        page.goto(url + "cards/page/docs/")
+        assert page.title() == "Manual"  # the page keeps to its own files
+    page.goto(url + "cards/page/index.html")
     assert page.evaluate("crossOriginIsolated")  # the page's own worker sends the headers
     show(page, "packet.png", plain(200, 200, 60))
     state(page, "sure")
