@@ -25,7 +25,7 @@ export function tell(count, first = "", then = "") {
   body.dataset.state = state;
   body.dataset.cards = cards ?? "";
   if (state === "none") {
-    say("No packet in sight", "Lay it flat, back up, all of it in the picture.");
+    say("No packet in sight", "Lay it face down, all of it in the picture.");
     $("sight").textContent = "No packet in sight";
     return;
   }

@@ -29,8 +29,8 @@ export function describeNetwork({ metrics, dataset }) {
   const kind = dataset === "synthetic" ? "rendered packets" : "packets";
   const number = metrics.data?.recordings ?? "";
   return (
-    `Usual error of this network: ${mae.toFixed(1)} cards in a photo, ` +
-    `${mae_per_video.toFixed(1)} in a video, measured on ${number} ${kind} new to it.`
+    `Mean error of this network: ${mae.toFixed(1)} cards in a photo, ` +
+    `${mae_per_video.toFixed(1)} in a video, measured on ${number} ${kind} that it had never seen.`
   ).replace("  ", " ");
 }
 

@@ -195,9 +195,10 @@ function follow(answer, advice) {
 function tellPhoto(answer) {
   if (answer.confidence < PACKET) return tell({ state: "none" });
   const count = countPicture(answer, metadata, card);
-  const unsure = count.high - count.low > WIDE || answer.visible.filter(Boolean).length < FEW;
-  const state = unsure ? "unsure" : "sure";
-  const advice = unsure ? "Come closer, show the long side." : "";
+  const cut = answer.visible.filter(Boolean).length < FEW;
+  const wide = count.high - count.low > WIDE;
+  const state = cut || wide ? "unsure" : "sure";
+  const advice = cut ? "Show all of it." : wide ? "Come closer, show the long side." : "";
   const sweep = "For a surer count, go round it with the camera.";
   tell({ ...count, state, whole: Math.round(count.cards) }, "", `${advice} ${sweep}`.trim());
 }

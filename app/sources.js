@@ -76,15 +76,15 @@ export async function openVideo(video, file, signal) {
 }
 
 function unreadable(file) {
-  const name = file.name || "This";
+  const name = file.name || "this file";
   if (file.type.startsWith("video/")) {
     return new Error(
-      `${name} is no video that this browser can decode. ` +
-        "H.264 in an MP4 file works in all of them; phones call it “most compatible”.",
+      `This browser cannot play ${name}. ` +
+        "H.264 in an MP4 file works in every browser; phones call it “most compatible”.",
     );
   }
   return new Error(
-    `${name} is no picture or video that this browser can read. Try JPEG, PNG, WebP, MP4 or WebM.`,
+    `This browser cannot read ${name}. Try JPEG, PNG, WebP, MP4 or WebM.`,
   );
 }
 

@@ -29,6 +29,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
+from jaxtyping import UInt8
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cardpose.cli.app import site_server
@@ -38,6 +39,7 @@ from cardpose.cli.site import read_site
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 
+Frame = UInt8[np.ndarray, "height width 3"]
 _FRAMES = 60  # of the recording, over and over
 _WARM, _SECONDS = 5, 10
 _SLICE = 0.02  # seconds between two pauses of Chromium
@@ -71,7 +73,7 @@ def main() -> None:
         _print_rate(files, frames)
 
 
-def _print_rate(files: dict[str, bytes], frames: list[np.ndarray]) -> None:
+def _print_rate(files: dict[str, bytes], frames: list[Frame]) -> None:
     """Print what the page's meter says once a second."""
     server = site_server(files, 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -92,7 +94,7 @@ def _print_rate(files: dict[str, bytes], frames: list[np.ndarray]) -> None:
 
 
 def _print_visits(
-    files: dict[str, bytes], photo: np.ndarray, megabits: float, latency: float, slowdown: float
+    files: dict[str, bytes], photo: Frame, megabits: float, latency: float, slowdown: float
 ) -> None:
     """Print what a first and a second visit download, and the seconds until the first count."""
     server = _GitHubLike(files)
@@ -199,11 +201,11 @@ def _slowed(factor: float) -> Iterator[None]:
             thread.join()
 
 
-def write_film(path: Path, frames: list[np.ndarray]) -> None:
-    """Write BGR frames as the raw video that Chromium's made-up camera takes, 30 per second."""
+def write_film(path: Path, frames: list[Frame], rate: int = 30) -> None:
+    """Write BGR frames as the raw video that Chromium's made-up camera plays, `rate` per second."""
     height, width = frames[0].shape[:2]
     with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420mpeg2\n".encode())
+        file.write(f"YUV4MPEG2 W{width} H{height} F{rate}:1 Ip A1:1 C420mpeg2\n".encode())
         for frame in frames:
             file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
 

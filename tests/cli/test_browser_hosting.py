@@ -27,7 +27,8 @@ class SubPath(SimpleHTTPRequestHandler):
 def test_a_built_page_works_in_a_subpath_and_offline(visit, files, tmp_path):
     build_site(tmp_path / "host/cards/page", files)
     (tmp_path / "host/cards/page/docs").mkdir()
-    (tmp_path / "host/cards/page/docs/index.html").write_text("<title>Manual</title>")
+    manual = "<title>Manual</title><link rel=icon href=data:,>"
+    (tmp_path / "host/cards/page/docs/index.html").write_text(manual)
     host = ThreadingHTTPServer(("127.0.0.1", 0), partial(SubPath, directory=tmp_path / "host"))
     with running(host) as url:
         page = visit(url + "cards/page/", service_workers="allow")

@@ -164,10 +164,10 @@ def test_the_page_says_on_what_its_network_was_measured():
     cards = {"mae": 2.1669, "mae_per_video": 0.7218}
     measured = {"cards": cards, "data": {"recordings": 11}}
     assert sentence(metrics=measured, dataset="synthetic") == (
-        "Usual error of this network: 2.2 cards in a photo, 0.7 in a video,"
-        " measured on 11 rendered packets new to it."
+        "Mean error of this network: 2.2 cards in a photo, 0.7 in a video,"
+        " measured on 11 rendered packets that it had never seen."
     )
-    assert " 0.7 in a video, measured on packets new to it." in sentence(metrics={"cards": cards})
+    assert " 0.7 in a video, measured on packets that it" in sentence(metrics={"cards": cards})
     assert "has not been measured" in sentence(metrics={})
     assert "has not been measured" in sentence()
 

@@ -235,6 +235,13 @@ MUTANTS = [
         "tests/cli/test_page_logic.py -k measured",
     ),
     Mutant(
+        "the page takes the place of the documentation beside it",
+        "app/sw.js",
+        'pathname === HOME.pathname + "index.html" ? HOME : request;',
+        'request.mode === "navigate" ? HOME : request;',
+        "tests/cli/test_browser_hosting.py -k subpath",
+    ),
+    Mutant(
         "the page leaves out the error that all pictures share",
         "app/recording.js",
         "(deviation ** 2 + BOX_ERROR ** 2)",
