@@ -89,7 +89,7 @@ docs: install $(DOCS_INSTALLED)
 	@echo build/docs/index.html
 
 # The animation and the sheet of examples show the network and the recordings of make repro.
-figures: install
+figures: install browser
 	python -m docs.figures
 
 $(DOCS_INSTALLED): docs/site/requirements.txt

@@ -1,14 +1,14 @@
 """Make all figures of docs/, and fill the tables of README.md and docs/.
 
-Two figures show the network and the recordings of `make repro`.
+Three figures show the network and the recordings of `make repro`.
 """
 
 from cardpose.common.errors import run_stage
-from docs.figures import architecture, corners, examples, filming, lean, sweep, tables
+from docs.figures import architecture, corners, examples, filming, lean, page, sweep, tables
 
 
 def main() -> None:
-    for figure in (architecture, corners, lean, filming, tables, examples, sweep):
+    for figure in (architecture, corners, lean, filming, tables, examples, sweep, page):
         figure.main()
 
 
