@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dvc.utils.serialize import dumps_yaml, loads_yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -14,6 +15,12 @@ SMALL = {
     "split": {"by": "video", "folds": 3, "fold": 0, "test_videos": [], "validation": 0.2},
     "model": {"encoder": "plain", "widths": [8, 8, 8, 8], "hidden": 8},
     "synthetic": {"videos": 9, "frames": 41},
+}
+AUTHOR = {
+    "GIT_AUTHOR_NAME": "T",
+    "GIT_AUTHOR_EMAIL": "t@example.org",
+    "GIT_COMMITTER_NAME": "T",
+    "GIT_COMMITTER_EMAIL": "t@example.org",
 }
 STAGES = ("extract_frames", "make_heatmaps", "pretrain", "train", "evaluate", "export")
 
@@ -44,18 +51,29 @@ class Clone:
         for section, values in (changes or {}).items():
             params[section].update(values)
         self.write_params(params)
+        self._link_environment()
         self("git", "init", "-q", "-b", "main")
         self.commit()
 
+    @classmethod
+    def at(cls, folder):
+        """Return the clone that was made in a folder, or a copy of one."""
+        clone = cls.__new__(cls)
+        clone.folder = folder
+        return clone
+
+    def _link_environment(self):
+        """Let .venv be the environment of the tests, so that `make` does not install anything."""
+        (self.folder / ".venv").mkdir()
+        for path in Path(sys.prefix).iterdir():
+            (self.folder / ".venv" / path.name).symlink_to(path)
+        installed = self.folder / ".venv/.installed"
+        installed.unlink(missing_ok=True)
+        installed.touch()
+
     def __call__(self, *command, ok=True, cwd=None):
         """Run a command in the clone; its status must be 0, or not 0 where `ok` is false."""
-        environment = {
-            **os.environ,
-            "GIT_AUTHOR_NAME": "T",
-            "GIT_AUTHOR_EMAIL": "t@example.org",
-            "GIT_COMMITTER_NAME": "T",
-            "GIT_COMMITTER_EMAIL": "t@example.org",
-        }
+        environment = os.environ | AUTHOR
         if command[0] == "dvc":
             command = (str(Path(sys.executable).parent / "dvc"), *command[1:])
         done = subprocess.run(
@@ -87,6 +105,28 @@ class Clone:
 
     def write_params(self, params):
         (self.folder / "params.yaml").write_text(dumps_yaml(params))
+
+
+def repro_clone(tmp_path_factory):
+    """Return a clone in which `make repro` has run, and what it printed.
+
+    The pipeline runs once per test run: the workers of pytest-xdist copy the same clone.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    made, printed = shared / "repro", shared / "repro.txt"
+    with FileLock(shared / "repro.lock"):
+        if not printed.exists():
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            clone = Clone(made)
+            output = clone("make", "repro").stdout
+            clone.commit()
+            printed.write_text(output)
+    folder = tmp_path_factory.mktemp("clone")
+    shutil.copytree(made, folder, symlinks=True, dirs_exist_ok=True)
+    return Clone.at(folder), printed.read_text()
 
 
 def ran(output):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from clone import Clone, ran
+from clone import Clone, ran, repro_clone
 from support import network_inputs
 
 from cardpose.common.onnx_runtime import import_onnxruntime
@@ -22,19 +22,23 @@ OUTPUTS = [
     *("metrics/evaluate.json", "metrics/details.json", "metrics/predictions.csv"),
     *("metrics/report.html", "metrics/summary.txt"),
 ]
+NO_DVC = shutil.ignore_patterns("dvc.*", "README.md")
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    return Clone(tmp_path_factory.mktemp("clone"))
+def repro(tmp_path_factory):
+    return repro_clone(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def done(clone):
-    """What `dvc repro` printed in the fresh clone."""
-    output = clone("dvc", "repro").stdout
-    clone.commit()
-    return output
+def clone(repro):
+    return repro[0]
+
+
+@pytest.fixture(scope="module")
+def done(repro):
+    """What `make repro` printed in the fresh clone."""
+    return repro[1]
 
 
 def test_repro_runs_all_stages_in_sequence(clone, done):
@@ -184,7 +188,13 @@ def test_a_colleague_pulls_what_was_pushed_and_has_nothing_to_run(clone, done, t
 
 
 def test_queued_folds_run_side_by_side_on_the_code_and_parameters_of_the_clone(clone, done):
-    clone("dvc", "exp", "run", "--queue", "-S", "split.fold=range(0,2)", "-S", "train.epochs=1")
+    """The recordings are somebody's own: untracked, or ignored by Git."""
+    mine = clone.folder / "data/mine"
+    shutil.copytree(clone.folder / "data/synthetic", mine, ignore=NO_DVC)
+    (clone.folder / ".git/info/exclude").write_text("data/mine/videos/\n")
+    settings = ["dataset=mine", "split.fold=range(0,2)", "train.epochs=1"]
+    options = [word for setting in settings for word in ("-S", setting)]
+    clone("dvc", "exp", "run", "--queue", *options, "--copy-paths", "data/mine")
     assert "Started '2'" in clone("dvc", "queue", "start", "--jobs", "2").stdout
     for _ in range(300):
         status = clone("dvc", "queue", "status").stdout
