@@ -16,11 +16,13 @@ SMALL = {
     "model": {"encoder": "plain", "widths": [8, 8, 8, 8], "hidden": 8},
     "synthetic": {"videos": 9, "frames": 41},
 }
-AUTHOR = {
+# Who commits; and no interpreter for `make` to make another .venv with.
+IDENTITY = {
     "GIT_AUTHOR_NAME": "T",
     "GIT_AUTHOR_EMAIL": "t@example.org",
     "GIT_COMMITTER_NAME": "T",
     "GIT_COMMITTER_EMAIL": "t@example.org",
+    "PYTHON": "false",
 }
 STAGES = ("extract_frames", "make_heatmaps", "pretrain", "train", "evaluate", "export")
 
@@ -73,7 +75,7 @@ class Clone:
 
     def __call__(self, *command, ok=True, cwd=None):
         """Run a command in the clone; its status must be 0, or not 0 where `ok` is false."""
-        environment = os.environ | AUTHOR
+        environment = os.environ | IDENTITY
         if command[0] == "dvc":
             command = (str(Path(sys.executable).parent / "dvc"), *command[1:])
         done = subprocess.run(

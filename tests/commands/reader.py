@@ -26,8 +26,8 @@ def bring_files(folder: Path) -> list[str]:
     cv2.imwrite(str(folder / "photo.jpg"), packet.frame(2))
     cv2.imwrite(str(folder / "another.jpg"), packet.frame(4))
     (folder / "photos").mkdir()
-    for index in range(2):
-        shutil.copy(folder / "photo.jpg", folder / f"photos/IMG_{index}.jpg")
+    for index in (0, 60):
+        shutil.copy(folder / "photo.jpg", folder / f"photos/packet_34_frame_{index}.jpg")
     shutil.copy(REPOSITORY / "tests/files/corner.heic", folder / "photo.heic")
     for name in ("sweep.mp4", "packet_1.mp4", "packet_2.mp4"):
         shutil.copy(folder / "data/synthetic/videos/packet_07.mp4", folder / name)
