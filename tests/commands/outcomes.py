@@ -52,7 +52,7 @@ def finds_nothing_wrong(output, folder):
 
 
 def measures_own_recordings(output, folder):
-    report = json.loads((folder / "metrics/evaluate.json").read_text())
+    report = json.loads((folder / "metrics/details.json").read_text())
     assert report["data"]["recordings"] == 2
 
 
