@@ -39,14 +39,15 @@ def test_the_status_of_the_pipeline_leaves_out_a_set_that_nobody_downloaded(clon
     assert "cardcut" not in listed
 
 
-def test_an_experiment_in_a_copy_takes_a_data_set_that_dvc_and_git_track(clone):
-    """As the tutorial of own recordings says; DVC names a file of one that is not tracked."""
+def test_an_experiment_in_a_copy_takes_a_data_set_that_is_tracked_or_named(clone):
+    """As the tutorial of own recordings says; DVC names a file of one that stays behind."""
     videos = clone.folder / "data/mine/videos"
     videos.mkdir(parents=True)
     shutil.copy(ROOT / "tests/files/plain.mp4", videos / "a.mp4")
     (videos.parent / "videos.csv").write_text("video,cards_counted,total_cards\na.mp4,3,52\n")
     run = ("dvc", "exp", "run", "--temp", "-S", "dataset=mine", "extract_frames")
     assert "data/mine/videos.csv" in clone(*run, ok=False).stderr
+    assert "Ran experiment" in clone(*run, "-C", "data/mine").stdout
     clone("dvc", "add", "data/mine/videos")
     clone("git", "add", "data/mine")
     assert "Ran experiment" in clone(*run).stdout
