@@ -10,6 +10,7 @@ import sys
 
 from cardpose.common.errors import print_line, run_stage
 from cardpose.common.files import atomic_output
+from cardpose.common.json_files import read_json
 from cardpose.dataset.splits import split_frames
 from cardpose.dataset.tensors import read_tensors
 from cardpose.evaluation.cautions import cautions
@@ -20,7 +21,7 @@ from cardpose.evaluation.wording import next_steps, summarize
 from cardpose.network.weights import check_network, load_network
 from cardpose.params import load_params
 
-FRAMES = "data/frames"
+FRAMES, LOG = "data/frames", "metrics/train"
 MODEL, START = "models/cardpose.safetensors", "models/pretrained.safetensors"
 
 
@@ -37,6 +38,8 @@ def main() -> None:
     report, held_out = evaluate(network, metadata, tensors, role, count)
     start_report, _ = evaluate(start, start_metadata, tensors, role, count)
     report["baselines"]["start"] = start_report["ways"][count]
+    trained = read_json(f"{LOG}/metrics.json", ["best_epoch"])
+    report["training"] = {name: trained.get(name) for name in ("best_epoch", "trained_share")}
     warnings = cautions(report, tensors, role, params.split)
     report["data"]["warnings"] = len(warnings)
     for warning in warnings:
@@ -58,7 +61,7 @@ def main() -> None:
             network,
             tensors,
             extracted=FRAMES,
-            log="metrics/train/plots",
+            log=f"{LOG}/plots",
             count=pictures,
         )
         steps = next_steps(report, held_out, params.dataset)

@@ -43,7 +43,8 @@ def write_page(
 
     Args:
         path: HTML file to write.
-        report: as `evaluate.evaluate` returns it, with the baseline `start`.
+        report: as `evaluate.evaluate` returns it, with the baseline `start`, and `training`: what
+            metrics/train/metrics.json says of the trained network.
         held_out: as `evaluate.evaluate` returns it.
         warnings: as `cautions.cautions` returns them.
         steps: as `wording.next_steps` returns them.

@@ -159,6 +159,7 @@ def test_recordings_are_listed_with_their_counts_and_frames_with_their_worst_cor
 def test_a_page_holds_pictures_recordings_and_warnings_and_loads_nothing(held_out, tmp_path):
     report, found = evaluate(*held_out, "both")
     report["baselines"]["start"] = report["baselines"]["constant_guess"]
+    report["training"] = {"best_epoch": 3, "trained_share": 0.75}
     for name in ("counts", "losses"):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((9, 9, 3), np.uint8))
     page, again = tmp_path / "a.html", tmp_path / "b.html"
@@ -169,7 +170,14 @@ def test_a_page_holds_pictures_recordings_and_warnings_and_loads_nothing(held_ou
     assert text.count("<figure>") == 3 + 3
     assert text.count('src="data:image/jpeg;base64,') == 6
     assert set(re.findall('(?:src|href)="(.{11})', text)) == {"data:image/"}
-    parts = ("<td>c</td>", "<td>d</td>", "<li>few &lt;b&gt;</li>", "<li>do more</li>", "“mine”")
+    parts = (
+        "<td>c</td>",
+        "<td>d</td>",
+        "<li>few &lt;b&gt;</li>",
+        "<li>do more</li>",
+        "“mine”",
+        "75 %",
+    )
     assert all(part in text for part in parts)
     assert page.read_bytes() == again.read_bytes()
 

@@ -294,6 +294,7 @@ BAD = {
             put(LOSSES, "\xff"),
             ["cards.tsv", "damaged"],
         ),
+        ("no log", gone("metrics/train/metrics.json"), ["metrics/train/metrics.json", "No such"]),
     ],
     "export": [
         ("half a network", cut(TRAINED), [TRAINED, "should be a network"]),

@@ -68,6 +68,7 @@ def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
         "keypoints",
         "visibility",
         "data",
+        "training",
     ]
     assert list(report["ways"]) == ["picture", "keypoints", "both"]
     assert report["ways"]["both"]["mae"] == report["cards"]["mae"]
@@ -89,6 +90,8 @@ def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
     # A third of nine recordings, three frames of each: 0, 20 and 40.
     assert (report["data"]["recordings"], report["data"]["frames"]) == (3, 9)
     assert report["data"]["warnings"] >= 1  # three are few
+    trained = json.loads((clone.folder / "metrics/train/metrics.json").read_text())
+    assert report["training"]["trained_share"] == trained["trained_share"]
     frames = pd.read_csv(clone.folder / "metrics/predictions.csv")
     assert len(frames) == 9
     shown = json.loads((clone.folder / "metrics/evaluate.json").read_text())
