@@ -22,6 +22,7 @@ from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 
 _OF_VENV = {"pip", "setuptools"}  # packages of every environment
+_NOWHERE = subprocess.DEVNULL
 _RUNS = 7  # of a command whose start-up is timed
 
 
@@ -71,7 +72,7 @@ def bare() -> dict[str, str]:
 
 
 def run(command: list, folder: Path) -> None:
-    subprocess.run(command, cwd=folder, env=bare(), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, cwd=folder, env=bare(), capture_output=True, check=True)
 
 
 def shortest(command: list, folder: Path) -> float:
@@ -86,7 +87,7 @@ def shortest(command: list, folder: Path) -> float:
 
 def peak_memory(command: list, folder: Path) -> int:
     """Return the largest resident memory of a command, in bytes."""
-    started = subprocess.Popen(command, cwd=folder, env=bare(), stdout=subprocess.DEVNULL)
+    started = subprocess.Popen(command, cwd=folder, env=bare(), stdout=_NOWHERE, stderr=_NOWHERE)
     _, _, usage = os.wait4(started.pid, 0)
     started.returncode = 0
     return usage.ru_maxrss * 1024  # Linux counts in KiB
