@@ -101,10 +101,14 @@ def test_a_video_is_counted_as_python_counts_it(visit, url, model, write_video, 
     write_video(tmp_path / "film.webm", frames(*THICK, 30), "VP80")
     predictor = load(model, 1)
     pictures = [picture for _, picture in video_frames(tmp_path / "film.webm", 1)]
-    counted = predictor.count_recording(predictor.predict_batch(pictures))
+    first = predictor.count_recording(predictor.predict_batch(pictures))
+    counted = predictor.count_recording(predictor.predict_batch(pictures, recording=first))
+    assert abs(counted.cards - first.cards) > 0.05
     page = visit(url)
     show(page, "film.webm", (tmp_path / "film.webm").read_bytes(), "video/webm")
     page.wait_for_selector("body[data-state=sure]", timeout=180_000)
-    assert float(page.get_attribute("body", "data-cards")) == pytest.approx(counted.cards, abs=0.1)
-    low, high = round(counted.low), round(counted.high)
-    assert page.inner_text("#words").startswith(f"between {low} and {high}")
+    cards = float(page.get_attribute("body", "data-cards"))
+    assert cards == pytest.approx(counted.cards, abs=0.1)
+    assert abs(cards - counted.cards) < abs(cards - first.cards)
+    low, high = map(int, re.findall(r"\d+", page.inner_text("#words"))[:2])
+    assert (low, high) == pytest.approx((counted.low, counted.high), abs=0.6)
