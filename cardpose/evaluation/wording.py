@@ -102,7 +102,7 @@ def intervals(report: Mapping[str, Any]) -> str:
             width = measured["mean_width"]
             share = _percent(measured["coverage"])
             told.append(f"{share} of the {noun} ({width:.1f} cards wide)")
-    return f"hold the true count of {' and of '.join(told)}" if told else "none"
+    return f"hold the count of {' and '.join(told)}" if told else "none"
 
 
 def next_steps(report: Mapping[str, Any], held_out: HeldOutFrames, dataset: str) -> list[str]:

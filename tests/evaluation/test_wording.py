@@ -83,8 +83,8 @@ def test_the_summary_has_ten_lines_and_one_per_warning():
         "mean error of a recording, cards      0.80             1.50           10.00",
         "exactly right: 1 of 2 recordings, 33 % of the pictures",
         "at most one card off: 2 of 2 recordings, 67 % of the pictures",
-        "90 % intervals: hold the true count of 100 % of the recordings (3.0 cards wide)"
-        " and of 67 % of the pictures (5.2 cards wide)",
+        "90 % intervals: hold the count of 100 % of the recordings (3.0 cards wide)"
+        " and 67 % of the pictures (5.2 cards wide)",
         "worst picture: b, frame 20: 26.0 counted, 30 true, 4.0 too few."
         " One corner lies 30 pixels from its label.",
         "warning: few",
