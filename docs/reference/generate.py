@@ -32,6 +32,7 @@ _EXPORTED = {
     "keypoints": "Names of the eight keypoints, in their order.",
     "edges": "Pairs of indices of the keypoints that the twelve edges of the box join.",
     "units": "Unit of each output.",
+    "dataset": "Data set of the metrics; in files of `dvc repro` only.",
     "metrics": "[Metrics](metrics.md) on the held-out recordings; empty if there are none.",
 }
 
