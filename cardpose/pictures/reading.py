@@ -40,6 +40,11 @@ _REDUCED = {  # flags of OpenCV
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+# Formats that Pillow reads here. For EPS, it would run Ghostscript on a stranger's program.
+_PILLOW = (
+    *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TGA"),
+    *("TIFF", "WEBP"),
+)
 # Hide Pillow's warnings of large pictures and of files that OpenCV may still read. The limits of
 # this module replace Pillow's own.
 warnings.filterwarnings("ignore", module="PIL")
@@ -177,7 +182,7 @@ def _heic_marks(path: str | PathLike[str], heic: bytes) -> Marks:
 def _opened(content: bytes) -> Image.Image:
     """Open a picture in Pillow, and a JPEG of any size, whose pixels Pillow does not decode."""
     try:
-        return Image.open(BytesIO(content))
+        return Image.open(BytesIO(content), formats=_PILLOW)
     except Image.DecompressionBombError:
         if formats.is_jpeg(content):
             return JpegImageFile(BytesIO(content))

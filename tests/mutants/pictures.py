@@ -182,4 +182,11 @@ MUTANTS = [
         'b"auxl"',
         f"{_HEIC} -k transparency",
     ),
+    Mutant(
+        "Pillow may read all formats",
+        "cardpose/pictures/reading.py",
+        "BytesIO(content), formats=_PILLOW)",
+        "BytesIO(content))",
+        "tests/pictures/test_decoders_limits.py -k no_program",
+    ),
 ]

@@ -1,5 +1,6 @@
 """Sound pictures that one decoder refuses, and large ones, which are read reduced."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from io import BytesIO
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from cardpose.pictures import reading
 from cardpose.pictures.formats import jpeg_scans
@@ -128,6 +129,19 @@ def test_what_only_pillow_decodes_is_read(tmp_path):
     """OpenCV has no decoder for TGA."""
     Image.fromarray(NOISE[..., ::-1]).save(tmp_path / "a.png", "TGA")
     assert (read_picture(tmp_path / "a.png") == NOISE).all()
+
+
+def test_no_program_is_run_for_a_picture(tmp_path, complains, monkeypatch):
+    """Pillow would start Ghostscript, `gs`, for EPS."""
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\necho 10 >> {tmp_path / 'started'}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # look for the program again
+    Image.fromarray(NOISE).save(tmp_path / "a.png", "EPS")
+    with complains(f"{tmp_path / 'a.png'}: cannot be read as a picture"):
+        read_picture(tmp_path / "a.png")
+    assert not (tmp_path / "started").exists()
 
 
 @pytest.mark.parametrize(
