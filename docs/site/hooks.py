@@ -1,7 +1,7 @@
 """Hooks of MkDocs: what pages of docs/ need that lies outside docs/.
 
-On GitHub, links to files outside docs/ work as they stand. On the site they lead to GitHub if a
-workflow of GitHub builds the site. Elsewhere, only their text stays.
+On GitHub, links to files outside docs/ and to notebooks work as they stand. On the site they lead
+to GitHub if a workflow of GitHub builds the site. Elsewhere, only their text stays.
 """
 
 import os
@@ -32,14 +32,16 @@ def repository_url() -> str:
 
 
 def outside(page: str, target: str) -> str | None:
-    """Return the path of a link's target in the repository, or None if it lies in docs/.
+    """Return the path of a link's target in the repository, or None if the site has it.
+
+    The site has what lies in docs/, but no notebooks, which browsers do not show.
 
     Args:
         page: path of the page, relative to docs/.
         target: relative path that the link names.
     """
     path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), target))
-    return None if path.startswith("docs/") else path
+    return None if path.startswith("docs/") and not path.endswith(".ipynb") else path
 
 
 def rewrite(text: str, page: str, url: str) -> str:

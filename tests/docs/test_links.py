@@ -74,6 +74,8 @@ def test_every_page_is_in_the_navigation_and_on_the_first_page():
 
 def test_a_link_out_of_docs_leads_to_the_repository():
     text = "See [the README](../../README.md), [a page](files.md#x) and [dvc](https://dvc.org)."
+    notebook = "[the tour](../tutorials/tour.ipynb)"
+    assert rewrite(notebook, "reference/onnx.md", "") == "the tour"
     rest = ", [a page](files.md#x) and [dvc](https://dvc.org)."
     assert rewrite(text, "reference/onnx.md", "") == f"See the README{rest}"
     url = "https://github.com/a/b"
