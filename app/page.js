@@ -9,6 +9,7 @@ import { askDeck } from "./deck-dialog.js";
 import { $, body } from "./dom.js";
 import { drawAnswer } from "./drawing.js";
 import { describeNetwork } from "./metadata.js";
+import { handOver } from "./handover.js";
 import { keepOffline } from "./offline.js";
 import { Packet } from "./packet.js";
 import { contribution, countPicture, PACKET } from "./recording.js";
@@ -312,6 +313,7 @@ async function keepAwake() {
 }
 document.addEventListener("visibilitychange", keepAwake);
 
+handOver().catch((error) => console.warn(`No QR code: ${error.message}`));
 // Only once the network is there: the first count comes before the next visit.
 counter.ready
   .catch(() => {})

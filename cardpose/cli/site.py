@@ -16,7 +16,15 @@ from cardpose.inference.networks import PACKAGED_PAGE
 
 APP = Path(__file__).resolve().parents[2] / "app"  # in a clone of the repository
 _PAGE = ("index.html", "style.css", "manifest.webmanifest", "*.js", "icons/*.svg", "icons/*.png")
-_RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+# Files of node packages, by their folders in node_modules and in the page.
+_PACKAGES = {
+    ("onnxruntime-web/dist", "ort"): (
+        "ort.wasm.min.mjs",
+        "ort-wasm-simd-threaded.mjs",
+        "ort-wasm-simd-threaded.wasm",
+    ),
+    ("qrcode-generator/dist", "qr"): ("qrcode.mjs",),
+}
 # First two lines of sw.js, the page's service worker: its version and the files to cache.
 _HEAD = re.compile(rb'const VERSION = "[0-9a-f]{16}";\r?\nconst FILES = (\[.*\]);\r?\n')
 _HEAD_BYTES = 2**20  # number of bytes to search for these two lines
@@ -58,17 +66,22 @@ def read_site(
 
 def _source_page(app: Path) -> dict[str, bytes]:
     """Return the files of the page without the network, from the repository."""
-    runtime = app / "node_modules/onnxruntime-web/dist"
     if not (app / "index.html").is_file():
         raise InputError(
             f"{app}: the page is not there: install a wheel that `make wheel` built, or run"
             " cardpose from a clone of its repository"
         )
-    if not all((runtime / name).is_file() for name in _RUNTIME):
-        raise InputError(f"{runtime}: is not installed yet; `make app` does that")
-    paths = sorted(path for pattern in _PAGE for path in app.glob(pattern))
-    files = {path.relative_to(app).as_posix(): path.read_bytes() for path in paths}
-    return files | {f"ort/{name}": (runtime / name).read_bytes() for name in _RUNTIME}
+    found = {
+        path.relative_to(app).as_posix(): path
+        for pattern in _PAGE
+        for path in sorted(app.glob(pattern))
+    }
+    for (package, folder), names in _PACKAGES.items():
+        for name in names:
+            found[f"{folder}/{name}"] = path = app / "node_modules" / package / name
+            if not path.is_file():
+                raise InputError(f"{path}: is not installed yet; `make app` does that")
+    return {name: path.read_bytes() for name, path in found.items()}
 
 
 def _built_page(folder: Path) -> dict[str, bytes]:

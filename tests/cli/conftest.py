@@ -10,15 +10,25 @@ from cardpose.cli.site import APP, read_site
 from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 
+PACKAGES = {
+    "onnxruntime-web/dist": (
+        "ort.wasm.min.mjs",
+        "ort-wasm-simd-threaded.mjs",
+        "ort-wasm-simd-threaded.wasm",
+    ),
+    "qrcode-generator/dist": ("qrcode.mjs",),
+}
+
 
 @pytest.fixture
 def small_app(tmp_path):
     """A small folder app/, with all files that `read_site` needs."""
     app = tmp_path / "source"
-    runtime = app / "node_modules/onnxruntime-web/dist"
-    runtime.mkdir(parents=True)
-    for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
-        (runtime / name).write_bytes(b"runtime")
+    for package, names in PACKAGES.items():
+        folder = app / "node_modules" / package
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_bytes(b"package")
     (app / "icons").mkdir()
     (app / "icons/icon.svg").write_bytes(b"<svg/>")
     (app / "index.html").write_bytes(INDEX)

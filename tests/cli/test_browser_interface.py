@@ -138,6 +138,18 @@ def test_stage_mode_is_black_until_it_is_tapped_and_survives_a_reload(visit, url
     assert stored(page, "cardpose.stage") == {"on": False, "tell": "number", "left": True}
 
 
+def test_a_wide_screen_hands_the_page_over_to_a_phone(visit, url):
+    page = visit(url, viewport={"width": 1280, "height": 800})
+    assert not page.is_visible("#handover")  # phones cannot reach this machine
+    address = "https://example.org/cards/"
+    page.evaluate("address => import('./handover.js').then((m) => m.handOver(address))", address)
+    code = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    assert cv2.QRCodeDetector().detectAndDecode(code)[0] == address
+    narrow = visit(url)
+    narrow.evaluate("address => import('./handover.js').then((m) => m.handOver(address))", address)
+    assert not narrow.is_visible("#handover")
+
+
 def test_my_deck_is_learnt_kept_and_forgotten(visit, url):
     page = visit(url)
     page.click("#my-deck")

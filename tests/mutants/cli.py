@@ -242,6 +242,13 @@ MUTANTS = [
         "tests/cli/test_browser_hosting.py -k subpath",
     ),
     Mutant(
+        "the QR code is drawn wrongly",
+        "app/handover.js",
+        "M${x} ${y}h1v1h-1z",
+        "M${y} ${x}h1v1h-2z",
+        "tests/cli/test_browser_interface.py -k wide_screen",
+    ),
+    Mutant(
         "the page leaves out the error that all pictures share",
         "app/recording.js",
         "(deviation ** 2 + BOX_ERROR ** 2)",
