@@ -59,7 +59,7 @@ def test_a_frame_is_told_in_one_sentence():
 @pytest.mark.parametrize(
     ("off", "found", "words"),
     [
-        (6.0, 7, "All corners are well placed"),
+        (6.0, 7, "All corners lie within 6 pixels of their labels."),
         (7.0, 7, "One corner lies 7 pixels from its label"),
         (1.0, 5, "Only 5 of the 8 corners were found"),
         (np.nan, 5, "5 of the 8 corners were found; none has a label"),
