@@ -21,7 +21,7 @@ def windows(monkeypatch, tmp_path):
     """Take away what Windows lacks, and flush only files that are open for writing."""
     for module, name in (
         *((os, name) for name in ("chown", "getuid", "sync")),
-        *((os, name) for name in ("O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK")),
+        *((os, name) for name in ("O_NOCTTY", "O_NOFOLLOW")),
         (signal, "SIGHUP"),
     ):
         monkeypatch.delattr(module, name)

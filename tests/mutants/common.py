@@ -225,7 +225,7 @@ MUTANTS = [
         "cardpose/common/process.py",
         " for error, name in names.items() if hasattr(signal, name)",
         " for error, name in names.items()",
-        "tests/common/test_other_systems.py -k hang_up",
+        "tests/common/test_other_systems.py -k hangs_up",
     ),
     Mutant(
         "every user has a number",
