@@ -12,6 +12,7 @@ from cardpose.cli.own_files import check_free
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
 from cardpose.inference.backends import read_onnx
+from cardpose.inference.card_file import CARD_SUFFIX
 from cardpose.inference.networks import PACKAGED_PAGE
 
 APP = Path(__file__).resolve().parents[2] / "app"  # in a clone of the repository
@@ -85,8 +86,12 @@ def _source_page(app: Path) -> dict[str, bytes]:
 
 
 def _built_page(folder: Path) -> dict[str, bytes]:
-    """Return the files of a page that `build_site` wrote, without the head of sw.js."""
+    """Return the files of a page that `build_site` wrote, without the head of sw.js.
+
+    The thickness of the user's cards, which `card_file` may store beside the network, is left out.
+    """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in paths if not path.name.endswith(CARD_SUFFIX)]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
     if not {"index.html", "sw.js"} <= files.keys():
         raise InputError(f"{folder}: the page is damaged; install cardpose again")

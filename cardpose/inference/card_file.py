@@ -9,12 +9,13 @@ from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_text
 from cardpose.common.json_files import is_number
 
+CARD_SUFFIX = ".card.json"
 _KEY = "card_mm"
 
 
 def card_file(model: Path) -> Path:
     """Return the path of the file for a network: cardpose.card.json for cardpose.onnx."""
-    return model.with_name(f"{model.stem}.card.json")
+    return model.with_name(model.stem + CARD_SUFFIX)
 
 
 def write_card(model: Path, card: float, recordings: Sequence[dict[str, Any]]) -> Path:

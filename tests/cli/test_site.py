@@ -12,6 +12,7 @@ import pytest
 from cardpose.cli import site
 from cardpose.cli.site import APP, build_site, read_site
 from cardpose.common.files import atomic_output
+from cardpose.inference.card_file import write_card
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def test_a_packaged_page_gives_the_same_files_without_the_repository(
     files, stand_in, small_app, tmp_path
 ):
     build_site(tmp_path / "packaged", {**files, "cardpose.onnx": b"its own network"})
+    write_card(tmp_path / "packaged/cardpose.onnx", 0.31, [])  # by `cardpose calibrate`
     assert read_site(stand_in, tmp_path / "none", tmp_path / "packaged") == files
 
 
