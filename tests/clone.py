@@ -46,6 +46,8 @@ class Clone:
         params = self.params()
         params.update(SMALL)
         params["train"].update(epochs=2, closeup_epochs=1, edge_epochs=1, batch_size=4)
+        # Beside other work, two runs in bfloat16 on one machine may differ.
+        params["train"]["precision"] = "32-true"
         params["pretrain"].update(
             pictures=24, half_size_epochs=1, epochs=1, closeup_epochs=1, edge_epochs=1
         )

@@ -4,6 +4,7 @@ joblib's Dask backend waits forever when workers die, so this module uses Dask's
 """
 
 import contextlib
+import gc
 import hashlib
 import logging
 import sys
@@ -67,6 +68,9 @@ def map_on_cluster(
             " network can run commands on this computer, unless machine.dask_tls is set",
             sys.stderr,
         )
+    # The finalizer of an earlier client that did not close waits for a lock that a new client holds
+    # while it starts. So collect it before.
+    gc.collect()
     client = None
     try:
         client = distributed.Client(

@@ -20,6 +20,10 @@ def runs_what_depends_on_sigma(output, folder):
 
 def shows_the_baseline_beside_the_experiment(output, folder):
     lines = [line for line in output.splitlines() if "cards.mse" in line]
+    if not lines:  # a small network may not have changed
+        same = ["git", "diff", "--quiet", "HEAD", "--", "metrics/evaluate.json"]
+        assert subprocess.run(same, cwd=folder, check=False).returncode == 0
+        return
     assert len(lines) == 1
     _, metric, before, after, *_ = lines[0].split()
     assert metric == "cards.mse"

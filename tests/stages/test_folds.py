@@ -82,7 +82,7 @@ def test_the_folds_that_were_done_do_not_run_again(resumed):
 
 def test_nothing_but_the_table_is_written_to_the_workspace(clone, resumed):
     changed = [line for line in state(clone) if "stages/train.py" not in line]
-    assert changed == ["?? metrics/"]
+    assert changed == ["?? metrics/", "!! .venv/"]
     files = [file for file in (clone.folder / "metrics").rglob("*") if file.is_file()]
     assert files == [clone.folder / "metrics/folds/synthetic.json"]
     assert not (clone.folder / WORKSPACE).exists()
