@@ -311,7 +311,7 @@ ARGUMENTS = [
 ]
 
 
-PATIENCE = 60_000  # ms; other programs may keep the processor busy
+PATIENCE = 120_000  # ms; other programs may keep the processor busy
 
 
 # Program that runs the command with a slow network, and writes "batch" to stderr at each batch.
