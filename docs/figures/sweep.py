@@ -28,12 +28,12 @@ from docs.figures.style import COUNT, FAINT, GROUND, PICTURES, ROOT, TEXT, TRUTH
 RECORDING = "packet_35"
 TARGET = PICTURES / "sweep.webp"
 _STEP = 2  # predict every second frame of the video
-_HEIGHT, _LEFT, _RIGHT = 480, 560, 480  # of the animation, its picture and its chart, in pixels
-_DPI = 120  # pixels per inch of the chart
+_HEIGHT, _LEFT, _RIGHT = 400, 460, 400  # of the animation, its picture and its chart, in pixels
+_DPI = 100  # pixels per inch of the chart
 _ZOOM = 2  # scale at which corners are drawn
 _ROOM = 50  # least distance in pixels from the packet to the edge of the picture
 _DURATION, _LAST = 90, 3500  # milliseconds that a frame and the last frame are shown
-_QUALITY = 60  # of WebP, 0 to 100
+_QUALITY = 50  # of WebP, 0 to 100
 
 
 class Moment(NamedTuple):

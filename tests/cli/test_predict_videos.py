@@ -97,15 +97,16 @@ def test_a_video_says_where_another_packet_begins(cardpose, tmp_path, write_vide
     assert words(out)[1][0] == "v.mp4"
 
 
-def test_a_video_is_counted_again_round_the_box_of_its_first_count(
-    cardpose, tmp_path, write_video, monkeypatch
-):
-    """A stand-in count is the number of its pictures. `load` predicts one picture more."""
-    write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 250)
+@pytest.fixture
+def counted_twice(monkeypatch):
+    """The count that each picture was predicted with; a stand-in count is the number of pictures.
+
+    `load` predicts one picture more.
+    """
     predict, given = Predictor.predict_batch, []
 
     def record(self, pictures, rgb=False, recording=None):
-        given.extend([recording] * len(pictures))
+        given.extend([recording and recording.cards] * len(pictures))
         return predict(self, pictures, rgb, recording)
 
     def count(self):
@@ -114,14 +115,38 @@ def test_a_video_is_counted_again_round_the_box_of_its_first_count(
 
     monkeypatch.setattr(Predictor, "predict_batch", record)
     monkeypatch.setattr(recording.RecordingCounter, "count", count)
+    return given
+
+
+def test_a_video_is_counted_again_round_the_box_of_its_first_count(
+    cardpose, tmp_path, write_video, monkeypatch, counted_twice
+):
+    write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 250)
     assert cardpose("predict", "v.mp4", "--csv", "o.csv")[0] == 0
-    assert [each and each.cards for each in given] == [None] * 251 + [250] * 84
+    assert counted_twice == [None] * 251 + [250] * 84
     last = pd.read_csv(tmp_path / "o.csv").iloc[-1]
     assert (last["cards"], last["frames"]) == (84, 250)
-    given.clear()
+    counted_twice.clear()
     monkeypatch.setattr(recording.RecordingCounter, "add", lambda *_: True)  # another packet
     assert cardpose("predict", "v.mp4")[0] == 0
-    assert given == [None] * 251
+    assert counted_twice == [None] * 251
+
+
+def test_photographs_of_one_packet_are_counted_again_round_its_box(
+    cardpose, tmp_path, monkeypatch, counted_twice
+):
+    for name in "abc":
+        grey(tmp_path / f"{name}.png", 80)
+    names = ["a.png", "b.png", "c.png"]
+    assert cardpose("predict", *names, "--together")[0] == 0
+    assert counted_twice == [None] * 4 + [3] * 3
+    counted_twice.clear()
+    assert cardpose("predict", *names)[0] == 0  # three packets
+    assert counted_twice == [None] * 4
+    counted_twice.clear()
+    monkeypatch.setattr(recording.RecordingCounter, "add", lambda *_: True)  # another packet
+    assert cardpose("predict", *names, "--together")[0] == 0
+    assert counted_twice == [None] * 4
 
 
 def test_a_drawn_video_has_the_count_of_the_sweep(cardpose, tmp_path, write_video, monkeypatch):

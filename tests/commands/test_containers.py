@@ -1,4 +1,4 @@
-"""The containers name what is there. GitHub's workflow builds the one that counts."""
+"""Every file that a container names exists. The GitHub workflow builds the counting container."""
 
 import json
 import tomllib
