@@ -129,7 +129,7 @@ def link_recordings(folder: Path) -> None:
 
 
 def run_fold(fold: int) -> dict[str, Any]:
-    """Run the pipeline of the current folder for a fold. Return its metrics/details.json."""
+    """Run the pipeline of the current folder for a fold. Return its metrics/evaluate.json."""
     set_parameter(f"split.fold={fold}")
     # In a process group of its own, so that an interruption stops DVC and its stage in order.
     process = subprocess.Popen(
@@ -143,7 +143,7 @@ def run_fold(fold: int) -> dict[str, Any]:
         raise type(interrupt)(f"fold {fold} is not done; {_AGAIN}") from None
     if status:
         raise InputError(f"fold {fold} failed, for the reason given above; {_AGAIN}")
-    report = read_json("metrics/details.json")
+    report = read_json("metrics/evaluate.json")
     print(f"fold {fold}: mean absolute error of {report['cards']['mae']:.2f} cards per frame")
     return report
 

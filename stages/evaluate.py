@@ -45,15 +45,15 @@ def main() -> None:
     for warning in warnings:
         print_line(f"warning: {warning}", sys.stderr)
     with (
+        atomic_output("metrics/headline.json") as headline,
         atomic_output("metrics/evaluate.json") as metrics,
-        atomic_output("metrics/details.json") as details,
         atomic_output("metrics/predictions.csv") as predictions,
         atomic_output("metrics/plots") as plots,
         atomic_output("metrics/report.html") as page,
         atomic_output("metrics/summary.txt") as summary,
     ):
-        metrics.write_text(json.dumps(headlines(report), indent=2) + "\n")
-        details.write_text(json.dumps(report, indent=2) + "\n")
+        headline.write_text(json.dumps(headlines(report), indent=2) + "\n")
+        metrics.write_text(json.dumps(report, indent=2) + "\n")
         write_report(
             predictions,
             plots,

@@ -17,7 +17,7 @@ def main() -> None:
     params = load_params()
     network, metadata = load_network("models/cardpose.safetensors")
     metadata = {**metadata, "dataset": params.dataset}  # on which the metrics were measured
-    metrics = read_json("metrics/details.json")
+    metrics = read_json("metrics/evaluate.json")
     with atomic_output("models/cardpose.onnx") as path:
         export_onnx(path, network, metadata, params.count.source, metrics)
 

@@ -1,11 +1,14 @@
 """What some commands of the pages have to lead to, beside the status 0."""
 
+import itertools
 import json
 import re
 import subprocess
 
 from clone import ran
 from dvc.utils.serialize import loads_yaml
+
+WIDTH = 120  # columns of a terminal
 
 
 def _sigma(folder):
@@ -21,7 +24,7 @@ def runs_what_depends_on_sigma(output, folder):
 def shows_the_baseline_beside_the_experiment(output, folder):
     lines = [line for line in output.splitlines() if "cards.mse" in line]
     if not lines:  # a small network may not have changed
-        same = ["git", "diff", "--quiet", "HEAD", "--", "metrics/evaluate.json"]
+        same = ["git", "diff", "--quiet", "HEAD", "--", "metrics/headline.json"]
         assert subprocess.run(same, cwd=folder, check=False).returncode == 0
         return
     assert len(lines) == 1
@@ -30,12 +33,25 @@ def shows_the_baseline_beside_the_experiment(output, folder):
     assert float(before) != float(after)
 
 
+def compares_everything_that_is_measured(output, folder):
+    assert "keypoints.median_px" in output
+
+
 def draws_the_baseline_beside_the_experiment(output, folder):
     page = folder / "dvc_plots/index.html"
     assert page.as_uri() in output
+    assert "http" not in page.read_text()  # it needs no network
     pictures = [path.name for path in (page.parent / "static").iterdir()]
-    for side in ("HEAD", "workspace"):
-        assert any(name.startswith(side) and "examples" in name for name in pictures)
+    for side, picture in itertools.product(("HEAD", "workspace"), ("examples", "losses")):
+        assert any(name.startswith(side) and picture in name for name in pictures)
+
+
+def shows_experiments_in_a_terminal(output, folder):
+    lines = output.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    experiments = "[" in output  # names of experiments stand in brackets
+    assert ("sigma" in lines[1].split()) == experiments
+    assert not re.search("/|Created|Executor|baselines", lines[1])
 
 
 def is_back_at_the_baseline(output, folder):
@@ -56,7 +72,7 @@ def finds_nothing_wrong(output, folder):
 
 
 def measures_own_recordings(output, folder):
-    report = json.loads((folder / "metrics/details.json").read_text())
+    report = json.loads((folder / "metrics/evaluate.json").read_text())
     assert report["data"]["recordings"] == 2
 
 
@@ -69,6 +85,8 @@ def counts_all_own_recordings(output, folder):
 OUTCOMES = {
     "dvc exp run -S sigma=3": runs_what_depends_on_sigma,
     "dvc metrics diff": shows_the_baseline_beside_the_experiment,
+    "dvc metrics diff --targets *": compares_everything_that_is_measured,
+    "dvc exp show *": shows_experiments_in_a_terminal,
     "dvc plots diff": draws_the_baseline_beside_the_experiment,
     "dvc checkout --allow-missing": is_back_at_the_baseline,
     "cardpose check mine*": finds_nothing_wrong,

@@ -69,6 +69,13 @@ MUTANTS = [
         f"{_TESTS} -k loads_nothing",
     ),
     Mutant(
+        "the headline compares with the constant guess",
+        "cardpose/evaluation/evaluate.py",
+        '"baselines.start.mae",',
+        '"baselines.constant_guess.mae",',
+        f"{_TESTS} -k few_metrics",
+    ),
+    Mutant(
         "the trained network is measured as its own start",
         "stages/evaluate.py",
         "evaluate(start, start_metadata,",

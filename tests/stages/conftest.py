@@ -68,7 +68,7 @@ def prepared(tmp_path_factory):
     (folder / "metrics/plots").mkdir(parents=True)
     (folder / "metrics/plots/counts.png").write_bytes(b"old")
     (folder / "metrics/predictions.csv").write_text("old")
-    (folder / "metrics/details.json").write_text('{"cards": {"mae": 1.5}}')
+    (folder / "metrics/evaluate.json").write_text('{"cards": {"mae": 1.5}}')
     (folder / LOSSES).parent.mkdir(parents=True)
     (folder / "metrics/train/metrics.json").write_text('{"best_epoch": 0}')
     (folder / LOSSES).write_text("step\tcards\n0\t0.1\n")

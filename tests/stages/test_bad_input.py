@@ -298,9 +298,9 @@ BAD = {
     ],
     "export": [
         ("half a network", cut(TRAINED), [TRAINED, "should be a network"]),
-        ("no metrics", gone("metrics/details.json"), ["metrics/details.json", "No such file"]),
-        ("garbled metrics", put("metrics/details.json", '{"cards'), ["details.json", "damaged"]),
-        ("a list of metrics", put("metrics/details.json", "[]"), ["details.json", "damaged"]),
+        ("no metrics", gone("metrics/evaluate.json"), ["metrics/evaluate.json", "No such file"]),
+        ("garbled metrics", put("metrics/evaluate.json", '{"cards'), ["evaluate.json", "damaged"]),
+        ("a list of metrics", put("metrics/evaluate.json", "[]"), ["evaluate.json", "damaged"]),
     ],
     "convert_cardcut": [
         ("no download", gone("data/cardcut/original"), ["missing", "data/cardcut/README.md"]),

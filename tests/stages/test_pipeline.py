@@ -19,7 +19,7 @@ from cardpose.evaluation.evaluate import headlines
 
 OUTPUTS = [
     *("models/cardpose.safetensors", "models/cardpose.onnx"),
-    *("metrics/evaluate.json", "metrics/details.json", "metrics/predictions.csv"),
+    *("metrics/headline.json", "metrics/evaluate.json", "metrics/predictions.csv"),
     *("metrics/report.html", "metrics/summary.txt"),
 ]
 NO_DVC = shutil.ignore_patterns("dvc.*", "README.md")
@@ -58,7 +58,7 @@ def test_repro_runs_all_stages_in_sequence(clone, done):
 
 
 def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
-    report = json.loads((clone.folder / "metrics/details.json").read_text())
+    report = json.loads((clone.folder / "metrics/evaluate.json").read_text())
     assert list(report) == [
         "cards",
         "ways",
@@ -94,8 +94,10 @@ def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
     assert report["training"]["trained_share"] == trained["trained_share"]
     frames = pd.read_csv(clone.folder / "metrics/predictions.csv")
     assert len(frames) == 9
-    shown = json.loads((clone.folder / "metrics/evaluate.json").read_text())
+    shown = json.loads((clone.folder / "metrics/headline.json").read_text())
     assert shown == headlines(report)
+    table = clone("dvc", "metrics", "show").stdout
+    assert max(len(line) for line in table.splitlines()) <= 120  # columns of a terminal
     error = frames["cards_predicted"] - frames["cards_counted"]
     assert report["cards"]["mae"] == pytest.approx(error.abs().mean(), abs=1e-3)
     assert report["cards"]["mse"] == pytest.approx((error**2).mean(), abs=1e-2)
@@ -104,7 +106,7 @@ def test_the_report_has_every_metric_of_the_held_out_recordings(clone, done):
 def test_the_exported_network_counts_a_frame_and_knows_how_well_it_does(clone, done):
     session = import_onnxruntime().InferenceSession(clone.folder / "models/cardpose.onnx")
     about = json.loads(session.get_modelmeta().custom_metadata_map["cardpose"])
-    assert about["metrics"] == json.loads((clone.folder / "metrics/details.json").read_text())
+    assert about["metrics"] == json.loads((clone.folder / "metrics/evaluate.json").read_text())
     frames = pd.read_csv(clone.folder / "metrics/predictions.csv")
     index = pd.read_csv(clone.folder / "data/frames/index.csv").set_index("frame")
     for frame in frames.head(3).itertuples():
@@ -151,8 +153,8 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
     assert ran(output) == ["make_heatmaps", "train", "evaluate", "export"]
     assert clone.params()["sigma"] == 3
     difference = json.loads(clone("dvc", "metrics", "diff", "--all", "--json").stdout)
-    assert list(difference) == ["metrics/evaluate.json"]
-    changed = difference["metrics/evaluate.json"]
+    assert list(difference) == ["metrics/headline.json"]
+    changed = difference["metrics/headline.json"]
     assert len(changed) <= 15  # one per line of a terminal
     assert "diff" in changed["cards.mse"]
     assert "diff" in changed["keypoints.median_px"]
@@ -165,7 +167,7 @@ def test_an_experiment_with_another_sigma_runs_what_depends_on_it_and_shows_the_
 def test_another_way_of_counting_only_evaluates_and_exports_again(clone, done):
     output = clone("dvc", "exp", "run", "-S", "count.from=keypoints").stdout
     assert ran(output) == ["evaluate", "export"]
-    report = json.loads((clone.folder / "metrics/details.json").read_text())
+    report = json.loads((clone.folder / "metrics/evaluate.json").read_text())
     assert report["cards"]["mae"] == report["ways"]["keypoints"]["mae"]
     clone.restore()
 
@@ -211,7 +213,7 @@ def test_queued_folds_run_side_by_side_on_the_code_and_parameters_of_the_clone(c
         data = experiment["revs"][0]["data"]
         params = data["params"]["params.yaml"]["data"]
         if params["train"]["epochs"] == 1:
-            metrics = data["metrics"]["metrics/evaluate.json"]["data"]
+            metrics = data["metrics"]["metrics/headline.json"]["data"]
             folds[params["split"]["fold"]] = metrics["cards"]["mae"]
     assert set(folds) == {0, 1}
     assert folds[0] != folds[1]

@@ -21,7 +21,7 @@ def test_the_network_that_training_started_from_is_measured_on_the_same_frames(r
     torch.manual_seed(1)
     save_network(PRETRAINED, CardPose(**network_shape(shape)).state_dict(), shape)
     stage("evaluate")
-    report = json.loads(Path("metrics/details.json").read_text())
+    report = json.loads(Path("metrics/evaluate.json").read_text())
     params, tensors = load_params(), read_tensors("data/tensors")
     frames = tensors.frames
     role = split_frames(frames["recording"], frames["cards_counted"], params.split, params.seed)
