@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cardpose.cli.runner import count_again
 from cardpose.dataset.recordings import read_recordings, sampled_pictures
 from cardpose.geometry.card import CARD_LENGTH, CARD_WIDTH
 from cardpose.geometry.card_fit import fit_card
@@ -57,6 +58,7 @@ def report(title, predictor, packets):
     for cards, pictures in packets:
         count = predictor.count_recording(predictor.predict_batch(pictures))
         if count and np.isfinite(count.thickness):
+            count = count_again(predictor, count, [pictures])
             rows.append((cards, count.thickness, count.deviation))
     cards, thickness, deviation = np.array(rows).T
     fitted, before, after = [], [], []

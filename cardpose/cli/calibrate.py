@@ -1,12 +1,14 @@
 """The command `cardpose calibrate`."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 from tqdm import tqdm
 
 from cardpose.cli.inputs import batch_frames, find_sources, read_ahead, video_frames
+from cardpose.cli.runner import count_again, stride_again
 from cardpose.cli.shared import add_network_arguments, chosen_network, positive
 from cardpose.common.errors import InputError, print_line, short_repr
 from cardpose.geometry.card_fit import fit_card
@@ -86,16 +88,26 @@ def _parse(text: str) -> tuple[str, int]:
 
 
 def _measure(predictor: Predictor, name: str, step: int) -> RecordingCount:
-    """Measure the packet that a video or a folder of pictures shows."""
-    counter = predictor.recording_counter()
-    frames = tqdm(_pictures(name, step), desc=name, unit="frame", leave=False, disable=None)
-    for batch in read_ahead(batch_frames(enumerate(frames))):
-        for result in predictor.predict_batch([picture for _, picture in batch]):
-            counter.add(result)
+    """Measure the packet that a video or a folder of pictures shows, as `cardpose predict` does."""
+    counter, seen, changed = predictor.recording_counter(), 0, False
+    for batch in _batches(_pictures(name, step), name):
+        for result in predictor.predict_batch(batch):
+            changed |= counter.add(result)
+        seen += len(batch)
     count = counter.count()
     if count is None or np.isnan(count.thickness):
         raise InputError(f"{name}: should show a packet with at least four visible corners")
-    return count
+    if changed:
+        return count
+    again = islice(_pictures(name, step), 0, None, stride_again(seen))
+    return count_again(predictor, count, _batches(again, f"{name}, again"))
+
+
+def _batches(pictures: Iterable[Picture], title: str) -> Iterator[list[Picture]]:
+    """Yield the pictures in batches, with a progress bar."""
+    bar = tqdm(pictures, desc=title, unit="frame", leave=False, disable=None)
+    for batch in read_ahead(batch_frames(enumerate(bar))):
+        yield [picture for _, picture in batch]
 
 
 def _pictures(name: str, step: int) -> Iterator[Picture]:

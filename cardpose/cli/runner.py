@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from cardpose.pictures.reading import Photograph, read_photograph
 from cardpose.pictures.videos import video_timing
 
 _GONE_SECONDS = 1.0  # without a packet; after them, a camera's count begins again
-_MOST_AGAIN = 100  # pictures of a recording that are predicted a second time
+_MOST_AGAIN = 100  # pictures of a recording that are predicted again for its second count
 _CHANGED = "the packet was touched or exchanged, so the count began again a few pictures"
 
 
@@ -149,7 +149,9 @@ class PredictionRun:
         """
         count = counter.count()
         if count and again:
-            count = _count_again(self.predictor, count, again, self.stop)
+            going_on = takewhile(lambda _: not self.stop.is_set(), again)
+            second = count_again(self.predictor, count, going_on)
+            count = count if self.stop.is_set() else second
         self._write(recording_record(name, frames, count))
         self.table.print_recording(name, frames, count)
 
@@ -214,31 +216,41 @@ class PredictionRun:
             writer.write(record)
 
 
-def _count_again(
+def count_again(
     predictor: Predictor,
     count: RecordingCount,
     batches: Iterable[Sequence[Picture | Photograph]],
-    stop: threading.Event,
 ) -> RecordingCount:
-    """Count a recording a second time, with edges traced round the box of its first count."""
+    """Count a recording a second time, with edges traced round the box of its first count.
+
+    Args:
+        count: the first count.
+        batches: pictures of the recording, or every `stride_again`-th of them.
+
+    Returns:
+        the second count; or the first one, if that has no box.
+    """
     if np.isnan(count.box).any():
         return count
     counter = predictor.recording_counter()
     for pictures in batches:
         for result in predictor.predict_batch(pictures, recording=count):
             counter.add(result)
-        if stop.is_set():
-            return count
     return replace(counter.count() or count, frames=count.frames, covered=count.covered)
 
 
+def stride_again(pictures: int) -> int:
+    """Return n so that every n-th of so many pictures are enough for the second count."""
+    return max(1, -(-pictures // _MOST_AGAIN))
+
+
 def _frames_again(source: Source, step: int, seen: int) -> Iterator[list[Picture]]:
-    """Yield batches of at most _MOST_AGAIN of the frames of a video.
+    """Yield batches of the frames of a video for its second count.
 
     Args:
         step: between the `seen` frames of the first count.
     """
-    stride = max(1, -(-seen // _MOST_AGAIN))
+    stride = stride_again(seen)
     name, total = f"{printable(str(source.path))}, again", -(-seen // stride)
     with tqdm(desc=name, total=total, unit="frame", leave=False, disable=None) as bar:
         for batch in inputs.read_ahead(
@@ -249,9 +261,9 @@ def _frames_again(source: Source, step: int, seen: int) -> Iterator[list[Picture
 
 
 def _photographs_again(sources: Sequence[Source]) -> Iterator[list[Photograph]]:
-    """Yield at most _MOST_AGAIN of the pictures, each as a batch."""
-    stride = max(1, -(-len(sources) // _MOST_AGAIN))
-    for _, photo in inputs.read_ahead(_read_pictures(sources[::stride])):
+    """Yield the pictures for their second count, each as a batch."""
+    again = sources[:: stride_again(len(sources))]
+    for _, photo in inputs.read_ahead(_read_pictures(again)):
         if not isinstance(photo, InputError):
             yield [photo]
 

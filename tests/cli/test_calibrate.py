@@ -31,14 +31,16 @@ def test_a_calibrated_network_counts_thick_cards(cardpose, tmp_path, videos, wri
     for cards, pictures in videos.items():
         write_video(tmp_path / f"{cards}.mp4", pictures)
 
-    def read():
+    def read(video="40.mp4"):
         out = "out.jsonl"
-        status, _, err = cardpose("predict", "40.mp4", "--jsonl", out, model=NET)
+        status, _, err = cardpose("predict", video, "--jsonl", out, model=NET)
         assert status == 0
         records = [json.loads(line) for line in (tmp_path / out).read_text().splitlines()]
-        return records[-1]["cards"], np.array([r["cards"] for r in records[:-1]]), err
+        return records[-1], np.array([r["cards"] for r in records[:-1]]), err
 
-    before, frames_before, err = read()
+    measured = read("30.mp4")[0]
+    recording, frames_before, err = read()
+    before = recording["cards"]
     assert err == ""
     status, out, err = cardpose("calibrate", "30.mp4=30", "--every", "1", model=NET)
     assert (status, err) == (0, "")
@@ -46,8 +48,11 @@ def test_a_calibrated_network_counts_thick_cards(cardpose, tmp_path, videos, wri
     assert out == f"net.card.json: cards of {stored['card_mm']:.3f} mm (usual: 0.305 mm)\n"
     (row,) = stored["recordings"]
     assert (row["video"], row["cards"]) == ("30.mp4", 30)
+    # That of the second count, as in `predict`.
+    assert row["thickness_mm"] == pytest.approx(measured["thickness_mm"], abs=6e-4)
 
-    after, frames_after, err = read()
+    recording, frames_after, err = read()
+    after = recording["cards"]
     assert err == f"cards of {stored['card_mm']:.3f} mm, from net.card.json\n"
     assert abs(after - 40) < abs(before - 40) / 2
     ratio = 0.305 / stored["card_mm"]
@@ -56,7 +61,7 @@ def test_a_calibrated_network_counts_thick_cards(cardpose, tmp_path, videos, wri
 
     assert cardpose("calibrate", "--forget", model=NET)[0] == 0
     assert not (tmp_path / "net.card.json").exists()
-    assert read()[0] == before
+    assert read()[0]["cards"] == before
 
 
 @pytest.mark.parametrize(

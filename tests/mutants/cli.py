@@ -11,6 +11,13 @@ MUTANTS = [
         "tests/cli/test_calibrate.py -k photographs",
     ),
     Mutant(
+        "calibration measures recordings by their first count",
+        "cardpose/cli/calibrate.py",
+        "    if changed:\n",
+        "    if count:\n",
+        "tests/cli/test_calibrate.py -k thick_cards",
+    ),
+    Mutant(
         "counts that no deck has are calibrated on",
         "cardpose/cli/calibrate.py",
         "if not 1 / _MOST_UNUSUAL < card / usual < _MOST_UNUSUAL:",
