@@ -2,7 +2,7 @@
 # make pretrain: install, then retrain the network in the repository; takes an hour.
 # make folds: install, then train and evaluate every fold, and tabulate their metrics.
 # make app: install, then count cards in the browser with the network from make repro.
-# make wheel: install, train unless that is done, then build a wheel in dist/ with network and page.
+# make wheel: install, run what changed of the pipeline, then build a wheel in dist/ with network and page.
 # make label-studio DATASET=mine: install, then correct proposed labels in the browser.
 # make docs: install, then build the site of docs/ into build/docs.
 # make figures: install, then make the pictures of docs/ from the code and what make repro left.
@@ -28,7 +28,7 @@ export DVC_NO_ANALYTICS := 1
 # DVC needs a name of the user, and some containers list none.
 export LOGNAME ?= $(shell id -un 2> /dev/null || id -u)
 
-.PHONY: install repro pretrain folds app wheel label-studio docs figures test soak test-label-studio browser mutants lint format
+.PHONY: models/cardpose.onnx install repro pretrain folds app wheel label-studio docs figures test soak test-label-studio browser mutants lint format
 
 install: $(INSTALLED)
 
@@ -61,7 +61,8 @@ $(PACKAGES): app/package-lock.json
 	cd app && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-models/cardpose.onnx: | install
+# Phony: DVC knows whether the file is that of today's code and parameters.
+models/cardpose.onnx: install
 	dvc repro
 
 # Build in a copy, because in a clone a page in the package would hide later changes of app/.

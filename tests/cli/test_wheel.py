@@ -68,6 +68,16 @@ def picture(tmp_path):
     return path
 
 
+def test_the_pipeline_brings_the_network_of_a_wheel_up_to_date(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/cardpose.onnx").touch()  # of older code
+    make = ["make", "--dry-run", *READY, f"--file={REPOSITORY}/Makefile", "wheel"]
+    out, _ = run(*make, folder=tmp_path)
+    commands = out.splitlines()
+    export = next(line for line in commands if line.startswith("cardpose export"))
+    assert commands.index("dvc repro") < commands.index(export)
+
+
 def test_the_wheel_is_small(wheel):
     assert 2e6 < wheel.stat().st_size < LARGEST
 
