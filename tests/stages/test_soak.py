@@ -4,6 +4,7 @@ Takes a quarter of an hour; `make soak` runs it.
 """
 
 import hashlib
+import os
 import random
 import re
 import shutil
@@ -16,11 +17,12 @@ from time import perf_counter
 
 import psutil
 import pytest
-from clone import STAGES, Clone
+from clone import IDENTITY, STAGES, Clone
 
 pytestmark = pytest.mark.soak
 
 KILLS = 5  # of each stage
+ENVIRONMENT = os.environ | IDENTITY  # that of the clone: another number of threads, other bytes
 SCRIPTS = {"render": "render_synthetic"}
 # A few epochs of each part, for interruptions to fall between.
 LONGER = {
@@ -67,7 +69,11 @@ def dvc(*arguments):
 def kill_after(seconds, command, folder):
     """Start a command, and kill it with all its children; whether there was one to kill."""
     process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         process.wait(seconds)
@@ -84,7 +90,7 @@ def kill_after(seconds, command, folder):
 
 def duration(command, folder):
     start = perf_counter()
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
     return perf_counter() - start
 
 
@@ -145,7 +151,9 @@ def test_a_full_disk_is_said_in_one_line_and_loses_nothing(clone, small_disk, le
     full = 0
     for name in ("render", *STAGES):
         resize(left)
-        done = subprocess.run(stage(name), cwd=folder, capture_output=True, text=True)
+        done = subprocess.run(
+            stage(name), cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
+        )
         resize(None)
         if done.returncode:
             full += 1
@@ -157,7 +165,10 @@ def test_a_full_disk_is_said_in_one_line_and_loses_nothing(clone, small_disk, le
     assert full >= 3
     resize(left)
     failed = subprocess.run(
-        dvc("repro", "--force", "--no-run-cache"), cwd=folder, capture_output=True
+        dvc("repro", "--force", "--no-run-cache"),
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
     )
     assert failed.returncode
     resize(None)
