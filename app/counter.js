@@ -7,7 +7,7 @@ import { fitted, rgb } from "./pixels.js";
 export const LIVE = 640;
 export const STILL = 1920;
 
-export class Counter {
+class Counter {
   #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   #waiting;
   #done;
@@ -30,6 +30,11 @@ export class Counter {
       };
     });
     this.#done = this.ready.catch(() => {});
+  }
+
+  /** Resolves once the network is there and all pictures so far are counted. */
+  get idle() {
+    return this.#done;
   }
 
   /**
@@ -68,3 +73,6 @@ export class Counter {
     });
   }
 }
+
+/** Made while the page's other scripts still load, so that the network arrives sooner. */
+export const counter = new Counter();

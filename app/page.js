@@ -3,7 +3,7 @@
 import { advise, Advice } from "./advice.js";
 import { look, say, tell } from "./answer.js";
 import { askChoices, goBlack, note, recallChoices } from "./black.js";
-import { Counter, LIVE, STILL } from "./counter.js";
+import { counter, LIVE, STILL } from "./counter.js";
 import { countedPackets, fitCard } from "./deck.js";
 import { askDeck } from "./deck-dialog.js";
 import { $, body } from "./dom.js";
@@ -24,7 +24,6 @@ const LOCKED = "More views would change little.";
 
 const video = $("video");
 const photo = $("photo");
-const counter = new Counter();
 
 let opened = new AbortController(); // aborts once something else is opened
 let nextCamera = null; // what `openCamera` said
@@ -314,9 +313,10 @@ async function keepAwake() {
 document.addEventListener("visibilitychange", keepAwake);
 
 handOver().catch((error) => console.warn(`No QR code: ${error.message}`));
-// Only once the network is there: the first count comes before the next visit.
+// The first count comes before the next visit.
 counter.ready
   .catch(() => {})
+  .then(() => counter.idle)
   .then(keepOffline)
   .catch((error) => console.warn(`Not kept for use offline: ${error.message}`));
 if (recallChoices()) begin();

@@ -1,5 +1,6 @@
 """Files of the web page: read them from the package, write them for any web server."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -12,18 +13,20 @@ from cardpose.cli.own_files import check_free
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_output
 from cardpose.inference.backends import read_onnx
-from cardpose.inference.card_file import CARD_SUFFIX
-from cardpose.inference.networks import PACKAGED_PAGE
+from cardpose.inference.networks import PACKAGED_NETWORK, PACKAGED_PAGE
 
 APP = Path(__file__).resolve().parents[2] / "app"  # in a clone of the repository
+NETWORK = "cardpose.onnx.gz"  # hosts of pages compress no .onnx themselves
+_OLD_NETWORK = "cardpose.onnx"  # as pages name it that were built earlier
 _PAGE = ("index.html", "style.css", "manifest.webmanifest", "*.js", "icons/*.svg", "icons/*.png")
 # Files of node packages, by their folders in node_modules and in the page.
 _PACKAGES = {
     ("onnxruntime-web/dist", "ort"): (
         "ort.wasm.min.mjs",
         "ort-wasm-simd-threaded.mjs",
-        "ort-wasm-simd-threaded.wasm",
+        "ort-wasm-simd-threaded.wasm.zst",  # compressed by the Makefile
     ),
+    ("fzstd/esm", "zstd"): ("index.mjs",),
     ("qrcode-generator/dist", "qr"): ("qrcode.mjs",),
 }
 # First two lines of sw.js, the page's service worker: its version and the files to cache.
@@ -53,7 +56,7 @@ def read_site(
     if not model.is_file():
         raise InputError(f"{model}: there is no such file; `make repro` makes it")
     files = _built_page(packaged) if packaged.is_dir() else _source_page(app)
-    files["cardpose.onnx"] = read_onnx(model)
+    files[NETWORK] = gzip.compress(read_onnx(model), 6, mtime=0)
     files = dict(sorted(files.items()))
     # The version is a hash of all files. Browsers update the page when sw.js changes.
     version = hashlib.sha256()
@@ -88,10 +91,11 @@ def _source_page(app: Path) -> dict[str, bytes]:
 def _built_page(folder: Path) -> dict[str, bytes]:
     """Return the files of a page that `build_site` wrote, without the head of sw.js.
 
-    The thickness of the user's cards, which `card_file` may store beside the network, is left out.
+    The network and the thickness of the user's cards, which `card_file` may store beside it, are
+    left out.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    paths = [path for path in paths if not path.name.endswith(CARD_SUFFIX)]
+    paths = [path for path in paths if not path.name.startswith(f"{PACKAGED_NETWORK.stem}.")]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
     if not {"index.html", "sw.js"} <= files.keys():
         raise InputError(f"{folder}: the page is damaged; install cardpose again")
@@ -201,7 +205,7 @@ def _built_files(folder: Path) -> set[str]:
         listed = json.loads(head[1]) if head else None
     except (OSError, ValueError, RecursionError):
         return set()
-    if not isinstance(listed, list) or "cardpose.onnx" not in listed:
+    if not isinstance(listed, list) or not any(name in listed for name in (NETWORK, _OLD_NETWORK)):
         return set()
     if not all(
         isinstance(path, str) and (path == "./" or _NAME.fullmatch(path)) for path in listed

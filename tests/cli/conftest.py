@@ -14,8 +14,9 @@ PACKAGES = {
     "onnxruntime-web/dist": (
         "ort.wasm.min.mjs",
         "ort-wasm-simd-threaded.mjs",
-        "ort-wasm-simd-threaded.wasm",
+        "ort-wasm-simd-threaded.wasm.zst",
     ),
+    "fzstd/esm": ("index.mjs",),
     "qrcode-generator/dist": ("qrcode.mjs",),
 }
 

@@ -1,5 +1,6 @@
 """The page in a real browser counts pictures, videos and the camera as Python does."""
 
+import gzip
 import re
 
 import cv2
@@ -11,6 +12,7 @@ from PIL import Image
 from support import ABOUT
 
 from cardpose.cli.app import site_server
+from cardpose.cli.site import NETWORK
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 from cardpose.inference.end_to_end import Outputs
 from cardpose.inference.export import export_onnx
@@ -39,15 +41,15 @@ def test_an_exported_network_runs_in_the_browser_as_in_python(visit, files, reco
     export_onnx(tmp_path / "cardpose.onnx", network, about, "both", {})
     expected = answer(tmp_path / "cardpose.onnx", recording[5:6])
     served = files | {
-        "cardpose.onnx": (tmp_path / "cardpose.onnx").read_bytes(),
+        NETWORK: gzip.compress((tmp_path / "cardpose.onnx").read_bytes()),
         "empty.html": b"<!doctype html><link rel=icon href=icons/icon.svg>",
         "packet.png": cv2.imencode(".png", recording[5])[1].tobytes(),
     }
     with running(site_server(served, 0)) as url:
         found = visit(url + "empty.html").evaluate("""async () => {
-            const { Counter } = await import("./counter.js");
+            const { counter } = await import("./counter.js");
             const file = await (await fetch("packet.png")).blob();
-            return await new Counter().count(await createImageBitmap(file), 1920);
+            return await counter.count(await createImageBitmap(file), 1920);
         }""")
     assert found["cards"] == pytest.approx(expected["cards"][0], abs=0.1)
     assert found["high"] - found["cards"] == pytest.approx(2.5)

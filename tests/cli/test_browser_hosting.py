@@ -84,14 +84,14 @@ def test_a_rebound_host_name_is_refused(browser, url):
     port = url.rstrip("/").rpartition(":")[2]
     with browser.new_page() as page:
         assert page.goto(f"http://localhost:{port}/").status == 200
-        assert page.goto(f"http://evil.example:{port}/cardpose.onnx").status == 421
+        assert page.goto(f"http://evil.example:{port}/cardpose.onnx.gz").status == 421
 
 
 def test_the_server_sends_the_headers_for_threads_and_policies(files):
     with running(site_server(files, 0)) as url:
         for path, kind in [
             ("", "text/html; charset=utf-8"),
-            ("ort/ort-wasm-simd-threaded.wasm", "application/wasm"),
+            ("ort/ort-wasm-simd-threaded.wasm.zst", "application/zstd"),
             ("ort/ort.wasm.min.mjs", "text/javascript; charset=utf-8"),
             ("manifest.webmanifest", "application/manifest+json"),
         ]:

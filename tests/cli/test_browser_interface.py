@@ -9,7 +9,7 @@ import pytest
 from browser_page import plain, running, show, state
 
 from cardpose.cli.app import site_server
-from cardpose.cli.site import APP
+from cardpose.cli.site import APP, NETWORK
 
 
 def test_a_blocked_camera_is_explained(visit, url):
@@ -54,14 +54,14 @@ def test_a_video_that_the_browser_cannot_decode_names_the_codec_that_works(visit
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "The network is missing: there is no cardpose.onnx beside this page."),
-        (b"not a network", "cardpose.onnx is no network that this page can run."),
+        (None, "There is no cardpose.onnx.gz beside this page. “cardpose app --build” puts it there."),
+        (b"not a network", "cardpose.onnx.gz is no network that this page can run."),
     ],
 )
 def test_a_missing_network_is_reported_on_the_page(visit, files, content, words):
-    files = {path: kept for path, kept in files.items() if path != "cardpose.onnx"}
+    files = {path: kept for path, kept in files.items() if path != NETWORK}
     if content:
-        files["cardpose.onnx"] = content
+        files[NETWORK] = content
     with running(site_server(files, 0)) as url:
         page = visit(url)
         state(page, "problem")

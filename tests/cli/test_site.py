@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cardpose.cli import site
-from cardpose.cli.site import APP, build_site, read_site
+from cardpose.cli.site import APP, NETWORK, build_site, read_site
 from cardpose.common.files import atomic_output
 from cardpose.inference.card_file import write_card
 
@@ -214,18 +214,18 @@ def test_an_impossible_folder_is_reported(complains, files, tmp_path):
 
 
 HOSTILE = [
-    '["cardpose.onnx", "../outside"]',
-    '["cardpose.onnx", "%s"]',
-    '["cardpose.onnx", "icons/../../outside"]',
-    '["cardpose.onnx", "icons//../../outside"]',
-    '["cardpose.onnx", ".", "..", ""]',
-    '["cardpose.onnx", ".git/config"]',
-    '["cardpose.onnx", "a\\\\..\\\\..\\\\outside"]',
-    '["cardpose.onnx", "nul\\u0000"]',
-    '["cardpose.onnx", "\\ud800"]',
-    '["cardpose.onnx", 1, 2.5, null, true]',
-    '["cardpose.onnx", ["notes.txt"]]',
-    '["cardpose.onnx", {"notes.txt": 1}]',
+    '["cardpose.onnx.gz", "../outside"]',
+    '["cardpose.onnx.gz", "%s"]',
+    '["cardpose.onnx.gz", "icons/../../outside"]',
+    '["cardpose.onnx.gz", "icons//../../outside"]',
+    '["cardpose.onnx.gz", ".", "..", ""]',
+    '["cardpose.onnx.gz", ".git/config"]',
+    '["cardpose.onnx.gz", "a\\\\..\\\\..\\\\outside"]',
+    '["cardpose.onnx.gz", "nul\\u0000"]',
+    '["cardpose.onnx.gz", "\\ud800"]',
+    '["cardpose.onnx.gz", 1, 2.5, null, true]',
+    '["cardpose.onnx.gz", ["notes.txt"]]',
+    '["cardpose.onnx.gz", {"notes.txt": 1}]',
     '["notes.txt"]',
     "[" * 100_000 + "]",
     "[" + "9" * 100_000 + "]",
@@ -241,7 +241,7 @@ def test_a_forged_list_of_files_removes_nothing(complains, files, tmp_path, list
     folder = tmp_path / "page"
     folder.mkdir()
     (folder / "notes.txt").write_bytes(b"mine")
-    (folder / "cardpose.onnx").write_bytes(b"mine")
+    (folder / NETWORK).write_bytes(b"mine")
     listed = listed.replace("%s", str(outside))
     text = f'const VERSION = "0123456789abcdef";\nconst FILES = {listed};\n'
     (folder / "sw.js").write_text(text, errors="surrogatepass")
@@ -256,12 +256,12 @@ def test_a_forged_list_of_files_removes_nothing(complains, files, tmp_path, list
 
 @pytest.mark.parametrize(
     "worker",
-    [b"", b"\xff\xfe", b"// a worker\n", b'const FILES = ["cardpose.onnx", "notes.txt"];\n'],
+    [b"", b"\xff\xfe", b"// a worker\n", b'const FILES = ["cardpose.onnx.gz", "notes.txt"];\n'],
 )
 def test_another_service_worker_is_not_taken_for_a_build(complains, files, tmp_path, worker):
     folder = tmp_path / "page"
     folder.mkdir()
-    for name, text in (("notes.txt", b"mine"), ("cardpose.onnx", b"mine"), ("sw.js", worker)):
+    for name, text in (("notes.txt", b"mine"), (NETWORK, b"mine"), ("sw.js", worker)):
         (folder / name).write_bytes(text)
     with complains("page: holds something else already"):
         build_site(folder, files)
@@ -272,7 +272,7 @@ def test_only_the_beginning_of_a_huge_service_worker_is_read(complains, files, t
     folder = tmp_path / "page"
     folder.mkdir()
     with (folder / "sw.js").open("wb") as file:
-        file.write(b'const VERSION = "0123456789abcdef";\nconst FILES = ["cardpose.onnx"')
+        file.write(b'const VERSION = "0123456789abcdef";\nconst FILES = ["cardpose.onnx.gz"')
         file.truncate(2**40)  # which takes no room on the disk
     with complains("page: holds something else already"):
         build_site(folder, files)

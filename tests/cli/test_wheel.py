@@ -112,9 +112,9 @@ def test_the_page_counts_as_in_the_repository(installed, picture, tmp_path, visi
     files["packet.png"] = picture.read_bytes()
     with running(site_server(files, 0)) as url:
         found = visit(url + "empty.html").evaluate("""async () => {
-            const { Counter } = await import("./counter.js");
+            const { counter } = await import("./counter.js");
             const file = await (await fetch("packet.png")).blob();
-            return (await new Counter().count(await createImageBitmap(file), 1920)).cards;
+            return (await counter.count(await createImageBitmap(file), 1920)).cards;
         }""")
     assert found == pytest.approx(load(NETWORK).predict(picture).cards, abs=0.1)
 

@@ -1,0 +1,46 @@
+// Downloads the page's two large files, which are compressed better than web servers compress.
+
+import { Decompress } from "./zstd/index.mjs";
+
+/** The content of a .zst file. It is decompressed while it arrives. */
+export async function downloadZstd(url) {
+  const parts = [];
+  const decompress = new Decompress((part) => parts.push(part));
+  for await (const part of download(url)) decompress.push(part);
+  decompress.push(new Uint8Array(), true);
+  return bytes(new Blob(parts));
+}
+
+/** A file, as it is. */
+export async function downloadBlob(url) {
+  const parts = [];
+  for await (const part of download(url)) parts.push(part);
+  return new Blob(parts);
+}
+
+/** The content of a .gz file. Throws an error where the blob is none. */
+export function gunzip(blob) {
+  return bytes(new Response(blob.stream().pipeThrough(new DecompressionStream("gzip"))));
+}
+
+/** The parts of a file, as they arrive. Throws an error with a sentence for the user. */
+async function* download(url) {
+  const name = url.pathname.split("/").at(-1);
+  const broken = () => {
+    throw new Error(`The download of ${name} broke off. Load this page again.`);
+  };
+  const response = await fetch(url).catch(broken);
+  if (!response.ok) {
+    throw new Error(`There is no ${name} beside this page. “cardpose app --build” puts it there.`);
+  }
+  const reader = response.body.getReader();
+  for (;;) {
+    const { value, done } = await reader.read().catch(broken);
+    if (done) return;
+    yield value;
+  }
+}
+
+async function bytes(source) {
+  return new Uint8Array(await source.arrayBuffer());
+}
