@@ -57,7 +57,7 @@ folds: install
 app: install $(PACKAGES)
 	cardpose app
 
-# The page downloads the runtime compressed by Zstandard: 2.5 MB instead of 3.7 MB by gzip.
+# The page downloads the runtime compressed by Zstandard: 1.9 MB instead of 3.0 MB by gzip.
 $(PACKAGES): app/package-lock.json | install
 	cd app && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(BIN)/python -c 'import pathlib, sys, zstandard; path = pathlib.Path(sys.argv[1]); \
