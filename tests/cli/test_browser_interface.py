@@ -54,7 +54,7 @@ def test_a_video_that_the_browser_cannot_decode_names_the_codec_that_works(visit
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "There is no cardpose.onnx.gz beside this page. “cardpose app --build” puts it there."),
+        (None, "There is no cardpose.onnx.gz beside this page. “cardpose app --build” puts"),
         (b"not a network", "cardpose.onnx.gz is no network that this page can run."),
     ],
 )
