@@ -16,16 +16,17 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cardpose.common.errors import InputError, one_line, short_repr
 from cardpose.common.yaml_files import read_yaml
+from cardpose.geometry.card import THICKEST, THINNEST
 
 
 def _check_card(card: list[float]) -> list[float]:
     """Refuse sizes that no card has, such as swapped sides or the thickness of a whole deck."""
     width, length, thickness = card
-    if not (20 <= width <= length and 0.05 <= thickness <= 5):
+    if not (20 <= width <= length and THINNEST <= thickness <= THICKEST):
         raise PydanticCustomError(
             "card",
             "should be a card's width, its length, which is more, and its thickness, in mm: from 20"
-            " to 300, and from 0.05 to 5",
+            f" to 300, and from {THINNEST} to {THICKEST}",
         )
     return card
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from cardpose.cli.inputs import batch_frames, find_sources, read_ahead, video_frames
 from cardpose.cli.runner import count_again, stride_again
 from cardpose.cli.shared import add_network_arguments, chosen_network, positive
-from cardpose.common.errors import InputError, print_line, short_repr
+from cardpose.common.errors import InputError, print_line, printable, short_repr
 from cardpose.geometry.card_fit import fit_card
 from cardpose.inference.card_file import card_file, write_card
 from cardpose.inference.picture_like import Picture
@@ -89,23 +89,22 @@ def _parse(text: str) -> tuple[str, int]:
 
 def _measure(predictor: Predictor, name: str, step: int) -> RecordingCount:
     """Measure the packet that a video or a folder of pictures shows, as `cardpose predict` does."""
-    counter, seen, changed = predictor.recording_counter(), 0, False
+    counter, seen = predictor.recording_counter(), 0
     for batch in _batches(_pictures(name, step), name):
         for result in predictor.predict_batch(batch):
-            changed |= counter.add(result)
+            if counter.add(result):
+                raise InputError(f"{name}: should show one packet that nobody touches")
         seen += len(batch)
     count = counter.count()
     if count is None or np.isnan(count.thickness):
         raise InputError(f"{name}: should show a packet with at least four visible corners")
-    if changed:
-        return count
     again = islice(_pictures(name, step), 0, None, stride_again(seen))
     return count_again(predictor, count, _batches(again, f"{name}, again"))
 
 
 def _batches(pictures: Iterable[Picture], title: str) -> Iterator[list[Picture]]:
     """Yield the pictures in batches, with a progress bar."""
-    bar = tqdm(pictures, desc=title, unit="frame", leave=False, disable=None)
+    bar = tqdm(pictures, desc=printable(title), unit="frame", leave=False, disable=None)
     for batch in read_ahead(batch_frames(enumerate(bar))):
         yield [picture for _, picture in batch]
 

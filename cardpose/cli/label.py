@@ -8,6 +8,7 @@ from pathlib import Path
 from cardpose.cli.own_files import check_free, is_export
 from cardpose.cli.shared import dataset_folder, dataset_parameters, positive
 from cardpose.common.errors import InputError, print_line, quantity
+from cardpose.inference.networks import MOST_THREADS
 
 MODEL = Path("models/pretrained.safetensors")  # trained on the widest range of tables and decks
 _FORMATS = ("label-studio", "coco", "csv")
@@ -49,7 +50,7 @@ def _add_start(command: Callable) -> None:
         metavar="FILE",
         help=f"file of the network (default: {MODEL})",
     )
-    add("--threads", type=positive(int, 1024), metavar="N", help="use N processor cores")
+    add("--threads", type=positive(int, MOST_THREADS), metavar="N", help="use N processor cores")
 
 
 def _add_next(command: Callable) -> None:

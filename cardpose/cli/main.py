@@ -11,6 +11,7 @@ from cardpose.common.errors import one_line, print_line, silence_libraries, user
 from cardpose.common.process import (
     drop_broken_output,
     exit_on_interrupt,
+    ignore_signals,
     interrupt_status,
     prepare_process,
     raise_on_signals,
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print_line(f"error: {line}", sys.stderr)
         status = failed
     except KeyboardInterrupt as interrupt:
+        ignore_signals()
         status = interrupt_status(interrupt)
     drop_broken_output()
     sys.exit(status)

@@ -228,14 +228,19 @@ def count_again(
         batches: pictures of the recording, or every `stride_again`-th of them.
 
     Returns:
-        the second count; or the first one, if that has no box.
+        the second count; or the first one, if that has no box, or if the pictures now show another
+        packet or cannot be read again.
     """
     if np.isnan(count.box).any():
         return count
     counter = predictor.recording_counter()
-    for pictures in batches:
-        for result in predictor.predict_batch(pictures, recording=count):
-            counter.add(result)
+    try:
+        for pictures in batches:
+            results = predictor.predict_batch(pictures, recording=count)
+            if any(counter.add(result) for result in results):
+                return count
+    except InputError:
+        return count
     return replace(counter.count() or count, frames=count.frames, covered=count.covered)
 
 

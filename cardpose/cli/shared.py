@@ -12,7 +12,7 @@ from cardpose.common.devices import is_stdout
 from cardpose.common.errors import InputError, one_line, print_line, short_repr
 from cardpose.common.files import atomic_text
 from cardpose.common.process import TextFile
-from cardpose.inference.networks import ONNX_NETWORK, default_network, network_name
+from cardpose.inference.networks import MOST_THREADS, ONNX_NETWORK, default_network, network_name
 
 STDOUT = "-"  # name of an output that goes to stdout
 FORCE_HELP = "also overwrite files that cardpose did not write"
@@ -46,7 +46,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"file of the network (default: {ONNX_NETWORK}, or the one that comes with cardpose)",
     )
     parser.add_argument(
-        "--threads", type=positive(int, 1024), metavar="N", help="use N processor cores"
+        "--threads", type=positive(int, MOST_THREADS), metavar="N", help="use N processor cores"
     )
 
 

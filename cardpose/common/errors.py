@@ -9,6 +9,7 @@ from concurrent.futures import BrokenExecutor
 from cardpose.common.process import (
     TextFile,
     drop_broken_output,
+    ignore_signals,
     interrupt_status,
     prepare_process,
     raise_on_interrupt,
@@ -60,6 +61,7 @@ def run_stage(main: Callable[[], object]) -> None:
         status = 1
         print_line(f"error: {line}", sys.stderr)
     except KeyboardInterrupt as interrupt:
+        ignore_signals()
         status = interrupt_status(interrupt)
         print_line("", sys.stderr)
         print_line(f"interrupted; {str(interrupt) or 'run it again to start over'}", sys.stderr)

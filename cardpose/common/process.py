@@ -113,7 +113,10 @@ def raise_on_signals() -> None:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Yield an event that a signal sets. A second signal interrupts as usual."""
+    """Yield an event that a signal sets. A Ctrl-C after it interrupts as usual.
+
+    Programs and closed terminals may send SIGTERM and SIGHUP twice, so later ones have no effect.
+    """
     stop = Stop()
     before: dict[int, Any] = {}
 
@@ -122,9 +125,9 @@ def stop_on_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
     def set_stop(number: int, frame: FrameType | None) -> None:
-        stop.status = 128 + number
+        stop.status = stop.status or 128 + number
         stop.set()
-        restore()
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
 
     for number in (signal.SIGINT, *_signals().values()):
         if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
@@ -138,6 +141,12 @@ def stop_on_signals() -> Iterator[Stop]:
 def interrupt_status(interrupt: KeyboardInterrupt) -> int:
     """Return the exit status that shells expect after Ctrl-C, SIGTERM or SIGHUP."""
     return 128 + _signals().get(type(interrupt), signal.SIGINT)
+
+
+def ignore_signals() -> None:
+    """Ignore later signals while the process ends; each would print a traceback."""
+    for number in (*_signals().values(), signal.SIGINT):
+        signal.signal(number, _ignore)
 
 
 def drop_broken_output() -> None:
@@ -178,4 +187,9 @@ def _signals() -> dict[type[KeyboardInterrupt], int]:
 
 
 def _raise(error: type[KeyboardInterrupt], number: int, frame: FrameType | None) -> None:
+    signal.signal(number, _ignore)  # `timeout` sends SIGTERM twice
     raise error
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Do nothing. Unlike SIG_IGN, programs that this process starts do not inherit it."""

@@ -43,8 +43,9 @@ def read_file(path: str | os.PathLike[str], most: int) -> bytes:
                 content = file.read(most + 1)  # some files of the system have no size
                 if len(content) <= most:
                     return content
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (OSError, ValueError) as error:  # the latter for a name with a null character
+        reason = getattr(error, "strerror", error)
+        raise InputError(f"{path}: cannot be read ({reason})") from None
     raise InputError(f"{path}: is too large a file: it may have {most:,} bytes")
 
 

@@ -14,6 +14,7 @@ from cardpose.geometry.keypoints import name_corners
 CARD_WIDTH = 63.0  # mm, poker size
 CARD_LENGTH = 88.0  # mm
 CARD_THICKNESS = 0.30  # mm
+THINNEST, THICKEST = 0.05, 5  # mm; no card is thinner or thicker
 CARD = CARD_WIDTH, CARD_LENGTH, CARD_THICKNESS  # of the usual deck of cards
 FOCAL = 1.06  # usual focal length, as a fraction of a picture's longer side
 CORNER_RADIUS = 3.0  # mm

@@ -8,9 +8,12 @@ from typing import Any
 from cardpose.common.errors import InputError
 from cardpose.common.files import atomic_text
 from cardpose.common.json_files import is_number
+from cardpose.common.regular_files import read_file
+from cardpose.geometry.card import THICKEST, THINNEST
 
 CARD_SUFFIX = ".card.json"
 _KEY = "card_mm"
+_MOST_BYTES = 2**20
 
 
 def card_file(model: Path) -> Path:
@@ -35,19 +38,19 @@ def read_card(model: Path) -> float | None:
     """Return the stored thickness of a card in mm, or None if none is stored.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: the file is damaged, or no file.
     """
     path = card_file(model)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
+    try:
+        content = json.loads(read_file(path, _MOST_BYTES))
     except (ValueError, RecursionError):
         content = None
     card = content.get(_KEY) if isinstance(content, dict) else None
-    if card is None or not is_number(card) or card <= 0:
+    if card is None or not is_number(card) or not THINNEST <= card <= THICKEST:
         raise InputError(
-            f'{path}: "{_KEY}" should be a thickness in mm; `cardpose calibrate --forget`'
-            " removes the file"
+            f'{path}: "{_KEY}" should be a thickness of {THINNEST} to {THICKEST} mm;'
+            " `cardpose calibrate --forget` removes the file"
         )
     return float(card)

@@ -7,6 +7,8 @@ torch, because counting cards needs neither.
 import json
 from typing import Any, NoReturn
 
+from cardpose.geometry.card import THICKEST, THINNEST
+
 _MOST_BYTES = 1_000_000
 _LARGEST_MARGIN = 1e12
 _COUNTS = ("picture", "keypoints", "both")  # `network.model.COUNTS`
@@ -49,7 +51,7 @@ def _refuse(constant: str) -> NoReturn:
 
 def _is_card(card: Any) -> bool:
     """Return whether a value is (width, length, thickness) of a card in mm."""
-    return _are_numbers(card, 3, 0.05, 300) and 20 <= card[0] <= card[1] and card[2] <= 5
+    return _are_numbers(card, 3, THINNEST, 300) and 20 <= card[0] <= card[1] and card[2] <= THICKEST
 
 
 def _are_margins(margins: Any) -> bool:

@@ -11,6 +11,7 @@ TORCH_NETWORKS = Path("models/cardpose.safetensors"), Path("models/pretrained.sa
 # The page as `make wheel` builds it, with the network in it. A clone of the repository has none.
 PACKAGED_PAGE = Path(str(files("cardpose"))) / "page"
 PACKAGED_NETWORK = PACKAGED_PAGE / "cardpose.onnx"
+MOST_THREADS = 1024  # for one network
 
 
 def default_network(suffixes: Collection[str] = (".onnx", ".safetensors")) -> Path:

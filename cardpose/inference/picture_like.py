@@ -32,7 +32,10 @@ def photograph(picture: Any, rgb: bool = False) -> Photograph:
     if isinstance(picture, Image.Image):
         if picture.mode[0] in "IF":  # Pillow would clip, not scale, these values
             raise InputError(f"an image should have 8 bits a channel (got mode {picture.mode})")
-        picture, rgb = np.asarray(ImageOps.exif_transpose(picture).convert("RGB")), True
+        try:
+            picture, rgb = np.asarray(ImageOps.exif_transpose(picture).convert("RGB")), True
+        except (OSError, ValueError) as error:  # Pillow decodes late
+            raise InputError(f"an image cannot be read: {error}") from None
     if not isinstance(picture, np.ndarray):
         hint = ", as cv2.imread returns for a file that it cannot read" if picture is None else ""
         raise InputError(
@@ -45,4 +48,5 @@ def photograph(picture: Any, rgb: bool = False) -> Photograph:
             "a picture should be a uint8 array of shape (height, width, 3)"
             f" (got {picture.dtype} of shape {shape})"
         )
+    picture = np.asarray(picture)  # a masked array cannot be drawn into
     return Photograph(picture[..., ::-1] if rgb else picture, shape[1::-1], True)

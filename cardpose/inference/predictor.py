@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from cardpose.common.errors import InputError
+from cardpose.common.errors import InputError, short_repr
+from cardpose.geometry.card import THICKEST, THINNEST
 from cardpose.geometry.projection import Pose
 from cardpose.geometry.recording_count import contributions
 from cardpose.inference.backends import LOADERS, Run
-from cardpose.inference.networks import default_network
+from cardpose.inference.networks import MOST_THREADS, default_network
 from cardpose.inference.picture_like import PictureLike, photograph
 from cardpose.inference.recording import RecordingCounter
 from cardpose.inference.result import SURE, RecordingCount, Result
@@ -45,8 +46,16 @@ class Predictor:
         self._run = run
         self._scale = scale  # of the counts of single pictures
 
-    def with_card(self, thickness: float) -> "Predictor":
-        """Return a predictor with the same network that counts cards of this thickness in mm."""
+    def with_card(self, thickness: float | int) -> "Predictor":
+        """Return a predictor with the same network that counts cards of this thickness in mm.
+
+        Raises:
+            InputError: no card has this thickness.
+        """
+        if not THINNEST <= thickness <= THICKEST:
+            raise InputError(
+                f"thickness: should be {THINNEST} to {THICKEST} mm (got {short_repr(thickness)})"
+            )
         width, length, usual = self.metadata["card"]
         ratio = usual / thickness
         margins = self.metadata.get("margins")
@@ -143,8 +152,14 @@ def load(path: str | PathLike | None = None, threads: int | None = None) -> Pred
         threads: number of processor cores to use; None leaves it to ONNX Runtime or PyTorch.
 
     Raises:
-        InputError: the file is missing, or holds no network of this project.
+        InputError: the file is missing, or holds no network of this project; or `threads` is no
+            whole number from 1 to 1024.
     """
+    if threads is not None and not (isinstance(threads, int) and 0 < threads <= MOST_THREADS):
+        raise InputError(
+            f"threads: should be a whole number from 1 to {MOST_THREADS}"
+            f" (got {short_repr(threads)})"
+        )
     path = default_network() if path is None else Path(path)
     if path.suffix not in LOADERS:
         raise InputError(f"{path}: should be a .onnx or .safetensors file, which can hold no code")

@@ -80,6 +80,11 @@ def is_jxl(content: bytes) -> bool:
     return content.startswith(_JXL)
 
 
+def is_pfm(content: bytes) -> bool:
+    """Return whether `content` begins like a PFM file, a picture of floating-point numbers."""
+    return content.startswith((b"PF", b"Pf"))
+
+
 def is_png(content: bytes) -> bool:
     """Return whether `content` begins like a PNG file."""
     return content.startswith(_PNG)

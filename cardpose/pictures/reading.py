@@ -45,6 +45,7 @@ _PILLOW = (
     *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TGA"),
     *("TIFF", "WEBP"),
 )
+_FLOATS = "picture of 32 bits a channel"
 # Hide Pillow's warnings of large pictures and of files that OpenCV may still read. The limits of
 # this module replace Pillow's own.
 warnings.filterwarnings("ignore", module="PIL")
@@ -105,13 +106,16 @@ def read_photograph(path: str | PathLike[str]) -> Photograph:
 
 def _check_format(path: str | PathLike[str], content: bytes) -> None:
     """Refuse formats that no decoder here reads."""
-    name = None
     if formats.is_jxl(content):
-        name = "JPEG XL picture"
-    elif Path(path).suffix.lower() in formats.RAW_SUFFIXES:
-        name = "camera's raw picture"
-    if name:
-        raise InputError(f"{path}: is a {name}: convert it to JPEG first")
+        raise _unsupported(path, "JPEG XL picture")
+    if formats.is_pfm(content):
+        raise _unsupported(path, _FLOATS)
+    if Path(path).suffix.lower() in formats.RAW_SUFFIXES:
+        raise _unsupported(path, "camera's raw picture")
+
+
+def _unsupported(path: str | PathLike[str], name: str) -> InputError:
+    return InputError(f"{path}: is a {name}: convert it to JPEG first")
 
 
 def _check_size(path: str | PathLike[str], size: tuple[int, int], most: int) -> None:
@@ -153,6 +157,8 @@ def _header(path: str | PathLike[str], content: bytes) -> tuple[tuple[int, int] 
         if formats.is_png(content):  # OpenCV would trust its chunk lengths of up to 4 GB
             raise InputError(f"{path}: cannot be read as a picture: it is damaged") from None
         return None, Marks()
+    if picture.mode == "F" or (picture.format, picture.mode) == ("TIFF", "I"):
+        raise _unsupported(path, _FLOATS)  # what would be white is unknown
     jpeg = formats.is_jpeg(content)
     _check_size(path, picture.size, MOST_JPEG_PIXELS if jpeg else MOST_PIXELS)
     if jpeg:

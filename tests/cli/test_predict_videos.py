@@ -132,6 +132,29 @@ def test_a_video_is_counted_again_round_the_box_of_its_first_count(
     assert counted_twice == [None] * 251
 
 
+@pytest.mark.parametrize("fault", ["another packet", "no file"])
+def test_the_first_count_stays_if_the_second_fails(
+    cardpose, tmp_path, write_video, monkeypatch, counted_twice, fault
+):
+    write_video(tmp_path / "v.mp4", [np.full((48, 64, 3), 80, np.uint8)] * 9)
+    add = recording.RecordingCounter.add
+
+    def counted(self, result):
+        if fault == "no file" and len(counted_twice) == 6:
+            (tmp_path / "v.mp4").unlink(missing_ok=True)
+        add(self, result)
+        changed = fault == "another packet" and len(counted_twice) > 6
+        if changed:
+            self._cards = self._cards[-1:]
+        return changed
+
+    monkeypatch.setattr(recording.RecordingCounter, "add", counted)
+    status, _, err = cardpose("predict", "v.mp4", "--every", 2, "--jsonl", "o.jsonl")
+    assert (status, err) == (0, "")
+    last = json.loads((tmp_path / "o.jsonl").read_text().splitlines()[-1])
+    assert (last["kind"], last["cards"], last["frames"]) == ("recording", 5, 5)
+
+
 def test_photographs_of_one_packet_are_counted_again_round_its_box(
     cardpose, tmp_path, monkeypatch, counted_twice
 ):

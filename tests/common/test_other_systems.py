@@ -70,9 +70,17 @@ def test_signals_work_where_no_terminal_hangs_up():
         process.raise_on_signals()
         with pytest.raises(Terminated):
             signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # `timeout` sends it twice
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        process.raise_on_signals()
         with process.stop_on_signals() as stop:
             signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
         assert stop.status == 143
+        process.ignore_signals()
+        signal.raise_signal(signal.SIGINT)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

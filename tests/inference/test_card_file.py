@@ -1,6 +1,7 @@
 """The thickness of a card beside the file of a network."""
 
 import json
+import os
 
 import pytest
 
@@ -16,9 +17,18 @@ def test_a_written_card_is_read_for_both_formats_of_a_network(tmp_path):
     assert read_card(tmp_path / "net.safetensors") == 0.2891
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"card_mm": "x"}', '{"card_mm": -1}', "\xff"])
+NUMBERS = '"x"', "-1", "1e-300", "5.1", "1e300", "NaN", "9" * 400
+
+
+@pytest.mark.parametrize("content", ["", "[]", "\xff", *(f'{{"card_mm": {n}}}' for n in NUMBERS)])
 def test_a_damaged_file_is_reported(tmp_path, content):
     path = card_file(tmp_path / "net.onnx")
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(InputError, match=r"net.card.json: \"card_mm\" should be a thickness in mm"):
+    with pytest.raises(InputError, match=r"net.card.json: \"card_mm\" should be a thickness of"):
+        read_card(tmp_path / "net.onnx")
+
+
+def test_a_pipe_in_its_place_is_refused_at_once(tmp_path):
+    os.mkfifo(card_file(tmp_path / "net.onnx"))
+    with pytest.raises(InputError, match=r"net.card.json: should be a file, not a device, a pipe"):
         read_card(tmp_path / "net.onnx")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from io import BytesIO
 
 import cv2
 import jaxtyping
@@ -129,12 +130,14 @@ def test_all_kinds_of_pictures_give_the_same_result(stand_in, tmp_path):
         (Image.open(tmp_path / "a.png"), False),
         (Image.open(tmp_path / "turned.jpg"), False),
         (upright[..., ::-1], True),
+        (np.ma.masked_less(upright, 30), False),
     ]
     for kind, rgb in kinds:
         found = predictor.predict(kind, rgb)
         assert (found.width, found.height) == (60, 90)
         assert found.cards == pytest.approx(expected.cards, abs=0.05)
         assert found.keypoints[0] == pytest.approx(expected.keypoints[0], abs=1)
+        assert type(found.draw(kind, rgb)) is np.ndarray
 
 
 def test_unreadable_files_and_deep_images_are_refused(stand_in, complains, tmp_path):
@@ -143,6 +146,11 @@ def test_unreadable_files_and_deep_images_are_refused(stand_in, complains, tmp_p
         predictor.predict(tmp_path / "none.jpg")
     with complains("8 bits", "I;16"):
         predictor.predict(Image.fromarray(np.zeros((48, 64), np.uint16)))
+    with complains("null"):
+        predictor.predict("none\0.jpg")
+    jpeg = cv2.imencode(".jpg", picture(300, 400))[1].tobytes()
+    with complains("an image cannot be read", "truncated"):
+        predictor.predict(Image.open(BytesIO(jpeg[: len(jpeg) // 2])))
 
 
 def test_named_corners_are_nan_where_they_cannot_be_seen(stand_in):
@@ -444,3 +452,15 @@ def test_the_caller_chooses_the_number_of_threads(network_file):
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 10**400])
+def test_a_wrong_number_of_threads_is_refused(stand_in, complains, threads):
+    with complains("threads: should be a whole number from 1 to 1024 (got"):
+        load(stand_in, threads)
+
+
+@pytest.mark.parametrize("thickness", [-1, 0, 1e-300, 5.1, np.nan])
+def test_a_thickness_that_no_card_has_is_refused(stand_in, complains, thickness):
+    with complains("thickness: should be 0.05 to 5 mm (got"):
+        load(stand_in).with_card(thickness)

@@ -13,8 +13,8 @@ MUTANTS = [
     Mutant(
         "calibration measures recordings by their first count",
         "cardpose/cli/calibrate.py",
-        "    if changed:\n",
-        "    if count:\n",
+        "    return count_again(predictor, count,",
+        "    return count or (predictor, count,",
         "tests/cli/test_calibrate.py -k thick_cards",
     ),
     Mutant(
@@ -23,6 +23,13 @@ MUTANTS = [
         "if not 1 / _MOST_UNUSUAL < card / usual < _MOST_UNUSUAL:",
         "if False:",
         "tests/cli/test_calibrate.py -k no_deck",
+    ),
+    Mutant(
+        "a second count that fails replaces the first",
+        "cardpose/cli/runner.py",
+        "            if any(counter.add(result) for result in results):",
+        "            if any(counter.add(result) for result in results) and False:",
+        "tests/cli/test_predict_videos.py -k first_count_stays",
     ),
     Mutant(
         "a video does not say where another packet begins",

@@ -221,6 +221,20 @@ MUTANTS = [
         "tests/cli/test_terminal.py -k signal",
     ),
     Mutant(
+        "a second SIGTERM interrupts what the first began to end",
+        "cardpose/common/process.py",
+        "    signal.signal(number, _ignore)  # `timeout`",
+        "    # `timeout`",
+        "tests/common/test_other_systems.py -k hangs_up",
+    ),
+    Mutant(
+        "a second SIGTERM discards the results",
+        "cardpose/common/process.py",
+        "        signal.signal(signal.SIGINT, before[signal.SIGINT])\n",
+        "        restore()\n",
+        "tests/common/test_other_systems.py -k hangs_up",
+    ),
+    Mutant(
         "every system has SIGHUP",
         "cardpose/common/process.py",
         " for error, name in names.items() if hasattr(signal, name)",

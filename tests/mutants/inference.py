@@ -4,6 +4,13 @@ from mutants import Mutant
 
 MUTANTS = [
     Mutant(
+        "a stored card may have any thickness",
+        "cardpose/inference/card_file.py",
+        "not THINNEST <= card <= THICKEST",
+        "card <= 0",
+        "tests/inference/test_card_file.py -k damaged",
+    ),
+    Mutant(
         "keypoints of a reduced picture are in its own pixels",
         "cardpose/inference/predictor.py",
         "results[i] = result.scaled(photos[i].size)",

@@ -87,3 +87,17 @@ def test_a_file_that_is_not_a_picture_is_reported(tmp_path, complains, content):
     (tmp_path / "a.png").write_bytes(content)
     with complains(f"{tmp_path / 'a.png'}: cannot be read as a picture"):
         read_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.pfm", "grey.pfm", "a.tif", "whole.tif"])
+def test_pictures_of_32_bits_are_refused(tmp_path, complains, name):
+    """A number says nothing of how bright it is, and black would be no packet."""
+    made = np.full((48, 64), 0.5, np.float32)
+    if name == "a.pfm":
+        cv2.imwrite(str(tmp_path / name), np.dstack([made] * 3))
+    elif name == "grey.pfm":
+        Image.fromarray(made).save(tmp_path / name, "PPM")
+    else:
+        Image.fromarray(made if name == "a.tif" else made.astype(np.int32)).save(tmp_path / name)
+    with complains(f"{name}: is a picture of 32 bits a channel: convert it to JPEG first"):
+        read_picture(tmp_path / name)
