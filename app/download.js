@@ -18,8 +18,10 @@ export async function downloadBlob(url) {
   return new Blob(parts);
 }
 
-/** The content of a .gz file. Throws an error where the blob is none. */
-export function gunzip(blob) {
+/** The content of a .gz file. Some web servers have made the browser decompress it already. */
+export async function gunzip(blob) {
+  const start = await bytes(blob.slice(0, 2));
+  if (start[0] !== 0x1f || start[1] !== 0x8b) return bytes(blob);
   return bytes(new Response(blob.stream().pipeThrough(new DecompressionStream("gzip"))));
 }
 

@@ -10,7 +10,7 @@ import pytest
 from browser_page import plain, running, show, state, without_packages
 
 from cardpose.cli.app import site_server
-from cardpose.cli.site import APP, build_site, read_site
+from cardpose.cli.site import APP, NETWORK, build_site, read_site
 
 
 def test_threads_are_used_where_the_server_allows_them(visit, url):
@@ -43,6 +43,13 @@ def test_a_built_page_works_in_a_subpath_and_offline(visit, files, tmp_path):
     show(page, "packet.png", plain(200, 200, 60))
     state(page, "sure")
     assert page.inner_text("#count") == str(round(52 * 200 / 255))
+
+
+def test_a_host_may_let_the_browser_decompress_the_network(visit, model, files):
+    with running(site_server({**files, NETWORK: model.read_bytes()}, 0)) as url:
+        page = visit(url)
+        show(page, "packet.png", plain(150, 200, 60))
+        state(page, "sure")
 
 
 def test_a_new_version_replaces_the_old_one(visit, model, files, tmp_path):

@@ -69,6 +69,17 @@ def test_a_missing_network_is_reported_on_the_page(visit, files, content, words)
         page.errors[:] = [error for error in page.errors if "404" not in error]
 
 
+@pytest.mark.parametrize("name", ["ort-wasm-simd-threaded.wasm.zst", NETWORK])
+def test_a_download_that_breaks_off_is_reported_on_the_page(visit, url, name):
+    page = visit(url)
+    page.context.route(f"**/{name}", lambda route: route.abort())
+    page.goto(url)
+    state(page, "problem")
+    expected = f"The download of {name} broke off. Load this page again."
+    assert expected in page.inner_text("#words")
+    page.errors[:] = [error for error in page.errors if "ERR_FAILED" not in error]
+
+
 def test_the_count_can_be_kept_secret_until_it_is_tapped(visit, url):
     page = visit(url)
     show(page, "packet.png", plain(150, 200, 60))
