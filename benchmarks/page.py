@@ -42,7 +42,7 @@ from cardpose.rendering.scenes import random_scene
 Frame = UInt8[np.ndarray, "height width 3"]
 _FRAMES = 60  # of the recording, over and over
 _WARM, _SECONDS = 5, 10
-_SLICE = 0.02  # seconds between two pauses of Chromium
+_SLICE = 0.1  # seconds between two pauses of Chromium
 _PATIENCE = 300_000  # ms
 _COMPRESSED = (".css", ".html", ".js", ".mjs", ".svg", ".wasm", ".webmanifest")  # by GitHub Pages
 _FLAGS = (
@@ -180,10 +180,12 @@ def _slowed(factor: float) -> Iterator[None]:
     done = threading.Event()
 
     def pause() -> None:
-        while not done.wait(_SLICE / factor):
+        while not done.is_set():
+            began = time.monotonic()
             processes = [
                 each for each in psutil.Process().children(recursive=True) if "chrom" in each.name()
             ]
+            done.wait(max(0, began + _SLICE / factor - time.monotonic()))
             for process in processes:
                 process.suspend()
             done.wait(_SLICE * (1 - 1 / factor))
