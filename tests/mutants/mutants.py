@@ -37,6 +37,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 COPIED = ("app", "benchmarks", "cardpose", "data", "docs", "metrics", "models", "stages", "tests")
 LEFT_OUT = shutil.ignore_patterns("node_modules", "__pycache__", "frames", "tensors", "videos")
+PACKAGES = "app/node_modules"  # what tests of the page need; large
 PATIENCE = 600  # seconds for the tests of one mutant
 
 
@@ -97,6 +98,7 @@ def main():
         copy = Path(folder)
         for name in COPIED:
             shutil.copytree(ROOT / name, copy / name, ignore=LEFT_OUT, symlinks=True)
+        (copy / PACKAGES).symlink_to(ROOT / PACKAGES)
         for path in (path for path in ROOT.iterdir() if path.is_file()):
             shutil.copy2(path, copy)
         for room, listed in mutants(chosen.rooms).items():
