@@ -7,6 +7,9 @@ import subprocess
 
 from clone import ran
 from dvc.utils.serialize import loads_yaml
+from reader import FRAMES, OWN_VIDEOS
+
+from cardpose.dataset.annotations import read_annotations
 
 WIDTH = 120  # columns of a terminal
 
@@ -71,15 +74,27 @@ def finds_nothing_wrong(output, folder):
     assert "nothing looks wrong" in output
 
 
+def merges_labels_of_all_frames(output, folder):
+    labelled, _, visible, known = read_annotations(folder / "data/mine/annotations.csv")
+    assert len(labelled) == OWN_VIDEOS * len(range(0, FRAMES, 20))
+    assert known.all()
+    assert visible.any(axis=1).all()
+
+
 def measures_own_recordings(output, folder):
+    assert loads_yaml((folder / "params.yaml").read_text())["dataset"] == "mine"
     report = json.loads((folder / "metrics/evaluate.json").read_text())
     assert report["data"]["recordings"] == 2
 
 
+def summarizes_own_recordings(output, folder):
+    assert output.startswith("measured on 2 recordings")
+
+
 def counts_all_own_recordings(output, folder):
     lines = [line for line in output.splitlines() if line.startswith("data/mine/videos/")]
-    assert len(lines) == 6
-    assert len(list((folder / "drawn").glob("packet_*"))) >= 6
+    assert len(lines) == OWN_VIDEOS
+    assert len(list((folder / "drawn").glob("packet_*"))) >= OWN_VIDEOS
 
 
 OUTCOMES = {
@@ -90,6 +105,8 @@ OUTCOMES = {
     "dvc plots diff": draws_the_baseline_beside_the_experiment,
     "dvc checkout --allow-missing": is_back_at_the_baseline,
     "cardpose check mine*": finds_nothing_wrong,
+    "cardpose label import mine data/mine/labelling/labels.csv": merges_labels_of_all_frames,
     "dvc exp run -S dataset=mine": measures_own_recordings,
+    "cat metrics/summary.txt": summarizes_own_recordings,
     "cardpose predict data/mine/videos --output drawn": counts_all_own_recordings,
 }

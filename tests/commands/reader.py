@@ -15,8 +15,8 @@ from cardpose.rendering.renderer import Renderer
 from cardpose.rendering.scenes import random_scene
 from cardpose.rendering.videos import render_dataset
 
-_OWN_VIDEOS = 6
-_FRAMES = 41
+OWN_VIDEOS = 6
+FRAMES = 41
 _RENDERED = re.compile(r"data/(synthetic/videos/packet_\d+\.mp4|frames/packet_\d+/\w+\.jpg)")
 
 
@@ -61,7 +61,7 @@ def film(folder: Path) -> None:
     if not (mine / "videos.csv").exists():
         shutil.rmtree(mine / "videos", ignore_errors=True)
         truth = folder.parent / "truth.csv"
-        render_dataset(mine / "videos", truth, mine / "videos.csv", _OWN_VIDEOS, _FRAMES, seed=9)
+        render_dataset(mine / "videos", truth, mine / "videos.csv", OWN_VIDEOS, FRAMES, seed=9)
 
 
 def correct(folder: Path) -> None:

@@ -5,6 +5,7 @@ lists are given to the parsers of their programs only.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -74,6 +75,12 @@ def run(command, folder):
     failed = done.returncode or "Traceback" in done.stdout
     assert not failed, f"line {command.line}: {command.text}\n{done.stdout}"
     return done.stdout
+
+
+def test_commands_that_are_not_run_are_tested_elsewhere():
+    for why in LISTED.values():
+        for test in re.findall(r"(?:tests|\.github)/\S+", why):
+            assert (REPOSITORY / test).exists(), test
 
 
 @pytest.mark.parametrize("page", [name for name, found in PAGES.items() if found])

@@ -53,6 +53,7 @@ def test_links_lead_somewhere(page):
         file = (page.parent / unquote(parts.path)).resolve() if parts.path else page
         assert file.is_relative_to(REPOSITORY), target
         assert file.exists(), target
+        assert file.suffix == ".md" or file.is_dir() or file.stat().st_size < 1e6, target
         if parts.fragment:
             assert parts.fragment in anchors(file), target
 
