@@ -136,6 +136,8 @@ def spreadsheet_text(text: str) -> str:
     """Return text for a cell of a CSV file for people, with ' before what would be a formula.
 
     Spreadsheets compute cells that begin with one of these characters, and formulas can run
-    commands. See https://owasp.org/www-community/attacks/CSV_Injection.
+    commands. See https://owasp.org/www-community/attacks/CSV_Injection. Carriage
+    returns are escaped: Python before 3.13 does not quote them, and they would end a row.
     """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    formula = text.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return ("'" if formula else "") + text.replace("\r", "\\r")

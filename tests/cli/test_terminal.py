@@ -223,15 +223,15 @@ def test_no_argument_reaches_the_terminal_unescaped(cardpose, arguments):
 
 
 def test_a_spreadsheet_computes_no_name(cardpose, tmp_path):
-    for name in FORMULAS:
+    for name in (*FORMULAS, "a\rb.png"):
         (tmp_path / name).write_bytes(grey_png(tmp_path))
     status, _, err = cardpose("predict", ".", "--csv", "o.csv", "--jsonl", "o.jsonl")
     assert (status, err) == (0, "")
     with open(tmp_path / "o.csv", newline="") as file:
-        inputs = {row["input"] for row in csv.DictReader(file)}
-    assert inputs == {f"'{name}" for name in FORMULAS}
+        inputs = [row["input"] for row in csv.DictReader(file)]
+    assert sorted(inputs) == sorted([*(f"'{name}" for name in FORMULAS), "a\\rb.png"])
     records = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
-    assert {record["input"] for record in records} == set(FORMULAS)
+    assert {record["input"] for record in records} == {*FORMULAS, "a\rb.png"}
 
 
 def test_the_records_of_a_camera_are_no_formulas(cardpose, tmp_path, monkeypatch):

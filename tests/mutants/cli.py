@@ -4,6 +4,13 @@ from mutants import Mutant
 
 MUTANTS = [
     Mutant(
+        "a carriage return in a name ends a row",
+        "cardpose/cli/shared.py",
+        'text.replace("\\r", "\\\\r")',
+        "text",
+        "tests/cli/test_terminal.py -k spreadsheet",
+    ),
+    Mutant(
         "predict ignores the calibrated card",
         "cardpose/cli/predict.py",
         "        predictor = predictor.with_card(card)\n",
