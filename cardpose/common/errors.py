@@ -93,7 +93,10 @@ def user_message(error: BaseException) -> str | None:
     if isinstance(error, ImportError) and any(sign in str(error) for sign in _NO_ADDRESSES):
         return "too little memory to load the libraries: raise `ulimit -v` or the container's limit"
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
-        return "out of memory: make batch_size, image_size or model.widths smaller"
+        return (
+            "out of memory: end other programs or raise `ulimit -v`; to train, make batch_size,"
+            " image_size or model.widths smaller"
+        )
     return None
 
 

@@ -158,7 +158,7 @@ def _labels(
 
 def _rounding(places: Float[np.ndarray, "n 8 2"]) -> float:
     """Return the unit in pixels to which a tool has rounded places: 1, 0.1, or 0 if finer."""
-    values = places[np.isfinite(places)]
+    values = places[np.abs(places) < 1e9]  # neither missing nor absurd
     for unit in (1.0, 0.1):
         # With few corners, all may lie on whole pixels by chance.
         if len(values) >= 8 and np.allclose(values / unit, np.round(values / unit), atol=1e-6):

@@ -274,7 +274,7 @@ def test_ctrl_c_during_an_import_ends_the_command(tmp_path, module, command):
     [
         ('ImportError("cv2.so: failed to map segment from shared object")', "too little memory"),
         ('RuntimeError("can\'t start new thread")', "no more threads"),
-        ("MemoryError()", "out of memory"),
+        ("MemoryError()", "out of memory: end other programs"),
     ],
 )
 def test_a_cramped_system_is_one_line(tmp_path, failure, words):
