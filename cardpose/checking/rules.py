@@ -25,9 +25,9 @@ _TIE = 3.0
 # Labels are mirrored if their `mirror_contrast` exceeds this. In clean data sets it rarely
 # reaches 1.
 _MIRRORED = 1.2
-# A visibility is wrong if a corner of the face lies inside or outside the outline of the back by
-# more than this many times the limit of an outlier. Smaller distances give a remark, because
-# packets lean and people leave out corners that they can hardly tell from those above.
+# A corner of the face is wrongly marked visible if it lies inside the outline of the back by more
+# than this many times the limit of an outlier. Smaller distances give a remark, because packets
+# lean.
 _CERTAIN = 3.0
 _LEAST_FREEDOM = 4  # degrees of freedom needed to place an unlabelled corner
 
@@ -143,7 +143,9 @@ def mirrored_picture(frame: Frame) -> list[Finding]:
 def wrong_visibility(frame: Frame) -> list[Finding]:
     """Find hidden corners marked visible, and visible corners that are not marked.
 
-    The packet hides a corner of the face that lies inside the outline of its back.
+    The packet hides a corner of the face that lies inside the outline of its back. A corner outside
+    may be hidden, too, by cards between that stick out, or be left out as hard to tell from those
+    above. So it gives a remark.
     """
     if frame.fit is None or frame.fit.freedom[0] < _LEAST_FREEDOM:
         return []
@@ -157,7 +159,7 @@ def wrong_visibility(frame: Frame) -> list[Finding]:
             found.append(("marked visible, but hidden", name, inside))
         unmarked = frame.mask[k] and not frame.visible[k] and from_border[k] > limit
         if unmarked and (BACK[k] or inside < -1):
-            found.append(("not marked visible", name, _CERTAIN + 1 if BACK[k] else -inside))
+            found.append(("not marked visible", name, _CERTAIN + BACK[k]))
     return [
         frame.finding(
             what, corner=name, certainty=certainty, level=WRONG if certainty > _CERTAIN else INFO

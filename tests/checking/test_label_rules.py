@@ -12,10 +12,12 @@ from checked_labels import (
     UL_FACE,
     UR_BACK,
     UR_FACE,
+    findings,
     wrong,
 )
 from support import SIZE
 
+from cardpose.checking.findings import INFO
 from cardpose.dataset.annotations import read_annotations, write_annotations
 from cardpose.geometry.keypoints import FLIP, KEYPOINTS
 from cardpose.pictures.videos import sampled_frames
@@ -126,6 +128,18 @@ def test_a_hidden_label_of_a_visible_corner_of_the_back_is_found(single, spoil):
     frame, _ = spoil(change, lambda points, _: abs(points[LL_BACK] - [320, 240]).max() < 200)
     (one,) = wrong(single)
     assert (one.name, one.what, one.corner) == (frame, "not marked visible", "lower_left_back")
+
+
+def test_a_hidden_label_of_a_visible_corner_of_the_face_is_a_remark(single, spoil):
+    """Cards between that stick out may hide it."""
+
+    def change(points, visible):
+        visible[LL_FACE] = False
+        return points, visible
+
+    frame, _ = spoil(change, lambda points, visible: visible[LL_FACE])
+    (one,) = [one for one in findings(single) if one.what == "not marked visible"]
+    assert (one.name, one.corner, one.level) == (frame, "lower_left_face", INFO)
 
 
 def test_labels_that_scatter_as_usual_are_accepted(dataset):
