@@ -13,6 +13,7 @@ from cardpose.common.process import (
     exit_on_interrupt,
     ignore_signals,
     interrupt_status,
+    keep_interrupts,
     prepare_process,
     raise_on_signals,
 )
@@ -45,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         failed = chosen.failed
         silence_libraries()
         raise_on_signals()
-        status = chosen.run(chosen) or 0
+        with keep_interrupts():
+            status = chosen.run(chosen) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # the program that reads the output has ended, like `head`
         status = failed

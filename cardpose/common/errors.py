@@ -11,6 +11,7 @@ from cardpose.common.process import (
     drop_broken_output,
     ignore_signals,
     interrupt_status,
+    keep_interrupts,
     prepare_process,
     raise_on_interrupt,
     raise_on_signals,
@@ -53,7 +54,8 @@ def run_stage(main: Callable[[], object]) -> None:
     raise_on_signals()
     silence_libraries()
     try:
-        main()
+        with keep_interrupts():
+            main()
     except Exception as error:
         line = user_message(error)
         if line is None:  # a bug: the traceback helps more than one line

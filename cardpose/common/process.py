@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 TextFile = TextIO | io.TextIOBase
+_raised: list[KeyboardInterrupt] = []  # by signals, since `keep_interrupts` began
 
 
 class Terminated(KeyboardInterrupt):
@@ -112,6 +113,18 @@ def raise_on_signals() -> None:
 
 
 @contextmanager
+def keep_interrupts() -> Iterator[None]:
+    """Raise `Terminated` or `HungUp` again if it became another error, as it may in an import."""
+    _raised.clear()
+    try:
+        yield
+    except Exception:
+        if _raised:
+            raise _raised[0] from None
+        raise
+
+
+@contextmanager
 def stop_on_signals() -> Iterator[Stop]:
     """Yield an event that a signal sets. A Ctrl-C after it interrupts as usual.
 
@@ -188,7 +201,8 @@ def _signals() -> dict[type[KeyboardInterrupt], int]:
 
 def _raise(error: type[KeyboardInterrupt], number: int, frame: FrameType | None) -> None:
     signal.signal(number, _ignore)  # `timeout` sends SIGTERM twice
-    raise error
+    _raised.append(error())
+    raise _raised[-1]
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int8
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
+from cardpose.common.errors import InputError
 from cardpose.geometry.box_fit import BoxFitter, State, repeat_step
 from cardpose.geometry.keypoints import EDGES, KEYPOINTS
 from cardpose.inference.end_to_end import EndToEnd, Outputs
@@ -27,6 +28,7 @@ from cardpose.network.model import CardPose
 OPSET = 20
 _LARGE = 1000  # fewest numbers of a weight that is worth shrinking
 _VERY_LARGE = 2**14  # fewest that 8 bits store; smaller weights make more of a difference
+_STORED = "_stored"  # ends the names of weights in fewer bits
 UNITS = {
     "keypoints": "pixels of the picture, (0, 0) the outer corner of its top-left one",
     "visibility": "probability",
@@ -91,9 +93,14 @@ def shrink_onnx(source: str | PathLike, target: str | PathLike, bits: Literal[8,
     Args:
         source, target: ONNX files.
         bits: of a large weight. 16 instead of 32 halve the file; 8 make it a third as large.
+
+    Raises:
+        InputError: `bits` is below 32, and the weights of `source` have fewer than 32 bits already.
     """
     model = onnx.load(source)
     if bits < 32:
+        if any(weight.name.endswith(_STORED) for weight in model.graph.initializer):
+            raise InputError(f"{source}: its weights are in fewer bits already; name its original")
         _shrink_weights(model.graph, bits)
     _save(model, target)
 
@@ -153,7 +160,7 @@ def _shrink_weights(graph: onnx.GraphProto, bits: int) -> None:
         if weight.data_type != TensorProto.FLOAT or size < _LARGE:
             continue
         values = numpy_helper.to_array(weight)
-        stored, integers, scale = f"{name}_stored", f"{name}_integers", f"{name}_scale"
+        stored, integers, scale = name + _STORED, f"{name}_integers", f"{name}_scale"
         if bits == 8 and size >= _VERY_LARGE:
             values, scales = _rounded(values)
             graph.initializer.append(numpy_helper.from_array(scales, scale))

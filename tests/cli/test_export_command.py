@@ -41,6 +41,9 @@ def test_an_exported_network_becomes_smaller_and_keeps_its_metadata(cardpose, ne
     assert cardpose(*words, model=None)[0] == 0
     assert small.stat().st_size < whole.stat().st_size
     assert load(small).metadata == load(whole).metadata
+    again = ["export", small, "--output", "again.onnx", "--int8"]
+    expected = f"error: {small}: its weights are in fewer bits already; name its original\n"
+    assert cardpose(*again, model=None) == (1, "", expected)
     other = ["export", network, "--output", "other.onnx", option]
     assert cardpose(*other, model=None)[0] == 0
     assert os.path.getsize("other.onnx") < whole.stat().st_size

@@ -269,6 +269,15 @@ def test_ctrl_c_during_an_import_ends_the_command(tmp_path, module, command):
     assert running.returncode == 130
 
 
+def test_sigterm_during_a_late_import_ends_the_command(stand_in, tmp_path):
+    grey(tmp_path / "a.png", 80)
+    code = IMPORTING.replace("SIGINT", "SIGTERM")
+    words = ["onnxruntime", "predict", "a.png", "--model", stand_in]
+    running = start(tmp_path, *words, code=code)
+    assert running.communicate(timeout=60) == (b"", b"")
+    assert running.returncode == 143
+
+
 @pytest.mark.parametrize(
     ("failure", "words"),
     [
