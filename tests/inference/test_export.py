@@ -192,6 +192,22 @@ def test_fewer_bits_give_nearly_the_same_count(path, tmp_path, bits, smaller):
     assert (counts[1] != counts[0]).any()
 
 
+def test_weights_in_8_bits_are_within_half_a_step(path, tmp_path):
+    shrink_onnx(path, tmp_path / "small.onnx", 8)
+    whole, small = (
+        {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(file).graph.initializer}
+        for file in (path, tmp_path / "small.onnx")
+    )
+    integers = [name for name, values in small.items() if values.dtype == np.int8]
+    assert integers
+    for name in integers:
+        weights = whole[name.removesuffix("_stored")]
+        axes = tuple(range(1, weights.ndim))
+        step = abs(weights).max(axes, keepdims=True) / 127
+        restored = small[name] * small[name.replace("_stored", "_scale")]
+        assert (abs(restored - weights) <= 0.501 * step).all()
+
+
 def operators(graph):
     """Return the operators of a graph and of the graphs inside it."""
     inner = (a.g for node in graph.node for a in node.attribute if a.type == a.GRAPH)

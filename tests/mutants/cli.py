@@ -320,6 +320,20 @@ MUTANTS = [
         "tests/test_imports.py -k nothing_of_the_extra",
     ),
     Mutant(
+        "the page's scripts arrive one after another",
+        "app/index.html",
+        '    <link rel="modulepreload" href="sweep.js" />\n',
+        "",
+        "tests/cli/test_page_scripts.py",
+    ),
+    Mutant(
+        "the page decompresses no network that is decompressed already",
+        "app/download.js",
+        "  if (start[0] !== 0x1f || start[1] !== 0x8b) return bytes(blob);\n",
+        "",
+        "tests/cli/test_browser_hosting.py -k decompress",
+    ),
+    Mutant(
         "every command imports the modules of all others",
         "cardpose/cli/main.py",
         "        if name in names:",

@@ -200,6 +200,13 @@ MUTANTS = [
         "tests/stages/test_interruption.py -k needs_no_thread",
     ),
     Mutant(
+        "a signal that an import hides is an error",
+        "cardpose/common/process.py",
+        "        if _raised:",
+        "        if False:",
+        "tests/cli/test_terminal.py -k late_import",
+    ),
+    Mutant(
         "closed standard streams stay closed",
         "cardpose/common/process.py",
         "        if getattr(sys, name) is None:",

@@ -116,11 +116,18 @@ MUTANTS = [
         "tests/inference/test_export.py -k fewer_bits",
     ),
     Mutant(
+        "weights in 16 bits are shrunk again",
+        "cardpose/inference/export.py",
+        "        if any(weight.name.endswith(_STORED)",
+        "        if all(weight.name.endswith(_STORED)",
+        "tests/cli/test_export_command.py -k becomes_smaller",
+    ),
+    Mutant(
         "8 bits have no scale",
         "cardpose/inference/export.py",
         "np.where(largest > 0, largest / 127, 1)",
         "np.where(largest > 0, 1 / 127, 1)",
-        "tests/inference/test_export.py -k fewer_bits",
+        "tests/inference/test_export.py -k half_a_step",
     ),
     Mutant(
         "operators of any kind are accepted",

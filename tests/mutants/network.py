@@ -106,7 +106,7 @@ MUTANTS = [
         "cardpose/network/model.py",
         "_BOX_PARTS = 2",
         "_BOX_PARTS = 3",
-        "tests/network/test_refinement.py::test_two_thirds_of_the_count_both_are_the_count_by_the_box",
+        "tests/network/test_refinement.py::test_the_count_both_weighs_shape_and_picture_by_their_errors",
     ),
     Mutant(
         "faint keypoints weigh as much as clear ones",
