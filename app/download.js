@@ -1,4 +1,4 @@
-// Downloads the page's two large files, which are compressed better than web servers compress.
+// Downloads the two large files of the page. They are compressed more tightly than web servers do.
 
 import { Decompress } from "./zstd/index.mjs";
 

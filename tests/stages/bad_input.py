@@ -8,6 +8,7 @@ import re
 import resource
 import shutil
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -234,10 +235,16 @@ def cramped(most, work):
 
 @contextlib.contextmanager
 def room(most):
-    """No file may grow beyond so many bytes, as on a full disk."""
+    """No file may grow beyond so many bytes, as on a full disk.
+
+    Python must not cache what it compiles meanwhile: it would leave half a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # in workers
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
