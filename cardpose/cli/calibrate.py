@@ -93,7 +93,7 @@ def _measure(predictor: Predictor, name: str, step: int) -> RecordingCount:
     for batch in _batches(_pictures(name, step), name):
         for result in predictor.predict_batch(batch):
             if counter.add(result):
-                raise InputError(f"{name}: should show one packet that nobody touches")
+                raise InputError(f"{name}: should show one untouched packet")
         seen += len(batch)
     count = counter.count()
     if count is None or np.isnan(count.thickness):

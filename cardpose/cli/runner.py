@@ -245,7 +245,7 @@ def count_again(
 
 
 def stride_again(pictures: int) -> int:
-    """Return n so that every n-th of so many pictures are enough for the second count."""
+    """Return n such that a second count reads every n-th of `pictures` pictures."""
     return max(1, -(-pictures // _MOST_AGAIN))
 
 

@@ -106,7 +106,7 @@ def test_counts_that_no_deck_has_are_refused(cardpose, tmp_path, videos, write_v
 def test_a_video_of_two_packets_is_refused(cardpose, tmp_path, videos, write_video):
     write_video(tmp_path / "a.mp4", videos[40] + videos[30])
     status, _, err = cardpose("calibrate", "a.mp4=40", "--every", "1", model=PRETRAINED)
-    assert (status, err) == (1, "error: a.mp4: should show one packet that nobody touches\n")
+    assert (status, err) == (1, "error: a.mp4: should show one untouched packet\n")
     assert not PRETRAINED.with_suffix(".card.json").exists()
 
 

@@ -235,9 +235,9 @@ def cramped(most, work):
 
 @contextlib.contextmanager
 def room(most):
-    """No file may grow beyond so many bytes, as on a full disk.
+    """Limit files to `most` bytes, as a full disk would.
 
-    Python must not cache what it compiles meanwhile: it would leave half a file.
+    Python caches no compiled modules meanwhile, because it would leave half a file.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with pytest.MonkeyPatch.context() as patch:
